@@ -1,0 +1,95 @@
+"""The nouns. Frozen values only; rules live in the modules named after them.
+
+Times are epoch milliseconds (UTC), phone numbers are E.164 with `+`, ids are time-ordered text (`ids.new`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a visitor came from, in the terms of Google Analytics 4.
+
+    `click_ids` holds the advertising systems' own ids found in the landing URL (gclid, yclid, ...).
+    """
+
+    medium: str
+    source: str
+    campaign: str = ""
+    term: str = ""
+    content: str = ""
+    click_ids: dict[str, str] = field(default_factory=dict)
+
+
+DIRECT = Source(medium="(none)", source="(direct)")
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A run of visits with one source."""
+
+    id: str
+    site: str
+    visitor: str
+    started_at: int
+    last_seen_at: int
+    landing_url: str
+    referrer: str
+    source: Source
+    region: str = ""  # ISO 3166-2 or a city's name when known, "" when not
+    device: str = ""  # "desktop" | "phone" | "tablet" | ""
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One page view."""
+
+    id: str
+    session: str
+    at: int
+    url: str
+    title: str
+    referrer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A number held by a session. `until` moves with every visit and heartbeat; rows are never deleted."""
+
+    id: str
+    number: str
+    pool: str
+    session: str
+    shown_at: int
+    until: int
+    released_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """What a visitor did that makes a call likely."""
+
+    session: str
+    kind: str  # seen | revealed | tapped | copied | hidden | back | left
+    at: int
+    number: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Attribution:
+    """The answer to whose call it is.
+
+    `kind`: static (the number itself names the source), exact (one holder), tapped, likely, repeat,
+    ambiguous (several holders, none stands out), none. `confidence` is a probability, 0 to 1.
+    """
+
+    kind: str
+    confidence: float
+    session: str | None = None
+    source: Source | None = None
+    why: str = ""
+
+
+NOBODY = Attribution(kind="none", confidence=0.0)
