@@ -1,0 +1,177 @@
+"""AMI messages -> call events. No input or output: live and replay are the same code.
+
+Follows the caller's channel: a call begins when a channel arrives in one of the inbound contexts, and ends when that
+channel hangs up. Legs are channels dialled on its behalf. Reads what Asterisk 13 and newer send, and the older `Dial`
+events with SubEvent.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+
+from ctserver.asterisk.variables import EVENT_ENDED, EVENT_ROUTED
+from ctserver.asterisk.wire import Message, text
+from ctserver.domain import call as calls
+
+_EPOCH = re.compile(r"(?:.*-)?(\d{9,10})\.\d+$")  # a Uniqueid holds its channel's birth in seconds: [systemname-]1700000000.12
+
+
+class Translator:
+    """The view of one PBX: which channel belongs to which call."""
+
+    def __init__(self, contexts: Sequence[str]) -> None:
+        self._contexts = frozenset(contexts)
+        self._callers: dict[str, str] = {}  # Uniqueid of a caller's channel -> linkedid
+        self._legs: dict[str, str] = {}  # Uniqueid of a dialled channel -> linkedid
+        self._open: set[str] = set()
+
+    def know(self, linkedid: str, uniqueid: str, legs: Sequence[str]) -> None:
+        """A call that is open already, from the database, after a restart of ours."""
+        self._open.add(linkedid)
+        self._callers[uniqueid] = linkedid
+        self._legs.update(dict.fromkeys(legs, linkedid))
+
+    def events(self, message: Message, now: int) -> Iterator[calls.Event]:
+        """The call events in one AMI message; `now` (epoch ms) is the time of messages that carry none."""
+        handler = _HANDLERS.get(text(message, "Event"))
+        if handler:
+            yield from handler(self, message, time_of(message, now))
+
+    # ---- one method for each kind of message
+
+    def _newchannel(self, message: Message, at: int) -> Iterator[calls.Event]:
+        did = text(message, "Exten", "Extension")
+        dialled = text(message, "ChannelState") == "0" or text(message, "ChannelStateDesc") == "Down"
+        if text(message, "Context") in self._contexts and did and not dialled:
+            yield from self._arrive(message, at, did)
+
+    def _arrive(self, message: Message, at: int, did: str) -> Iterator[calls.Event]:
+        uniqueid = _uniqueid(message)
+        linkedid = text(message, "Linkedid") or uniqueid
+        if not uniqueid or linkedid in self._open or uniqueid in self._legs:
+            return
+        self._open.add(linkedid)
+        self._callers[uniqueid] = linkedid
+        caller, name = text(message, "CallerIDNum"), text(message, "CallerIDName")
+        yield calls.Arrived(linkedid, at, uniqueid, text(message, "Channel"), did, caller, name)
+
+    def _user_event(self, message: Message, at: int) -> Iterator[calls.Event]:
+        name = text(message, "UserEvent")
+        if name not in (EVENT_ROUTED, EVENT_ENDED):
+            return
+        did, line = text(message, "DID"), text(message, "Line")
+        if _uniqueid(message) not in self._callers:  # it arrived while nobody watched
+            began = birth(_uniqueid(message)) or at
+            yield from self._arrive(message, min(began, at), did)
+        linkedid = self._callers.get(_uniqueid(message))
+        if linkedid is None:
+            return
+        yield calls.Routed(linkedid, at, did, line, text(message, "Asked"))
+        if name == EVENT_ENDED:
+            cause = _number(text(message, "HangupCause"))
+            yield calls.Closing(linkedid, at, line, text(message, "DialStatus"), cause)
+
+    def _dial_begin(self, message: Message, at: int) -> Iterator[calls.Event]:
+        leg = _leg(message)
+        linkedid = self._call_of(message)
+        if linkedid is None or not leg or leg in self._callers:
+            return
+        self._legs[leg] = linkedid
+        yield calls.LegStarted(linkedid, at, leg, text(message, "DestChannel", "Destination"))
+
+    def _dial_state(self, message: Message, at: int) -> Iterator[calls.Event]:
+        linkedid = self._legs.get(_leg(message))
+        if linkedid and text(message, "DialStatus") == "RINGING":
+            yield calls.LegRinging(linkedid, at, _leg(message))
+
+    def _dial_end(self, message: Message, at: int) -> Iterator[calls.Event]:
+        leg = _leg(message)
+        if leg not in self._legs:
+            yield from self._dial_begin(message, at)
+        linkedid = self._legs.get(leg)
+        status = text(message, "DialStatus")
+        if linkedid and status:
+            yield calls.LegDone(linkedid, at, leg, status)
+
+    def _old_dial(self, message: Message, at: int) -> Iterator[calls.Event]:
+        if text(message, "SubEvent") == "Begin":
+            yield from self._dial_begin(message, at)
+        elif linkedid := self._callers.get(_uniqueid(message)):
+            status = text(message, "DialStatus")
+            if status and status != "ANSWER":  # an answer is told by the leg's own state, when it happens
+                for leg in [leg for leg, of in self._legs.items() if of == linkedid]:
+                    yield calls.LegDone(linkedid, at, leg, status)
+
+    def _newstate(self, message: Message, at: int) -> Iterator[calls.Event]:
+        leg = _uniqueid(message)
+        linkedid = self._legs.get(leg)
+        if linkedid is None:
+            return
+        state = text(message, "ChannelStateDesc", "State")
+        if state == "Ringing":
+            yield calls.LegRinging(linkedid, at, leg)
+        elif state == "Up":
+            yield calls.LegDone(linkedid, at, leg, "ANSWER")
+
+    def _hangup_request(self, message: Message, at: int) -> Iterator[calls.Event]:
+        if linkedid := self._callers.get(_uniqueid(message)):
+            yield calls.CallerGaveUp(linkedid, at)
+
+    def _hangup(self, message: Message, at: int) -> Iterator[calls.Event]:
+        uniqueid = _uniqueid(message)
+        cause = _number(text(message, "Cause"))
+        if linkedid := self._callers.pop(uniqueid, None):
+            self._open.discard(linkedid)
+            yield calls.CallerHungUp(linkedid, at, cause)
+        elif linkedid := self._legs.pop(uniqueid, None):
+            yield calls.LegHungUp(linkedid, at, uniqueid, cause)
+
+    def _call_of(self, message: Message) -> str | None:
+        """The call on whose behalf a channel is dialled: by the dialling channel, else by the Linkedid."""
+        source = _uniqueid(message)
+        linkedid = self._callers.get(source) or self._legs.get(source)
+        if linkedid is None:
+            linked = text(message, "Linkedid", "DestLinkedid")
+            linkedid = linked if linked in self._open else None
+        return linkedid
+
+
+_HANDLERS: dict[str, Callable[[Translator, Message, int], Iterator[calls.Event]]] = {
+    "Newchannel": Translator._newchannel,
+    "UserEvent": Translator._user_event,
+    "DialBegin": Translator._dial_begin,
+    "DialState": Translator._dial_state,
+    "DialEnd": Translator._dial_end,
+    "Dial": Translator._old_dial,
+    "Newstate": Translator._newstate,
+    "HangupRequest": Translator._hangup_request,
+    "SoftHangupRequest": Translator._hangup_request,
+    "Hangup": Translator._hangup,
+}
+
+
+def time_of(message: Message, now: int) -> int:
+    """Epoch milliseconds of a message: its Timestamp (seconds, with a fraction), else `now`."""
+    try:
+        return round(float(text(message, "Timestamp")) * 1000)
+    except (ValueError, OverflowError):
+        return now
+
+
+def birth(uniqueid: str) -> int | None:
+    """When a channel was made, in epoch milliseconds (to the second), from its Uniqueid."""
+    found = _EPOCH.match(uniqueid)
+    return int(found.group(1)) * 1000 if found else None
+
+
+def _uniqueid(message: Message) -> str:
+    return text(message, "Uniqueid", "UniqueID", "SrcUniqueID")
+
+
+def _leg(message: Message) -> str:
+    return text(message, "DestUniqueid", "DestUniqueID")
+
+
+def _number(value: str) -> int:
+    return int(value) if value.isdigit() else 0

@@ -1,0 +1,91 @@
+"""Phone numbers: from whatever people and trunks write to E.164, and back to what people read.
+
+Everything about numbering plans comes from the phonenumbers library (Google's libphonenumber data).
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import phonenumbers
+
+
+class NotANumber(ValueError):
+    """The text is no phone number; the message says why in words for a person."""
+
+
+@lru_cache(maxsize=4096)
+def e164(text: str, country: str) -> str:
+    """`text` as E.164, read as a number of `country` (ISO 3166-1 alpha-2) where it has no country code.
+
+    Raises NotANumber.
+    """
+    try:
+        number = phonenumbers.parse(text, country)
+    except phonenumbers.NumberParseException as error:
+        raise NotANumber(f"{text!r} is no phone number") from error
+    if not phonenumbers.is_possible_number(number):
+        raise NotANumber(f"{text!r} has the wrong number of digits for a phone number")
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def from_trunk(text: str, country: str) -> str:
+    """What a trunk sent as caller or DID, as E.164 where it can be read as a number, else the text as it came.
+
+    Trunks also send international numbers without `+`: digits that make no number of `country` are tried so.
+    Internal extensions, "anonymous" and the like stay what they are. Never raises.
+    """
+    text = text.strip()[:64]
+    for attempt in (text, f"+{text}") if text.isdigit() else (text,):
+        try:
+            found = e164(attempt, country)
+        except NotANumber:
+            continue
+        if attempt.startswith("+") or is_valid(found):
+            return found
+    return text
+
+
+@lru_cache(maxsize=4096)
+def is_valid(number: str) -> bool:
+    """Is this E.164 number one that its country's numbering plan assigns?"""
+    try:
+        return phonenumbers.is_valid_number(phonenumbers.parse(number, None))
+    except phonenumbers.NumberParseException:
+        return False
+
+
+@lru_cache(maxsize=4096)
+def international(number: str) -> str:
+    """For display: `+44 20 7946 0101`; text that is no E.164 number comes back as it is."""
+    return _format(number, phonenumbers.PhoneNumberFormat.INTERNATIONAL)
+
+
+@lru_cache(maxsize=4096)
+def national(number: str) -> str:
+    """For display inside its country: `020 7946 0101`."""
+    return _format(number, phonenumbers.PhoneNumberFormat.NATIONAL)
+
+
+@lru_cache(maxsize=4096)
+def parts(number: str) -> tuple[str, str, str]:
+    """(country code, national prefix, national significant number) of an E.164 number: ("44", "0", "2079460101")."""
+    parsed = phonenumbers.parse(number, None)
+    region = phonenumbers.region_code_for_number(parsed) or phonenumbers.region_code_for_country_code(
+        parsed.country_code or 0
+    )
+    prefix = phonenumbers.ndd_prefix_for_region(region, True) or ""
+    return str(parsed.country_code), prefix, phonenumbers.national_significant_number(parsed)
+
+
+def spellings(number: str) -> list[str]:
+    """The digits that trunks send for an E.164 number: with country code, with national prefix, bare national."""
+    country, prefix, digits = parts(number)
+    return list(dict.fromkeys([country + digits, prefix + digits, digits]))
+
+
+def _format(number: str, style: int) -> str:
+    try:
+        return phonenumbers.format_number(phonenumbers.parse(number, None), style)
+    except phonenumbers.NumberParseException:
+        return number

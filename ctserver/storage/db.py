@@ -1,0 +1,56 @@
+"""What a database is to the rest: reads that do not wait for writers, and writes as units of work.
+
+A unit is a plain function of a transaction. It may be run again (after a conflict, or one by one when a group of
+units failed), so it does nothing but read and write through its transaction.
+
+    StorageError
+        WrongSchema      the file was made by another ctserver, or changed by hand
+        Unavailable      the database cannot be reached, is full or broken; the message says how
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, TypeAlias, TypeVar
+
+Row: TypeAlias = Any  # columns by name and by position: row["id"], row[0]
+Value: TypeAlias = str | int | float | None
+T = TypeVar("T")
+
+
+class StorageError(Exception):
+    """The root of what storage raises."""
+
+
+class WrongSchema(StorageError):
+    """The tables are not those that this ctserver knows."""
+
+
+class Unavailable(StorageError):
+    """The database did not do what it should."""
+
+
+class Transaction(Protocol):
+    """One transaction, inside a unit of work. Placeholders are `$1`, `$2`, ..."""
+
+    def execute(self, sql: str, values: Sequence[Value] = ()) -> int:
+        """Rows changed."""
+
+    def fetch(self, sql: str, values: Sequence[Value] = ()) -> list[Row]:
+        """All rows."""
+
+    def one(self, sql: str, values: Sequence[Value] = ()) -> Row | None:
+        """The first row, or None."""
+
+
+class Database(Protocol):
+    """A database; SQLite today."""
+
+    async def fetch(self, sql: str, values: Sequence[Value] = ()) -> list[Row]:
+        """All rows of a read."""
+
+    async def one(self, sql: str, values: Sequence[Value] = ()) -> Row | None:
+        """The first row of a read, or None."""
+
+    async def write(self, unit: Callable[[Transaction], T]) -> T:
+        """Run a unit of work; returns when its changes are on disk."""

@@ -1,0 +1,185 @@
+"""SQLite through aiosqlite: one writer with group commit, and readers beside it.
+
+Everything that waits to be written is committed together, so that a hundred visits cost one flush to disk
+(`synchronous=FULL`). When a unit of a group fails, the group is undone and its units are run one by one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+import sqlite3
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+import aiosqlite
+
+from ctserver.storage.db import Row, Transaction, Unavailable, Value
+
+T = TypeVar("T")
+
+MAX_WAITING = 20_000
+MAX_GROUP = 512
+BUSY_MS = 5_000
+
+
+class _Worker(aiosqlite.Connection):
+    """aiosqlite's connection, with whole functions run in its thread: a hop for each statement would cost more than
+    the statement."""
+
+    async def run(self, function: Callable[[sqlite3.Connection], T]) -> T:
+        return await self._execute(lambda: function(self._conn))  # type: ignore[no-any-return]
+
+
+class _Unit:
+    __slots__ = ("done", "work")
+
+    def __init__(self, work: Callable[[Transaction], Any]) -> None:
+        self.work = work
+        self.done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+
+class SqliteTransaction:
+    """See storage.db.Transaction."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def execute(self, sql: str, values: Sequence[Value] = ()) -> int:
+        return self._connection.execute(_numbered(sql), values).rowcount
+
+    def fetch(self, sql: str, values: Sequence[Value] = ()) -> list[Row]:
+        return self._connection.execute(_numbered(sql), values).fetchall()
+
+    def one(self, sql: str, values: Sequence[Value] = ()) -> Row | None:
+        return self._connection.execute(_numbered(sql), values).fetchone()
+
+
+class Sqlite:
+    """See storage.db.Database. Make it with `await open(path)`."""
+
+    def __init__(self, writer: _Worker, reader: _Worker) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._waiting: asyncio.Queue[_Unit | None] = asyncio.Queue(MAX_WAITING)
+        self._task = asyncio.create_task(self._write_groups(), name="database writer")
+
+    async def fetch(self, sql: str, values: Sequence[Value] = ()) -> list[Row]:
+        return await self._read(lambda connection: connection.execute(_numbered(sql), values).fetchall())
+
+    async def one(self, sql: str, values: Sequence[Value] = ()) -> Row | None:
+        return await self._read(lambda connection: connection.execute(_numbered(sql), values).fetchone())
+
+    async def write(self, unit: Callable[[Transaction], T]) -> T:
+        waiting = _Unit(unit)
+        try:
+            self._waiting.put_nowait(waiting)
+        except asyncio.QueueFull:
+            raise Unavailable(f"{MAX_WAITING} writes are waiting for the disk") from None
+        result: T = await waiting.done
+        return result
+
+    async def run(self, function: Callable[[sqlite3.Connection], T]) -> T:
+        """A function in the writer's thread, outside any transaction (migrations)."""
+        try:
+            return await self._writer.run(function)
+        except sqlite3.Error as error:
+            raise Unavailable(str(error)) from error
+
+    async def close(self) -> None:
+        """Writes what waits, then closes."""
+        await self._waiting.put(None)
+        await self._task
+        await self._reader.close()
+        await self._writer.close()
+
+    async def _read(self, function: Callable[[sqlite3.Connection], T]) -> T:
+        try:
+            return await self._reader.run(function)
+        except sqlite3.Error as error:
+            raise Unavailable(str(error)) from error
+
+    async def _write_groups(self) -> None:
+        while (first := await self._waiting.get()) is not None:
+            group = [first]
+            while len(group) < MAX_GROUP and not self._waiting.empty():
+                unit = self._waiting.get_nowait()
+                if unit is None:
+                    self._waiting.put_nowait(None)
+                    break
+                group.append(unit)
+            results = await self._writer.run(partial(_commit, [unit.work for unit in group]))
+            for unit, result in zip(group, results, strict=True):
+                _settle(unit.done, result)
+
+
+async def open(path: Path) -> Sqlite:
+    """Open or make the file. Raises Unavailable, with what to do."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        writer = await _connect(path, ["PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL"])
+        reader = await _connect(path, ["PRAGMA query_only = 1"])
+    except (OSError, sqlite3.Error) as error:
+        raise Unavailable(f"the database {path} cannot be opened: {error}") from error
+    return Sqlite(writer, reader)
+
+
+async def _connect(path: Path, pragmas: list[str]) -> _Worker:
+    address = "file:" + quote(str(path.resolve()))
+    connector = partial(
+        sqlite3.connect, address, uri=True, isolation_level=None, timeout=BUSY_MS / 1000, cached_statements=256
+    )
+    worker = _Worker(connector, 64)
+    try:
+        await worker
+        await worker.run(partial(_prepare, pragmas=[*pragmas, "PRAGMA foreign_keys = 1", "PRAGMA temp_store = MEMORY"]))
+    except BaseException:
+        with contextlib.suppress(Exception):
+            await worker.close()
+        raise
+    return worker
+
+
+def _prepare(connection: sqlite3.Connection, pragmas: list[str]) -> None:
+    connection.row_factory = sqlite3.Row
+    for pragma in pragmas:
+        connection.execute(pragma)
+
+
+def _commit(units: list[Callable[[Transaction], Any]], connection: sqlite3.Connection) -> list[Any]:
+    """The result of each unit, or the exception that undid it."""
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        transaction = SqliteTransaction(connection)
+        results = [unit(transaction) for unit in units]
+        connection.execute("COMMIT")
+    except Exception as error:
+        _undo(connection)
+        if len(units) > 1:
+            return [_commit([unit], connection)[0] for unit in units]
+        return [Unavailable(str(error)) if isinstance(error, sqlite3.OperationalError) else error]
+    return results
+
+
+def _undo(connection: sqlite3.Connection) -> None:
+    if connection.in_transaction:
+        connection.execute("ROLLBACK")
+
+
+def _settle(future: asyncio.Future[Any], result: Any) -> None:
+    if future.done():
+        return  # the one who asked has gone; the change is on disk all the same
+    if isinstance(result, Exception):
+        future.set_exception(result)
+    else:
+        future.set_result(result)
+
+
+@lru_cache(maxsize=512)
+def _numbered(sql: str) -> str:
+    """`$1` -> `?1`, which sqlite3 binds by position."""
+    return re.sub(r"\$(\d+)", r"?\1", sql)
