@@ -1,0 +1,85 @@
+"""One PBX on one ctserver: its link, its translator and its journal."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from ctserver import ids
+from ctserver.asterisk import variables
+from ctserver.asterisk.ami import AmiError, Link
+from ctserver.asterisk.translate import Translator
+from ctserver.asterisk.wire import Message, text
+from ctserver.config import Asterisk, Settings
+from ctserver.domain.call import Event, Vanished
+from ctserver.services.calls import Journal
+from ctserver.storage.db import Database
+
+log = logging.getLogger(__name__)
+
+
+class Bridge:
+    """Reads what the PBX says into the journal, and asks it for test calls."""
+
+    def __init__(self, db: Database, settings: Settings, pbx: Asterisk) -> None:
+        host, _, port = pbx.ami.rpartition(":")
+        self.pbx = pbx
+        self.journal = Journal(db, settings, pbx.id)
+        self._contexts = pbx.inbound_contexts
+        self._translator = Translator(self._contexts)
+        self.link = Link(
+            host,
+            int(port),
+            pbx.ami_user,
+            settings.secret(pbx),
+            on_up=self._resync,
+            consume=self._consume,
+            name=pbx.id,
+        )
+
+    async def testcall(self, number: str, caller: str) -> None:
+        """Make the PBX call `number` (E.164) in its inbound context, as if `caller` rang. Raises AmiError."""
+        await self.link.send(testcall_action(self._contexts[0], number, caller))
+
+    async def _resync(self, link: Link) -> None:
+        """After a login: open calls that the PBX no longer knows have ended unseen."""
+        open_calls = await self.journal.resume()
+        self._translator = Translator(self._contexts)
+        for call in open_calls:
+            self._translator.know(call.linkedid, call.uniqueid, [leg.uniqueid for leg in call.legs])
+        if not open_calls:
+            return
+        listed = await link.send_list({"Action": "CoreShowChannels"})
+        alive = {text(channel, "Uniqueid") for channel in listed}
+        now = ids.now_ms()
+        gone = [Vanished(call.linkedid, now) for call in open_calls if call.uniqueid not in alive]
+        if gone:
+            log.info("AMI %s: %d calls ended while nobody watched", self.pbx.id, len(gone))
+            await self.journal.apply(gone)
+
+    async def _consume(self, messages: Sequence[Message]) -> None:
+        now = ids.now_ms()
+        events: list[Event] = []
+        for message in messages:
+            try:
+                events.extend(self._translator.events(message, now))
+            except Exception:
+                log.exception("AMI %s: an event could not be read: %r", self.pbx.id, message.get("Event"))
+        await self.journal.apply(events)
+
+
+def testcall_action(context: str, number: str, caller: str) -> dict[str, str]:
+    """The AMI action of a test call: a Local channel whose far end enters the inbound context."""
+    return {
+        "Action": "Originate",
+        "Channel": f"Local/{number}@{context}/n",
+        "Context": variables.CONTEXT_TESTCALL,
+        "Exten": "s",
+        "Priority": "1",
+        "CallerID": caller,
+        "Timeout": "60000",
+        "Async": "true",
+    }
+
+
+__all__ = ["AmiError", "Bridge", "testcall_action"]

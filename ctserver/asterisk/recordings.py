@@ -1,0 +1,150 @@
+"""Recording files: two mono files that Asterisk writes in step become one stereo file, the caller on the left.
+
+Asterisk names its files by the channel's Uniqueid; ours are named by the call's id. Nothing here trusts a caller.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import re
+import struct
+import wave
+from array import array
+from dataclasses import dataclass
+from pathlib import Path
+
+from ctserver.asterisk.variables import CALLER_PART, COMPANY_PART
+from ctserver.storage import recordings
+from ctserver.storage.db import Database, Row, StorageError
+
+log = logging.getLogger(__name__)
+
+HEADER_BYTES = 44
+PATIENCE_MS = 60_000  # files that Asterisk has not closed by then were left by a crash
+_SAFE = re.compile(r"[A-Za-z0-9_.-]{1,100}")
+
+
+@dataclass(frozen=True, slots=True)
+class Adopted:
+    """A stereo file in the recordings folder."""
+
+    file: str
+    bytes: int
+    millis: int
+
+
+class StillOpen(Exception):
+    """Asterisk is not done with the files."""
+
+
+def adopt(folder: Path, uniqueid: str, call: str, *, patient: bool) -> Adopted | None:
+    """Join the two files of a channel; None if there are none, or nothing was said (then they are removed).
+
+    Raises StillOpen while Asterisk writes them and `patient` is true, OSError.
+    """
+    if not _SAFE.fullmatch(uniqueid):
+        return None
+    parts = [folder / f"{uniqueid}{CALLER_PART}", folder / f"{uniqueid}{COMPANY_PART}"]
+    if not all(part.exists() for part in parts):
+        return None
+    sounds = [_samples(part, patient=patient) for part in parts]
+    rate = max(rate for rate, _ in sounds)
+    left, right = (samples for _, samples in sounds)
+    if not left and not right:
+        _remove(parts)
+        return None
+    target = f"{call[:6]}/{call}.wav"
+    _write_stereo(folder / target, rate, left, right)
+    _remove(parts)
+    return Adopted(target, (folder / target).stat().st_size, max(len(left), len(right)) * 1000 // rate)
+
+
+def _samples(file: Path, *, patient: bool) -> tuple[int, array[int]]:
+    """(rate, 16-bit samples) of a mono WAV file, also of one whose header was never completed."""
+    data = file.read_bytes()
+    if len(data) < HEADER_BYTES or data[:4] != b"RIFF":
+        raise StillOpen if patient else OSError(f"{file} is no WAV file")
+    rate = struct.unpack_from("<I", data, 24)[0] or 8000
+    told = struct.unpack_from("<I", data, 40)[0]
+    if patient and told != len(data) - HEADER_BYTES:
+        raise StillOpen
+    samples = array("h")
+    samples.frombytes(data[HEADER_BYTES : len(data) - (len(data) - HEADER_BYTES) % 2])
+    return rate, samples
+
+
+def _write_stereo(target: Path, rate: int, left: array[int], right: array[int]) -> None:
+    length = max(len(left), len(right))
+    both = array("h", bytes(4 * length))
+    both[0 : 2 * len(left) : 2] = left
+    both[1 : 2 * len(right) : 2] = right
+    target.parent.mkdir(exist_ok=True)
+    temporary = target.with_suffix(".new")
+    with temporary.open("wb") as out:
+        with wave.open(out, "wb") as sound:
+            sound.setparams((2, 2, rate, length, "NONE", ""))
+            sound.writeframes(both.tobytes())
+        out.flush()
+        os.fsync(out.fileno())
+    temporary.replace(target)
+
+
+def _remove(parts: list[Path]) -> None:
+    for part in parts:
+        with contextlib.suppress(OSError):
+            part.unlink()
+
+
+def peaks(file: Path, buckets: int = 800) -> dict[str, object]:
+    """What the player draws: for each channel the loudest sample of each bucket, 0 to 1, and the length in seconds."""
+    with wave.open(str(file), "rb") as sound:
+        rate, frames = sound.getframerate(), sound.getnframes()
+        samples = array("h")
+        samples.frombytes(sound.readframes(frames))
+    step = max(1, frames // buckets)
+    channels = [
+        [round(max(map(abs, samples[channel + 2 * start : 2 * (start + step) : 2]), default=0) / 32768, 3)
+         for start in range(0, frames, step)]
+        for channel in (0, 1)
+    ]
+    return {"seconds": round(frames / rate, 3), "caller": channels[0], "company": channels[1]}
+
+
+class Adopter:
+    """Looks for the recordings of ended calls, in the background."""
+
+    def __init__(self, db: Database, folder: Path) -> None:
+        self._db = db
+        self._folder = folder
+
+    async def adopt_due(self, now: int) -> int:
+        """One round; how many recordings became ready."""
+        ready = 0
+        for row in await recordings.due(self._db, now):
+            try:
+                ready += await self._one(row, now)
+            except (OSError, StorageError) as error:
+                log.error("the recording of call %s: %s", row["call"], error)
+                await self._again(row, now, 30_000)
+        return ready
+
+    async def _one(self, row: Row, now: int) -> bool:
+        call = row["call"]
+        patient = now - row["ended_at"] < PATIENCE_MS
+        try:
+            found = await asyncio.to_thread(adopt, self._folder, row["uniqueid"], call, patient=patient)
+        except StillOpen:
+            await self._again(row, now, 500)
+            return False
+        if found:
+            await self._db.write(lambda tx: recordings.adopted(tx, call, found.file, found.bytes, found.millis))
+        else:
+            await self._db.write(lambda tx: recordings.missing(tx, call))
+        return found is not None
+
+    async def _again(self, row: Row, now: int, wait_ms: int) -> None:
+        with contextlib.suppress(StorageError):
+            await self._db.write(lambda tx: recordings.later(tx, row["call"], now + wait_ms))

@@ -1,0 +1,120 @@
+"""Calls as the PBX tells them: load, advance, attribute on arrival, save. Keeps the open calls in memory, so that an
+event that says nothing new costs no read."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+
+from ctserver import ids
+from ctserver.config import NumberUse, Settings, number_uses
+from ctserver.domain import attribution, phone
+from ctserver.domain import call as machine
+from ctserver.domain.call import Arrived, Call, Event
+from ctserver.domain.model import Attribution
+from ctserver.storage import calls, recordings, sessions
+from ctserver.storage.db import Database, StorageError, Transaction
+
+log = logging.getLogger(__name__)
+
+RECORDING_SETTLES_MS = 700  # Asterisk closes the files right after the hangup
+UNKNOWN_USE = NumberUse("", "", "")
+
+
+class Journal:
+    """The calls of one PBX."""
+
+    def __init__(self, db: Database, settings: Settings, pbx: str) -> None:
+        self._db = db
+        self._country = settings.server.country
+        self._uses = number_uses(settings)
+        self._default_line = settings.default_line
+        self._pbx = pbx
+        self._open: dict[str, Call] = {}
+        self._unsaved: dict[str, Call] = {}
+        self._new: set[str] = set()
+
+    async def resume(self) -> list[Call]:
+        """The calls left open by an earlier run of ours."""
+        self._open = {call.linkedid: call for call in await calls.open_calls(self._db, self._pbx)}
+        return list(self._open.values())
+
+    def open_calls(self) -> list[Call]:
+        return list(self._open.values())
+
+    async def apply(self, events: Sequence[Event]) -> None:
+        """Advance the calls by these events and save what changed, in one transaction.
+
+        What cannot be saved now (disk full) is kept and saved with the next events.
+        """
+        for event in events:
+            self._advance(event)
+        await self.flush()
+
+    async def flush(self) -> None:
+        """Save what is not saved yet."""
+        if not self._unsaved:
+            return
+        batch, new = list(self._unsaved.values()), self._new & self._unsaved.keys()
+        try:
+            attributed = await self._db.write(lambda tx: self._save(tx, batch, new))
+        except StorageError as error:
+            log.error("%d calls wait to be saved: %s", len(batch), error)
+            return
+        for call in batch:
+            if self._unsaved.get(call.id) is call:
+                del self._unsaved[call.id]
+            self._new.discard(call.id)
+            if call.id in attributed and call.linkedid in self._open:
+                opened = self._open[call.linkedid]
+                self._open[call.linkedid] = replace(opened, attribution=attributed[call.id])
+
+    def _advance(self, event: Event) -> None:
+        call = self._open.get(event.linkedid)
+        if call is None:
+            if not isinstance(event, Arrived):
+                return
+            call = self._begin(event)
+            changed = call
+        else:
+            changed = machine.advance(call, event)
+            if changed is call:
+                return
+        self._unsaved[changed.id] = changed
+        if changed.state == machine.ENDED:
+            self._open.pop(event.linkedid, None)
+        else:
+            self._open[event.linkedid] = changed
+
+    def _begin(self, event: Arrived) -> Call:
+        did = phone.from_trunk(event.did, self._country)
+        caller = phone.from_trunk(event.caller, self._country)
+        use = self._uses.get(did, UNKNOWN_USE)
+        event = replace(event, did=did, caller=caller, caller_name=event.caller_name[:200])
+        call = machine.begin(
+            event, id=ids.new(event.at), pbx=self._pbx, site=use.site, line=use.line or self._default_line
+        )
+        self._new.add(call.id)
+        return call
+
+    def _save(self, tx: Transaction, batch: Sequence[Call], new: set[str]) -> dict[str, Attribution]:
+        attributed: dict[str, Attribution] = {}
+        for call in batch:
+            if call.id in new:
+                if calls.by_key(tx, call.pbx, call.linkedid):
+                    log.warning("call %s of %s is in the journal already", call.linkedid, call.pbx)
+                    continue
+                call = replace(call, attribution=self._attribute(tx, call))
+                attributed[call.id] = call.attribution
+            calls.save(tx, call)
+            if call.state == machine.ENDED and call.ended_at is not None:
+                recordings.expect(tx, call.id, call.ended_at + RECORDING_SETTLES_MS)
+        return attributed
+
+    def _attribute(self, tx: Transaction, call: Call) -> Attribution:
+        use = self._uses.get(call.did, UNKNOWN_USE)
+        if use.source:
+            return Attribution("static", 1.0, source=use.source, why="this number names the source by itself")
+        since = call.arrived_at - attribution.LOOK_BACK_MS
+        return attribution.attribute(sessions.candidates(tx, call.did, since, call.arrived_at), call.arrived_at)

@@ -1,0 +1,154 @@
+"""Calls and their legs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ctserver.domain.call import Call, Leg
+from ctserver.domain.model import Attribution, Source
+from ctserver.storage.db import Database, Row, Transaction
+from ctserver.storage.sessions import click_ids_text, source_of
+
+
+def save(tx: Transaction, call: Call) -> None:
+    """Write the call as it is now, and its legs."""
+    attribution = call.attribution
+    source = attribution.source or Source("", "")
+    tx.execute(
+        """
+        INSERT INTO calls (
+            id, pbx, linkedid, uniqueid, channel, site, did, caller, caller_name, line, routed_by, state,
+            arrived_at, ringing_at, answered_at, ended_at, outcome, reason, hangup_cause, dial_status, caller_gave_up,
+            answered_by, attribution, confidence, why, session, medium, source, campaign, term, content, click_ids)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21,
+                $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32)
+        ON CONFLICT (id) DO UPDATE SET
+            line = $10, routed_by = $11, state = $12, ringing_at = $14, answered_at = $15, ended_at = $16,
+            outcome = $17, reason = $18, hangup_cause = $19, dial_status = $20, caller_gave_up = $21, answered_by = $22
+        """,
+        (
+            call.id,
+            call.pbx,
+            call.linkedid,
+            call.uniqueid,
+            call.channel,
+            call.site,
+            call.did,
+            call.caller,
+            call.caller_name,
+            call.line,
+            call.routed_by,
+            call.state,
+            call.arrived_at,
+            call.ringing_at,
+            call.answered_at,
+            call.ended_at,
+            call.outcome,
+            call.reason,
+            call.hangup_cause,
+            call.dial_status,
+            int(call.caller_gave_up),
+            call.answered_by,
+            attribution.kind,
+            attribution.confidence,
+            attribution.why,
+            attribution.session or "",
+            source.medium,
+            source.source,
+            source.campaign,
+            source.term,
+            source.content,
+            click_ids_text(source),
+        ),
+    )
+    for leg in call.legs:
+        _save_leg(tx, call.id, leg)
+
+
+def by_key(tx: Transaction, pbx: str, linkedid: str) -> Call | None:
+    """The call of a PBX with this Linkedid, whole."""
+    row = tx.one("SELECT * FROM calls WHERE pbx = $1 AND linkedid = $2", (pbx, linkedid))
+    return call_of(row, tx.fetch("SELECT * FROM legs WHERE call = $1 ORDER BY started_at", (row["id"],))) if row else None
+
+
+async def open_calls(db: Database, pbx: str) -> list[Call]:
+    """The calls of this PBX that nobody saw end yet."""
+    rows = await db.fetch("SELECT * FROM calls WHERE pbx = $1 AND state <> 'ended' ORDER BY arrived_at", (pbx,))
+    return [call_of(row, await legs(db, row["id"])) for row in rows]
+
+
+async def by_id(db: Database, id: str) -> Call | None:
+    row = await db.one("SELECT * FROM calls WHERE id = $1", (id,))
+    return call_of(row, await legs(db, id)) if row else None
+
+
+async def legs(db: Database, call: str) -> list[Row]:
+    return await db.fetch("SELECT * FROM legs WHERE call = $1 ORDER BY started_at, uniqueid", (call,))
+
+
+def call_of(row: Row, leg_rows: Sequence[Row] = ()) -> Call:
+    source = source_of(row)
+    attribution = Attribution(
+        row["attribution"], row["confidence"], row["session"] or None, source if source.source else None, row["why"]
+    )
+    return Call(
+        id=row["id"],
+        pbx=row["pbx"],
+        linkedid=row["linkedid"],
+        uniqueid=row["uniqueid"],
+        channel=row["channel"],
+        did=row["did"],
+        caller=row["caller"],
+        caller_name=row["caller_name"],
+        arrived_at=row["arrived_at"],
+        state=row["state"],
+        line=row["line"],
+        routed_by=row["routed_by"],
+        site=row["site"],
+        ringing_at=row["ringing_at"],
+        answered_at=row["answered_at"],
+        ended_at=row["ended_at"],
+        outcome=row["outcome"],
+        reason=row["reason"],
+        hangup_cause=row["hangup_cause"],
+        answered_by=row["answered_by"],
+        caller_gave_up=bool(row["caller_gave_up"]),
+        dial_status=row["dial_status"],
+        legs=tuple(_leg_of(leg) for leg in leg_rows),
+        attribution=attribution,
+    )
+
+
+def _save_leg(tx: Transaction, call: str, leg: Leg) -> None:
+    tx.execute(
+        """
+        INSERT INTO legs (call, uniqueid, channel, started_at, ringing_at, answered_at, ended_at, status, cause)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+        ON CONFLICT (call, uniqueid) DO UPDATE
+        SET ringing_at = $5, answered_at = $6, ended_at = $7, status = $8, cause = $9
+        """,
+        (
+            call,
+            leg.uniqueid,
+            leg.channel,
+            leg.started_at,
+            leg.ringing_at,
+            leg.answered_at,
+            leg.ended_at,
+            leg.status,
+            leg.cause,
+        ),
+    )
+
+
+def _leg_of(row: Row) -> Leg:
+    return Leg(
+        row["uniqueid"],
+        row["channel"],
+        row["started_at"],
+        row["ringing_at"],
+        row["answered_at"],
+        row["ended_at"],
+        row["status"],
+        row["cause"],
+    )
