@@ -54,7 +54,7 @@ def _address(value: str) -> str:
 
 
 def _country(value: str) -> str:
-    if value.upper() not in phone.phonenumbers.SUPPORTED_REGIONS:
+    if value.upper() not in phone.COUNTRIES:
         raise ValueError(f"{value!r} is not a country code of two letters")
     return value.upper()
 

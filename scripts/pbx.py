@@ -100,7 +100,7 @@ def _make(say: Callable[[str], None]) -> Binary:
         "mmdebstrap",
         "--quiet",
         "--variant=minbase",
-        "--aptopt=Acquire::Check-Valid-Until \"false\"",
+        '--aptopt=Acquire::Check-Valid-Until "false"',
         "--dpkgopt=path-exclude=/usr/share/doc/*",
         "--dpkgopt=path-exclude=/usr/share/man/*",
         "--include=asterisk,asterisk-core-sounds-en-gsm",
@@ -127,7 +127,10 @@ def install(packages: list[str], why: str, say: Callable[[str], None]) -> None:
         raise SystemExit(f"please install {' '.join(packages)} ({why}) and start again")
     say(f"installing {' '.join(packages)} {why}" + (" (needs root: sudo may ask for your password)" if sudo else ""))
     environment = ["env", "DEBIAN_FRONTEND=noninteractive"]
-    for command in (["apt-get", "-qq", "update"], ["apt-get", "-qq", "-y", "--no-install-recommends", "install", *packages]):
+    for command in (
+        ["apt-get", "-qq", "update"],
+        ["apt-get", "-qq", "-y", "--no-install-recommends", "install", *packages],
+    ):
         done = subprocess.run([*sudo, *environment, *command], capture_output=True, text=True, check=False)
         if done.returncode:
             raise SystemExit(f"{' '.join(command)} failed:\n{done.stdout[-1000:]}{done.stderr[-2000:]}")
@@ -176,7 +179,18 @@ class Pbx:
             target = self.etc / template.name
             with open(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as out:
                 out.write(text)
-        for empty in ("acl", "ccss", "cel", "features", "geolocation", "http", "pjproject", "statsd", "stasis", "udptl"):
+        for empty in (
+            "acl",
+            "ccss",
+            "cel",
+            "features",
+            "geolocation",
+            "http",
+            "pjproject",
+            "statsd",
+            "stasis",
+            "udptl",
+        ):
             (self.etc / f"{empty}.conf").touch()
 
     def _data(self) -> Path:

@@ -1,10 +1,12 @@
-"""ct-settings.conf: what the dialplan knows by itself, so that calls go through with ctserver, AMI and AstDB all gone."""
+"""What Asterisk is given: ct-settings.conf holds what the dialplan knows by itself, so that calls go through with
+ctserver, AMI and AstDB all gone."""
 
 from __future__ import annotations
 
 import shlex
 from pathlib import Path
 
+from ctserver import files
 from ctserver.asterisk import variables
 from ctserver.config import Settings
 from ctserver.services.routing import Route, Router
@@ -29,6 +31,29 @@ def render(settings: Settings, script: Path) -> str:
         lines += _default(digits, route)
     lines += _default("_[0-9]!", router.default)
     return "\n".join(lines) + "\n"
+
+
+def write(settings: Settings, folder: Path, python: Path) -> list[Path]:
+    """Put all files that Asterisk includes or starts into `folder`; returns their paths. Raises OSError, ConfigError."""
+    folder.mkdir(parents=True, exist_ok=True)
+    shipped = files.folder("asterisk-conf")
+    pbx = settings.asterisk[0]
+    manager = (shipped / "ct-manager.conf").read_text(encoding="utf-8")
+    program = folder / "ct-route"
+    script = files.folder("agi-scripts") / "ct_route.py"
+    texts = {
+        folder / "ct-inbound.conf": (shipped / "ct-inbound.conf").read_text(encoding="utf-8"),
+        folder / "ct-settings.conf": render(settings, program),
+        folder / "ct-manager.conf": manager.replace("@AMI_USER@", pbx.ami_user).replace(
+            "@AMI_SECRET@", settings.secret(pbx)
+        ),
+        program: wrapper(python, script, settings.path(settings.database.path)),
+    }
+    for path, text in texts.items():
+        mode = {"ct-route": 0o755, "ct-manager.conf": 0o640}.get(path.name, 0o644)
+        path.write_text(text, encoding="utf-8")
+        path.chmod(mode)
+    return list(texts)
 
 
 def wrapper(python: Path, script: Path, database: Path) -> str:

@@ -106,8 +106,10 @@ def peaks(file: Path, buckets: int = 800) -> dict[str, object]:
         samples.frombytes(sound.readframes(frames))
     step = max(1, frames // buckets)
     channels = [
-        [round(max(map(abs, samples[channel + 2 * start : 2 * (start + step) : 2]), default=0) / 32768, 3)
-         for start in range(0, frames, step)]
+        [
+            round(max(map(abs, samples[channel + 2 * start : 2 * (start + step) : 2]), default=0) / 32768, 3)
+            for start in range(0, frames, step)
+        ]
         for channel in (0, 1)
     ]
     return {"seconds": round(frames / rate, 3), "caller": channels[0], "company": channels[1]}

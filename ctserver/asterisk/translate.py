@@ -14,7 +14,9 @@ from ctserver.asterisk.variables import EVENT_ENDED, EVENT_ROUTED
 from ctserver.asterisk.wire import Message, text
 from ctserver.domain import call as calls
 
-_EPOCH = re.compile(r"(?:.*-)?(\d{9,10})\.\d+$")  # a Uniqueid holds its channel's birth in seconds: [systemname-]1700000000.12
+_EPOCH = re.compile(
+    r"(?:.*-)?(\d{9,10})\.\d+$"
+)  # a Uniqueid holds its channel's birth in seconds: [systemname-]1700000000.12
 
 
 class Translator:

@@ -33,5 +33,7 @@ def attribute(candidates: Sequence[Candidate], now: int) -> Attribution:
     if len(holders) == 1:
         return Attribution("exact", 0.95, latest.session, latest.source, f"the only visitor holding it, {why}")
     if holders:
-        return Attribution("ambiguous", 1 / len(holders), latest.session, latest.source, f"one of {len(holders)}, {why}")
+        return Attribution(
+            "ambiguous", 1 / len(holders), latest.session, latest.source, f"one of {len(holders)}, {why}"
+        )
     return Attribution("likely", 0.5, latest.session, latest.source, f"the last visitor who had it, {why}")

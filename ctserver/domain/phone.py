@@ -10,6 +10,9 @@ from functools import lru_cache
 import phonenumbers
 
 
+COUNTRIES = frozenset(phonenumbers.SUPPORTED_REGIONS)  # ISO 3166-1 alpha-2
+
+
 class NotANumber(ValueError):
     """The text is no phone number; the message says why in words for a person."""
 

@@ -100,3 +100,31 @@ class _Plan:
     def _hold_ms(self) -> int:
         pool_of_site = self.settings.pools.get(self.site.pool)
         return pool_of_site.hold_minutes * 60_000 if pool_of_site else 0
+
+
+BEAT, LEFT = "beat", "left"
+
+
+async def note(
+    db: Database, settings: Settings, visitor: str, session_id: str, kind: str, number: str, now: int
+) -> None:
+    """What a visitor did. A beat only keeps his number with him; everything else is kept as a signal.
+
+    Signals of sessions that are not this visitor's are dropped.
+    """
+    signal_id = ids.new(now)
+
+    def unit(tx: Transaction) -> None:
+        found = sessions.session_by_id(tx, session_id)
+        if found is None or found.visitor != visitor:
+            return
+        if kind != BEAT:
+            sessions.add_signal(tx, signal_id, session_id, number, kind, now)
+        if kind == LEFT:
+            sessions.mark_left(tx, session_id, now)
+            return
+        site = settings.sites.get(found.site)
+        if site and site.pool and (held := sessions.held_lease(tx, session_id, site.pool, now)):
+            sessions.extend_lease(tx, held, now, now + settings.pools[site.pool].hold_minutes * 60_000)
+
+    await db.write(unit)

@@ -68,7 +68,9 @@ def save(tx: Transaction, call: Call) -> None:
 def by_key(tx: Transaction, pbx: str, linkedid: str) -> Call | None:
     """The call of a PBX with this Linkedid, whole."""
     row = tx.one("SELECT * FROM calls WHERE pbx = $1 AND linkedid = $2", (pbx, linkedid))
-    return call_of(row, tx.fetch("SELECT * FROM legs WHERE call = $1 ORDER BY started_at", (row["id"],))) if row else None
+    return (
+        call_of(row, tx.fetch("SELECT * FROM legs WHERE call = $1 ORDER BY started_at", (row["id"],))) if row else None
+    )
 
 
 async def open_calls(db: Database, pbx: str) -> list[Call]:

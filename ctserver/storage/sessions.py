@@ -72,8 +72,13 @@ def held_lease(tx: Transaction, session: str, pool: str, now: int) -> Lease | No
 
 
 def extend_lease(tx: Transaction, lease: Lease, now: int, until: int) -> None:
-    tx.execute("UPDATE leases SET seen_at = $2, until = $3 WHERE id = $1", (lease.id, now, until))
+    tx.execute("UPDATE leases SET seen_at = $2, until = $3, left_at = NULL WHERE id = $1", (lease.id, now, until))
     tx.execute("UPDATE numbers SET until = $2 WHERE number = $1 AND lease = $3", (lease.number, until, lease.id))
+
+
+def mark_left(tx: Transaction, session: str, now: int) -> None:
+    """The visitor closed the page; the number stays his until its time is over."""
+    tx.execute("UPDATE leases SET left_at = $2 WHERE session = $1 AND until > $2", (session, now))
 
 
 def number_states(tx: Transaction, pool: str, numbers: list[str]) -> list[NumberState]:
@@ -161,9 +166,7 @@ def visit_of(row: Row) -> Visit:
 
 
 def lease_of(row: Row) -> Lease:
-    return Lease(
-        row["id"], row["number"], row["pool"], row["session"], row["shown_at"], row["until"], row["left_at"]
-    )
+    return Lease(row["id"], row["number"], row["pool"], row["session"], row["shown_at"], row["until"], row["left_at"])
 
 
 def source_of(row: Row) -> Source:

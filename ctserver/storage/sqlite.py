@@ -32,7 +32,7 @@ class _Worker(aiosqlite.Connection):
     the statement."""
 
     async def run(self, function: Callable[[sqlite3.Connection], T]) -> T:
-        return await self._execute(lambda: function(self._conn))  # type: ignore[no-any-return]
+        return await self._execute(lambda: function(self._conn))  # type: ignore[no-any-return, no-untyped-call]
 
 
 class _Unit:

@@ -36,9 +36,7 @@ def add_login(tx: Transaction, token_hash: str, login: str, csrf: str, expires_a
 
 async def login_of(db: Database, token_hash: str, now: int) -> Row | None:
     """login and csrf of a token that is still good."""
-    return await db.one(
-        "SELECT login, csrf FROM logins WHERE token_hash = $1 AND expires_at > $2", (token_hash, now)
-    )
+    return await db.one("SELECT login, csrf FROM logins WHERE token_hash = $1 AND expires_at > $2", (token_hash, now))
 
 
 def end_login(tx: Transaction, token_hash: str) -> None:

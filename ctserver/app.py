@@ -1,0 +1,296 @@
+"""The composition root: builds every object, owns the clock and the order of start and stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import shutil
+import signal
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from aiohttp import web
+
+from ctserver import __version__, files, ids, systemd
+from ctserver.asterisk import ami, recordings
+from ctserver.asterisk.bridge import Bridge
+from ctserver.asterisk.fastagi import Fastagi
+from ctserver.config import Settings, number_uses
+from ctserver.http import auth, server
+from ctserver.http.deps import Deps, Health, TestCallFailed
+from ctserver.services.routing import Router
+from ctserver.storage import migrate, routes, sqlite, users
+from ctserver.storage.db import StorageError
+from ctserver.storage.sqlite import Sqlite
+
+log = logging.getLogger(__name__)
+
+STOP_SECONDS = 3.0
+TEST_CALLER = "+447700900123"  # from Ofcom's range for drama
+
+
+class StartError(Exception):
+    """Why ctserver does not start, and what to do."""
+
+    def __init__(self, what: str, todo: str) -> None:
+        self.what = what
+        self.todo = todo
+        super().__init__(f"{what}\n{todo}")
+
+
+async def run(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT. Raises StartError."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    running = Running(settings)
+    try:
+        await running.start()
+        await stop.wait()
+    finally:
+        systemd.notify("STOPPING=1")
+        await running.stop()
+
+
+class Running:
+    """Everything that runs, and how to stop it: last started, first stopped."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._steps: list[tuple[str, Callable[[], Awaitable[None]]]] = []
+        self._tasks: list[asyncio.Task[None]] = []
+        self.recordings = settings.path(settings.recordings.folder)
+
+    async def start(self) -> None:
+        """Each step in its order; raises StartError."""
+        settings = self._settings
+        self._check_recordings()
+        self.bridges: list[Bridge] = []
+        self.db = await self._open_database()
+        await self._first_user()
+        await self._start_fastagi()
+        for pbx in settings.asterisk:
+            await self._start_bridge(Bridge(self.db, settings, pbx))
+        await self._start_web()
+        self._start_upkeep()
+        systemd.notify("READY=1")
+        log.info("ctserver %s is ready at %s", __version__, settings.server.public_url)
+
+    async def stop(self) -> None:
+        """Undo the steps of the start, naming each; one that fails does not keep the others."""
+        for name, step in reversed(self._steps):
+            log.info("stopping: %s", name)
+            try:
+                await asyncio.wait_for(step(), STOP_SECONDS + 2)
+            except Exception:
+                log.exception("stopping %s failed", name)
+        self._steps.clear()
+        log.info("stopped")
+
+    # ---- steps
+
+    def _check_recordings(self) -> None:
+        folder = self.recordings
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            probe = folder / f".ctserver-{os.getpid()}"
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise StartError(
+                f"the recordings folder {folder} is not writable: {error.strerror}",
+                "give the user that runs ctserver the right to write there, or set [recordings] folder",
+            ) from error
+
+    async def _open_database(self) -> Sqlite:
+        path = self._settings.path(self._settings.database.path)
+        db = await open_database(path)
+        self._steps.append(("database", db.close))
+        try:
+            for migration in await migrate.migrate(db, migrate.read(files.folder("migrations"))):
+                log.info("database: applied migration %04d (%s)", migration.number, migration.name)
+            await self._write_routes(db)
+        except StorageError as error:
+            raise StartError(f"the database {path}: {error}", "then start ctserver again") from error
+        return db
+
+    async def _write_routes(self, db: Sqlite) -> None:
+        self.router = Router(self._settings)
+        table = {digits: route.encode(store=False) for digits, route in self.router.table().items()}
+        table[""] = self.router.default.encode(store=False)
+        await db.write(lambda tx: routes.replace_all(tx, table))
+
+    async def _first_user(self) -> None:
+        if await users.count(self.db):
+            return
+        password = ids.password()
+        hashed = await asyncio.to_thread(auth.hash_password, password)
+        await self.db.write(lambda tx: users.put_user(tx, ids.new(ids.now_ms()), "admin", hashed, ids.now_ms()))
+        file = self._settings.path(self._settings.database.path).with_name("first-login.txt")
+        _write_private(file, f"admin {password}\n")
+        log.info("made the first login; its password is in %s (delete the file when you have changed it)", file)
+
+    async def _start_fastagi(self) -> None:
+        self.fastagi = Fastagi(self.router.answer)
+        host, port = _address(self._settings.fastagi.listen)
+        try:
+            await self.fastagi.listen(host, port)
+        except OSError as error:
+            raise _port_error("FastAGI", self._settings.fastagi.listen, "[fastagi] listen", error) from error
+        self._steps.append(("FastAGI", self.fastagi.close))
+
+    async def _start_bridge(self, bridge: Bridge) -> None:
+        """A PBX that is away is waited for; one that refuses our secret is a mistake to be told at once."""
+        await try_login(self._settings, bridge.pbx.id)
+        task = asyncio.create_task(bridge.link.run(), name=f"AMI {bridge.pbx.id}")
+        self.bridges.append(bridge)
+
+        async def stop() -> None:
+            await _cancel([task])
+            await bridge.journal.flush()
+
+        self._steps.append((f"AMI {bridge.pbx.id}", stop))
+
+    async def _start_web(self) -> None:
+        settings = self._settings
+        deps = Deps(
+            db=self.db,
+            settings=settings,
+            uses=number_uses(settings),
+            testcall=self._testcall,
+            health=self.health,
+            now=ids.now_ms,
+            recordings=self.recordings,
+            peaks=recordings.peaks,
+        )
+        runner = web.AppRunner(
+            server.make(deps), access_log=None, shutdown_timeout=STOP_SECONDS, keepalive_timeout=30, lingering_time=0
+        )
+        await runner.setup()
+        self._steps.append(("web server", runner.cleanup))
+        host, port = _address(settings.server.listen)
+        try:
+            await web.TCPSite(runner, host, port, backlog=512).start()
+        except OSError as error:
+            raise _port_error("the web server", settings.server.listen, "[server] listen", error) from error
+
+    def _start_upkeep(self) -> None:
+        adopter = recordings.Adopter(self.db, self.recordings)
+
+        async def adopt() -> None:
+            await adopter.adopt_due(ids.now_ms())
+
+        async def flush() -> None:
+            for bridge in self.bridges:
+                await bridge.journal.flush()
+
+        async def forget_logins() -> None:
+            now = ids.now_ms()
+            await self.db.write(lambda tx: users.forget_expired(tx, now))
+
+        async def alive() -> None:
+            systemd.notify("WATCHDOG=1")
+
+        table: list[tuple[str, Callable[[], Awaitable[None]], float]] = [
+            ("adopt recordings", adopt, 0.5),
+            ("save what could not be saved", flush, 5),
+            ("forget expired logins", forget_logins, 3600),
+            ("tell systemd", alive, systemd.watchdog_seconds() or 3600),
+        ]
+        self._tasks = [asyncio.create_task(_every(*row), name=row[0]) for row in table]
+        self._steps.append(("upkeep", lambda: _cancel(self._tasks)))
+
+    # ---- what the edges ask of one another
+
+    async def _testcall(self, number: str) -> None:
+        try:
+            await self.bridges[0].testcall(number, TEST_CALLER)
+        except (ami.AmiError, TimeoutError) as error:
+            raise TestCallFailed(str(error) or "the PBX does not answer") from error
+
+    async def health(self) -> Health:
+        """The state of database, AMI links, FastAGI and disk."""
+        parts = {"database": await self._database_health()}
+        for bridge in self.bridges:
+            name = "AMI" if len(self.bridges) == 1 else f"AMI {bridge.pbx.id}"
+            parts[name] = bridge.link.problem or "ok"
+        parts["FastAGI"] = "ok" if self.fastagi.listening else "not listening"
+        parts["disk"] = disk_health(self._settings)
+        return Health(parts)
+
+    async def _database_health(self) -> str:
+        try:
+            await asyncio.wait_for(self.db.one("SELECT 1"), 2)
+        except (StorageError, TimeoutError) as error:
+            return str(error) or "no answer within 2 s"
+        return "ok"
+
+
+async def open_database(path: Path) -> Sqlite:
+    """Raises StartError."""
+    try:
+        return await sqlite.open(path)
+    except StorageError as error:
+        raise StartError(str(error), "name a file in a folder that ctserver may write to: [database] path") from error
+
+
+async def try_login(settings: Settings, pbx_id: str) -> None:
+    """Raises StartError if the PBX is there and refuses us; its absence is no mistake of the settings."""
+    pbx = next(entry for entry in settings.asterisk if entry.id == pbx_id)
+    host, port = _address(pbx.ami)
+    try:
+        await ami.attempt(host, port, pbx.ami_user, settings.secret(pbx))
+    except ami.LoginRefused as error:
+        raise StartError(
+            f"Asterisk {pbx.id!r} at {pbx.ami}: {error}",
+            f"make the secret of [{pbx.ami_user}] in manager.conf and the one ctserver reads the same, and check `permit`",
+        ) from error
+    except (OSError, TimeoutError, ami.AmiError):
+        return
+
+
+def disk_health(settings: Settings) -> str:
+    """ "ok", or how little is left."""
+    wanted = settings.recordings.min_free_mb
+    try:
+        free = shutil.disk_usage(settings.path(settings.recordings.folder)).free // 1_000_000
+    except OSError as error:
+        return str(error.strerror)
+    return "ok" if free >= wanted else f"{free} MB free, less than the {wanted} MB of [recordings] min_free_mb"
+
+
+def _write_private(file: Path, text: str) -> None:
+    with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as out:
+        out.write(text)
+
+
+async def _every(name: str, work: Callable[[], Awaitable[None]], seconds: float) -> None:
+    while True:
+        try:
+            await work()
+        except Exception:
+            log.exception("upkeep: %s failed", name)
+        await asyncio.sleep(seconds)
+
+
+async def _cancel(tasks: list[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
+def _port_error(what: str, address: str, key: str, error: OSError) -> StartError:
+    reason = os.strerror(error.errno) if error.errno else str(error)
+    return StartError(
+        f"{what} cannot listen at {address}: {reason}",
+        f"stop the other program that uses it (ss -ltnp shows which), or change {key} in ctserver.toml",
+    )

@@ -1,0 +1,98 @@
+"""`ctserver check`: tries what the settings name, each with a hint when it does not work."""
+
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+from ctserver import files
+from ctserver.asterisk import ami
+from ctserver.config import Asterisk, ConfigError, Settings
+from ctserver.storage import migrate, sqlite
+from ctserver.storage.db import StorageError
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One thing tried."""
+
+    name: str
+    ok: bool
+    text: str
+    todo: str = ""
+
+
+async def check(settings: Settings) -> list[Result]:
+    """Everything that the settings name, tried. Changes nothing."""
+    results = [
+        Result("settings", True, f"{len(settings.sites)} sites, {len(settings.lines)} lines"),
+        await _database(settings),
+        _recordings(settings),
+        _port("FastAGI port", settings.fastagi.listen, "[fastagi] listen"),
+        _port("web port", settings.server.listen, "[server] listen"),
+    ]
+    return results + [await _ami(settings, pbx) for pbx in settings.asterisk]
+
+
+async def _database(settings: Settings) -> Result:
+    path = settings.path(settings.database.path)
+    if not path.exists():
+        return _folder("database", path.parent, f"{path} will be made at the first start", "[database] path")
+    try:
+        db = await sqlite.open(path)
+    except StorageError as error:
+        return Result("database", False, str(error), "give ctserver's user the right to read and write it")
+    try:
+        await migrate.verify(db, migrate.read(files.folder("migrations")))
+    except StorageError as error:
+        return Result("database", False, f"{path}: {error}")
+    finally:
+        await db.close()
+    return Result("database", True, str(path))
+
+
+def _recordings(settings: Settings) -> Result:
+    folder = settings.path(settings.recordings.folder)
+    return _folder("recordings", folder, str(folder), "[recordings] folder")
+
+
+def _folder(name: str, folder: Path, text: str, key: str) -> Result:
+    there = next((place for place in (folder, *folder.parents) if place.exists()), folder)
+    if there.is_dir() and os.access(there, os.W_OK | os.X_OK):
+        return Result(name, True, text)
+    return Result(name, False, f"{folder} is not writable", f"give ctserver's user the right to write, or change {key}")
+
+
+def _port(name: str, address: str, key: str) -> Result:
+    host, _, port = address.rpartition(":")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host.strip("[]"), int(port)))
+        except OSError as error:
+            todo = f"if this is not ctserver itself, stop the other program (ss -ltnp shows which) or change {key}"
+            return Result(name, False, f"{address} cannot be used: {error.strerror or error}", todo)
+    return Result(name, True, f"{address} is free")
+
+
+async def _ami(settings: Settings, pbx: Asterisk) -> Result:
+    name = f"Asterisk {pbx.id}"
+    host, _, port = pbx.ami.rpartition(":")
+    try:
+        await ami.attempt(host, int(port), pbx.ami_user, settings.secret(pbx))
+    except ConfigError as error:
+        return Result(name, False, str(error.problems[0].what), error.problems[0].hint)
+    except ami.AmiError as error:
+        todo = f"make the secret of [{pbx.ami_user}] in manager.conf the same, and check its `permit`"
+        return Result(name, False, f"{pbx.ami}: {error}", todo)
+    except (OSError, TimeoutError) as error:
+        todo = "is Asterisk running, and manager.conf enabled with this bindaddr and port?"
+        return Result(name, False, f"no AMI at {pbx.ami}: {_reason(error)}", todo)
+    return Result(name, True, f"logged in at {pbx.ami} as {pbx.ami_user}")
+
+
+def _reason(error: Exception) -> str:
+    return (error.strerror or str(error)) if isinstance(error, OSError) and error.strerror else "no answer in time"

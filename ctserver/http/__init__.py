@@ -1,0 +1,1 @@
+"""The edge to the web: what visitors' pages call, and the dashboard."""

@@ -1,0 +1,170 @@
+"""Log in, stay logged in, log out; and the guard before every page of the dashboard.
+
+Passwords are hashed with argon2id (in a thread: it is slow on purpose). The cookie holds a random token, the database
+only its hash. Every POST carries the CSRF token of its login; before the login, of a short-lived cookie.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from aiohttp import web
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+from yarl import URL
+
+from ctserver import ids
+from ctserver.http import render
+from ctserver.http.deps import DEPS, Deps
+from ctserver.storage import users
+
+COOKIE = "ct_login"
+PRE_COOKIE = "ct_form"
+LOGIN_DAYS = 14
+FAILURES = 10  # wrong passwords from one address within FAILURE_MS before it must wait
+FAILURE_MS = 5 * 60_000
+
+_hasher = PasswordHasher()
+_NOBODY_HASH = _hasher.hash("nobody has this password")
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    login: str
+    csrf: str
+
+
+USER = "user"
+_OPEN = ("/health", "/ct.js", "/v1/", "/static/", "/login", "/demo", "/favicon.ico")
+
+
+def add_routes(app: web.Application) -> None:
+    app.router.add_get("/login", login_page)
+    app.router.add_post("/login", login)
+    app.router.add_post("/logout", logout)
+
+
+@web.middleware
+async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Who is it; may he; is the form ours."""
+    user = await _user(request)
+    if user:
+        request[USER] = user
+    is_open = request.path.startswith(_OPEN)
+    if user is None and not is_open:
+        return _to_login(request)
+    if user and not is_open and request.method not in ("GET", "HEAD"):
+        await _check_csrf(request, user.csrf)
+    response = await handler(request)
+    if not is_open and not response.prepared:
+        response.headers.setdefault("Cache-Control", "private, no-store")
+    return response
+
+
+async def login_page(request: web.Request) -> web.StreamResponse:
+    return _form(request, error=None, target=request.query.get("next", "/"))
+
+
+async def login(request: web.Request) -> web.StreamResponse:
+    deps = request.app[DEPS]
+    form = await request.post()
+    name, password = str(form.get("login", ""))[:200], str(form.get("password", ""))[:1000]
+    target = str(form.get("next", "/"))
+    if not _same(str(form.get("csrf", "")), request.cookies.get(PRE_COOKIE, "")):
+        return _form(request, error="The form was too old. Please try again.", target=target)
+    address = request.remote or ""
+    if _locked(deps, address):
+        return _form(request, error="Too many wrong passwords. Please wait five minutes.", target=target, status=429)
+    known = await users.password_hash(deps.db, name)
+    if not await asyncio.to_thread(_matches, known or _NOBODY_HASH, password) or known is None:
+        deps.attempts.setdefault(address, []).append(deps.now())
+        return _form(request, error="Login or password is wrong.", target=target, status=403)
+    deps.attempts.pop(address, None)
+    return await _begin(deps, name, target)
+
+
+async def logout(request: web.Request) -> web.StreamResponse:
+    deps = request.app[DEPS]
+    token = _hash(request.cookies.get(COOKIE, ""))
+    await deps.db.write(lambda tx: users.end_login(tx, token))
+    response = web.HTTPSeeOther("/login")
+    response.del_cookie(COOKIE, path="/")
+    return response
+
+
+def hash_password(password: str) -> str:
+    """argon2id with the library's parameters; takes some 50 ms."""
+    return _hasher.hash(password)
+
+
+async def _begin(deps: Deps, name: str, target: str) -> web.StreamResponse:
+    token, csrf, now = ids.token(), ids.token(), deps.now()
+    expires = now + LOGIN_DAYS * 86_400_000
+    await deps.db.write(lambda tx: users.add_login(tx, _hash(token), name, csrf, expires))
+    response = web.HTTPSeeOther(target if target.startswith("/") and target[1:2] not in ("/", "\\") else "/")
+    _set_cookie(deps, response, COOKIE, token, LOGIN_DAYS * 86_400)
+    response.del_cookie(PRE_COOKIE, path="/")
+    return response
+
+
+def _form(request: web.Request, *, error: str | None, target: str, status: int = 200) -> web.StreamResponse:
+    csrf = request.cookies.get(PRE_COOKIE, "") or ids.token()
+    response = render.page(request, "login.html", {"error": error, "next": target, "csrf": csrf}, status=status)
+    _set_cookie(request.app[DEPS], response, PRE_COOKIE, csrf, 3600)
+    response.headers["Cache-Control"] = "private, no-store"
+    return response
+
+
+def _to_login(request: web.Request) -> web.StreamResponse:
+    if request.method not in ("GET", "HEAD"):
+        raise web.HTTPForbidden
+    return web.HTTPSeeOther(URL("/login").with_query(next=request.path_qs))
+
+
+async def _user(request: web.Request) -> User | None:
+    token = request.cookies.get(COOKIE)
+    if not token or request.path.startswith(("/v1/", "/ct.js", "/static/")):
+        return None
+    deps = request.app[DEPS]
+    row = await users.login_of(deps.db, _hash(token), deps.now())
+    return User(row["login"], row["csrf"]) if row else None
+
+
+async def _check_csrf(request: web.Request, expected: str) -> None:
+    sent = request.headers.get("X-Csrf") or str((await request.post()).get("csrf", ""))
+    if not _same(sent, expected):
+        raise web.HTTPForbidden
+
+
+def _locked(deps: Deps, address: str) -> bool:
+    recent = [at for at in deps.attempts.get(address, []) if at > deps.now() - FAILURE_MS]
+    deps.attempts[address] = recent
+    if len(deps.attempts) > 10_000:
+        deps.attempts.clear()
+    return len(recent) >= FAILURES
+
+
+def _matches(known: str, password: str) -> bool:
+    try:
+        return _hasher.verify(known, password)
+    except (VerificationError, InvalidHashError):
+        return False
+
+
+def _set_cookie(deps: Deps, response: web.StreamResponse, name: str, value: str, seconds: int) -> None:
+    secure = deps.settings.server.public_url.startswith("https://")
+    response.set_cookie(name, value, max_age=seconds, path="/", httponly=True, samesite="Lax", secure=secure)
+
+
+def _hash(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def _same(left: str, right: str) -> bool:
+    return bool(left) and hmac.compare_digest(left.encode(), right.encode())

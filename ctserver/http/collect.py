@@ -1,0 +1,180 @@
+"""What visitors' pages call: the script, the visit, the signals. A refusal says why in X-Ct-Refused, and the page
+keeps its own number. Bodies come as text/plain, so that browsers send them without asking first."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+
+from ctserver import files
+from ctserver.config import Settings
+from ctserver.domain import phone, source
+from ctserver.http import script
+from ctserver.http.deps import DEPS, Deps
+from ctserver.services import visits
+
+MAX_URL = 2000
+MAX_TITLE = 300
+HEARTBEAT_SECONDS = 30
+_VISITOR = re.compile(r"[0-9a-hjkmnp-tv-z]{26}")
+_SIGNAL = re.compile(r"[a-z][a-z0-9_-]{0,39}")
+
+
+class Refused(Exception):
+    """This request is not served; the message goes into X-Ct-Refused."""
+
+
+def add_routes(app: web.Application) -> None:
+    app.router.add_get("/ct.js", ct_js)
+    app.router.add_post("/v1/visit", visit)
+    app.router.add_post("/v1/signal", signal)
+
+
+async def ct_js(request: web.Request) -> web.Response:
+    """The script of one site, with its public configuration; revalidated by ETag."""
+    deps = request.app[DEPS]
+    try:
+        site = _site_of(deps.settings, request.query.get("site", ""))
+    except Refused as refusal:
+        return web.Response(status=404, text=f"// {refusal}\n", content_type="text/javascript")
+    body = script_of(deps.settings, site)
+    tag = hashlib.sha256(body.encode()).hexdigest()[:20]
+    headers = {
+        "Cache-Control": "max-age=300, stale-while-revalidate=86400",
+        "Cross-Origin-Resource-Policy": "cross-origin",
+    }
+    if f'"{tag}"' in request.headers.get("If-None-Match", ""):
+        return web.Response(status=304, headers={**headers, "ETag": f'"{tag}"'})
+    response = web.Response(text=body, content_type="text/javascript", charset="utf-8", headers=headers)
+    response.etag = tag
+    response.enable_compression()
+    return response
+
+
+def script_of(settings: Settings, site: str) -> str:
+    """ct.js as this site gets it."""
+    return script.build(public_config(settings, site), _source())
+
+
+def public_config(settings: Settings, site_id: str) -> dict[str, Any]:
+    """What the script must know; all of it is public."""
+    site = settings.sites[site_id]
+    country, prefix, national = phone.parts(site.number)
+    return {
+        "s": site_id,
+        "o": settings.server.public_url,
+        "t": [{"k": visits.TARGET, "n": site.number, "c": country, "p": prefix, "l": national}],
+        "a": sorted(settings.pools[site.pool].numbers) if site.pool else [],
+        "consent": "none",
+        "dnt": 0,
+        "days": 90,
+        "sub": 0,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Body:
+    """The texts of a request body. Anything missing or of another kind is empty."""
+
+    fields: dict[str, Any]
+
+    def text(self, name: str, size: int) -> str:
+        value = self.fields.get(name)
+        clean = value if isinstance(value, str) else ""
+        return clean.replace("\x00", "")[:size].encode("utf-8", "replace").decode()
+
+    def names(self, name: str) -> list[str]:
+        value = self.fields.get(name)
+        return [entry for entry in value if isinstance(entry, str)] if isinstance(value, list) else []
+
+
+async def visit(request: web.Request) -> web.Response:
+    """A page view: `{"s": site, "v": visitor, "u": URL, "r": referrer, "t": title, "n": [targets]}` -> a number."""
+    deps = request.app[DEPS]
+    try:
+        body, site, headers = await _admit(request, deps)
+    except Refused as refusal:
+        return web.Response(status=204, headers={"X-Ct-Refused": str(refusal), "Access-Control-Allow-Origin": "*"})
+    visitor = body.text("v", 26)
+    view = visits.PageView(
+        site=site,
+        visitor=visitor if _VISITOR.fullmatch(visitor) else "",
+        url=body.text("u", MAX_URL),
+        referrer=body.text("r", MAX_URL),
+        title=body.text("t", MAX_TITLE),
+        wants_number=visits.TARGET in body.names("n"),
+    )
+    shown = await visits.record(deps.db, deps.settings, view, deps.now())
+    answer: dict[str, Any] = {"v": shown.visitor, "e": shown.session, "n": {}, "h": shown.hold_ms // 1000}
+    answer["b"] = HEARTBEAT_SECONDS
+    if shown.number:
+        answer["n"][visits.TARGET] = _number(shown.number)
+    return web.Response(text=json.dumps(answer), content_type="application/json", headers=headers)
+
+
+async def signal(request: web.Request) -> web.Response:
+    """What the visitor did: `{"s": site, "v": visitor, "e": session, "k": kind, "n": number}`. Answers nothing."""
+    deps = request.app[DEPS]
+    try:
+        body, _, headers = await _admit(request, deps)
+        kind = body.text("k", 40)
+        if not _SIGNAL.fullmatch(kind):
+            raise Refused("no such signal")
+    except Refused as refusal:
+        return web.Response(status=204, headers={"X-Ct-Refused": str(refusal), "Access-Control-Allow-Origin": "*"})
+    number = body.text("n", 20)
+    number = number if number in deps.uses else ""
+    await visits.note(deps.db, deps.settings, body.text("v", 26), body.text("e", 26), kind, number, deps.now())
+    return web.Response(status=204, headers=headers)
+
+
+async def _admit(request: web.Request, deps: Deps) -> tuple[_Body, str, dict[str, str]]:
+    """The body, the site, and the headers of the answer. Raises Refused."""
+    try:
+        fields = json.loads(await request.read())
+    except (ValueError, RecursionError):
+        raise Refused("the body is not JSON") from None
+    if not isinstance(fields, dict):
+        raise Refused("the body is not an object")
+    body = _Body(fields)
+    site = body.text("s", 40)
+    if site not in deps.settings.sites:
+        raise Refused("no such site")
+    origin = request.headers.get("Origin", "")
+    page = source.host_of(origin) or source.host_of(body.text("u", MAX_URL))
+    if not source.is_own(page, deps.settings.sites[site].domains):
+        raise Refused("this page is not on the site's domains")
+    return body, site, {"Access-Control-Allow-Origin": origin or "*", "Vary": "Origin", "Cache-Control": "no-store"}
+
+
+def _site_of(settings: Settings, wanted: str) -> str:
+    if wanted in settings.sites:
+        return wanted
+    if not wanted and len(settings.sites) == 1:
+        return next(iter(settings.sites))
+    raise Refused("ctserver: no such site; the snippet must name it: ct.js?site=NAME")
+
+
+_numbers: dict[str, dict[str, Any]] = {}
+
+
+def _number(number: str) -> dict[str, Any]:
+    if number not in _numbers:
+        country, prefix, national = phone.parts(number)
+        shown = [phone.international(number), phone.national(number)]
+        _numbers[number] = {"n": number, "c": country, "p": prefix, "l": national, "f": shown}
+    return _numbers[number]
+
+
+_cache: list[str] = []
+
+
+def _source() -> str:
+    if not _cache:
+        _cache.append((files.folder("web") / "static" / "ct.js").read_text(encoding="utf-8"))
+    return _cache[0]

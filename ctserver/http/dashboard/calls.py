@@ -1,0 +1,281 @@
+"""The journal of calls, and one call's page with its recording."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+from aiohttp import web
+
+from ctserver.domain import call as machine
+from ctserver.http import render
+from ctserver.http.dashboard.rows import CallRow, call_row, label_of
+from ctserver.http.deps import DEPS, Deps
+from ctserver.storage import calls, journal, recordings, sessions
+from ctserver.storage.db import Row
+from ctserver.storage.journal import Filters
+
+PAGE = 50
+
+KINDS = {
+    "static": "a number of its own",
+    "exact": "one visitor held the number",
+    "tapped": "the visitor tapped the number",
+    "likely": "the likeliest of those who saw it",
+    "repeat": "the same person as before",
+    "ambiguous": "several visitors held the number",
+}
+ROUTED_BY = {
+    "ctserver": "",
+    "script": " (ctserver was away; its database decided)",
+    "memory": " (ctserver was away; the last known line)",
+    "default": " (ctserver was away; the default line)",
+}
+
+
+def add_routes(app: web.Application) -> None:
+    app.router.add_get("/", _home)
+    app.router.add_get("/calls", calls_page)
+    app.router.add_get("/calls/rows", call_rows)
+    app.router.add_get("/calls/{id:[0-9a-z]{26}}", call_page)
+    app.router.add_get("/calls/{id:[0-9a-z]{26}}/recording.wav", recording)
+    app.router.add_get("/calls/{id:[0-9a-z]{26}}/peaks.json", peaks)
+
+
+async def _home(_: web.Request) -> web.StreamResponse:
+    return web.HTTPSeeOther("/calls")
+
+
+async def calls_page(request: web.Request) -> web.StreamResponse:
+    deps = request.app[DEPS]
+    context = await _journal(request, deps)
+    context |= {
+        "page": "calls",
+        "health": await deps.health(),
+        "sites": [{"id": id, "name": site.name or id} for id, site in deps.settings.sites.items()],
+        "today": await _today(deps),
+        "live": not request.query.get("before"),
+        "flash": _flash(request),
+    }
+    return render.page(request, "calls.html", context)
+
+
+async def call_rows(request: web.Request) -> web.StreamResponse:
+    """The rows alone, for htmx."""
+    return render.page(request, "_call_rows.html", await _journal(request, request.app[DEPS]))
+
+
+async def call_page(request: web.Request) -> web.StreamResponse:
+    deps = request.app[DEPS]
+    row = await journal.one(deps.db, request.match_info["id"])
+    if row is None:
+        raise web.HTTPNotFound
+    now = deps.now()
+    call = call_row(row, deps.settings, now)
+    newer, older = await journal.neighbours(deps.db, call.id)
+    earlier = await journal.earlier(deps.db, call.caller, call.id) if call.caller else []
+    context = {
+        "page": "calls",
+        "health": await deps.health(),
+        "call": call,
+        "timeline": _timeline(row, await calls.legs(deps.db, call.id), call),
+        "attribution": _attribution(row),
+        "session": await _session(deps, row["session"]),
+        "earlier": [call_row(other, deps.settings, now) for other in earlier],
+        "recording": await _recording(deps, call),
+        "previous_url": f"/calls/{newer}" if newer else None,
+        "next_url": f"/calls/{older}" if older else None,
+    }
+    return render.page(request, "call.html", context)
+
+
+async def recording(request: web.Request) -> web.StreamResponse:
+    """The sound, with HTTP Range."""
+    file = await _file(request)
+    headers = {"Content-Disposition": f'inline; filename="{file.name}"', "Cache-Control": "private, max-age=3600"}
+    return web.FileResponse(file, headers=headers)
+
+
+async def peaks(request: web.Request) -> web.StreamResponse:
+    """What the player draws."""
+    deps = request.app[DEPS]
+    file = await _file(request)
+    found = await asyncio.to_thread(deps.peaks, file)
+    return web.json_response(found, headers={"Cache-Control": "private, max-age=3600"})
+
+
+async def _file(request: web.Request) -> Path:
+    deps = request.app[DEPS]
+    row = await recordings.of_call(deps.db, request.match_info["id"])
+    if row is None or row["state"] != "ready":
+        raise web.HTTPNotFound
+    file: Path = (deps.recordings / str(row["file"])).resolve()
+    if not file.is_relative_to(deps.recordings.resolve()) or not file.is_file():
+        raise web.HTTPNotFound
+    return file
+
+
+# ---- the journal
+
+
+async def _journal(request: web.Request, deps: Deps) -> dict[str, Any]:
+    query = request.query
+    outcome = query.get("outcome", "")
+    filters = Filters(
+        outcome=outcome if outcome in (machine.ANSWERED, machine.MISSED) else "",
+        site=query.get("site", "") if query.get("site", "") in deps.settings.sites else "",
+        q=query.get("q", "").strip()[:100],
+    )
+    rows = await journal.page(deps.db, filters, before=query.get("before", "")[:26], limit=PAGE + 1)
+    now = deps.now()
+    kept = {name: value for name, value in asdict(filters).items() if value}
+    older = f"/calls/rows?{urlencode({**kept, 'before': rows[PAGE - 1]['id']})}" if len(rows) > PAGE else None
+    return {
+        "calls": [call_row(row, deps.settings, now) for row in rows[:PAGE]],
+        "filters": asdict(filters),
+        "older": older,
+    }
+
+
+async def _today(deps: Deps) -> dict[str, Any]:
+    now = render.local(deps.now())
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    week = timedelta(days=7)
+    total, answered, missed = await journal.counts(deps.db, _ms(midnight), _ms(now) + 1)
+    before, _, _ = await journal.counts(deps.db, _ms(midnight - week), _ms(now - week))
+    day = f"{now:%A}"
+    compared = {0: f"as many as last {day} by now"}.get(
+        total - before, f"{abs(total - before)} {'more' if total > before else 'fewer'} than last {day} by now"
+    )
+    counted = f"{total} call{'' if total == 1 else 's'} today"
+    summary = f"{counted}, {compared}" if before else (counted if total else "No calls yet today")
+    return {"calls": total, "answered": answered, "missed": missed, "last_week_calls": before, "summary": summary}
+
+
+def _ms(moment: Any) -> int:
+    return int(moment.timestamp() * 1000)
+
+
+def _flash(request: web.Request) -> dict[str, str] | None:
+    if request.query.get("done") == "testcall":
+        return {"kind": "ok", "text": "The test call is on its way: it appears below as it rings."}
+    return None
+
+
+# ---- one call
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A line of the time line."""
+
+    at: int
+    offset: int
+    kind: str
+    text: str
+    tone: str
+
+
+def _timeline(row: Row, legs: list[Row], call: CallRow) -> list[Step]:
+    start = row["arrived_at"]
+    routed = ROUTED_BY.get(row["routed_by"], "")
+    found: list[tuple[int, str, str, str]] = [(start, "arrived", "The call arrived", "plain")]
+    if call.line_name:
+        found.append(
+            (legs[0]["started_at"] if legs else start, "routed", f"Put through to {call.line_name}{routed}", "plain")
+        )
+    for leg in legs:
+        if leg["ringing_at"] is not None and leg["channel"]:
+            found.append((leg["ringing_at"], "ringing", f"{_party(leg['channel'])} rang", "plain"))
+        if leg["answered_at"] is not None:
+            found.append((leg["answered_at"], "answered", f"{_party(leg['channel'])} answered", "ok"))
+        elif leg["ended_at"] is not None and leg["status"] not in ("", "CANCEL"):
+            found.append((leg["ended_at"], "note", f"{_party(leg['channel'])}: {_status(leg['status'])}", "warn"))
+    if row["ended_at"] is not None:
+        gave_up = row["outcome"] == machine.MISSED and row["reason"] in ("abandoned", "abandoned_early")
+        text = "The caller gave up" if gave_up else "The call ended"
+        found.append((row["ended_at"], "ended", text, "bad" if row["outcome"] == machine.MISSED else "plain"))
+    return [Step(at, max(0, at - start) // 1000, kind, text, tone) for at, kind, text, tone in sorted(found, key=_at)]
+
+
+def _at(step: tuple[int, str, str, str]) -> int:
+    return step[0]
+
+
+def _party(channel: str) -> str:
+    """PJSIP/100-0000002a -> PJSIP/100."""
+    return channel.rpartition("-")[0] or channel
+
+
+def _status(status: str) -> str:
+    words = {
+        "BUSY": "busy",
+        "NOANSWER": "no answer",
+        "CONGESTION": "congestion",
+        "CHANUNAVAIL": "cannot be reached",
+    }
+    return words.get(status, status.lower())
+
+
+def _attribution(row: Row) -> dict[str, Any]:
+    source = sessions.source_of(row)
+    return {
+        "kind": row["attribution"],
+        "kind_label": KINDS.get(row["attribution"], ""),
+        "confidence": row["confidence"],
+        "why": row["why"],
+        "source_label": label_of(source),
+        "medium": source.medium,
+        "source": source.source,
+        "campaign": source.campaign,
+        "term": source.term,
+        "content": source.content,
+        "click_ids": sorted(source.click_ids.items()),
+    }
+
+
+async def _session(deps: Deps, id: str) -> dict[str, Any] | None:
+    if not id:
+        return None
+    found, visits, signals = await sessions.session_path(deps.db, id)
+    if found is None:
+        return None
+    return {
+        "landing_url": found.landing_url,
+        "referrer": found.referrer,
+        "started_at": found.started_at,
+        "device": found.device,
+        "region": found.region,
+        "visits": [{"at": v.at, "url": v.url, "path": path_of(v.url), "title": v.title} for v in visits],
+        "signals": [{"at": signal["at"], "kind": signal["kind"], "text": ""} for signal in signals],
+    }
+
+
+def path_of(url: str) -> str:
+    """The path of a URL, with its query."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return url
+    return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+
+
+async def _recording(deps: Deps, call: CallRow) -> dict[str, Any] | None:
+    row = await recordings.of_call(deps.db, call.id)
+    if row is None:
+        return {"state": "recording"} if call.state == machine.TALKING else None
+    if row["state"] == "missing":
+        return None
+    if row["state"] == "waiting":
+        return {"state": "preparing"}
+    exists = (deps.recordings / row["file"]).is_file()
+    return {
+        "state": "ready" if exists else "missing",
+        "url": f"/calls/{call.id}/recording.wav",
+        "peaks_url": f"/calls/{call.id}/peaks.json",
+        "seconds": row["millis"] / 1000,
+    }

@@ -1,0 +1,114 @@
+"""What each number is doing now, and the test call."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiohttp import web
+
+from ctserver.http import render
+from ctserver.http.dashboard.calls import path_of
+from ctserver.http.dashboard.rows import colour, label_of
+from ctserver.http.deps import DEPS, Deps, TestCallFailed
+from ctserver.storage import journal, sessions
+from ctserver.storage.db import Row
+
+
+def add_routes(app: web.Application) -> None:
+    app.router.add_get("/numbers", numbers_page)
+    app.router.add_get("/numbers/rows", numbers_rows)
+    app.router.add_post("/testcall", testcall)
+
+
+async def numbers_page(request: web.Request) -> web.StreamResponse:
+    deps = request.app[DEPS]
+    context = {"page": "numbers", "health": await deps.health(), **await _numbers(deps)}
+    return render.page(request, "numbers.html", context)
+
+
+async def numbers_rows(request: web.Request) -> web.StreamResponse:
+    """The tables alone, for htmx."""
+    return render.page(request, "_numbers_body.html", await _numbers(request.app[DEPS]))
+
+
+async def testcall(request: web.Request) -> web.StreamResponse:
+    """Place a test call to one of our numbers; back to the journal, where it appears."""
+    deps = request.app[DEPS]
+    number = str((await request.post()).get("number", ""))
+    if number not in deps.uses:
+        raise web.HTTPBadRequest
+    try:
+        await deps.testcall(number)
+    except TestCallFailed as failed:
+        flash = {"kind": "error", "text": f"The test call could not be placed: {failed}"}
+        context = {"page": "numbers", "health": await deps.health(), "flash": flash, **await _numbers(deps)}
+        return render.page(request, "numbers.html", context, status=502)
+    return web.HTTPSeeOther("/calls?done=testcall")
+
+
+async def _numbers(deps: Deps) -> dict[str, Any]:
+    now = deps.now()
+    midnight = render.local(now).replace(hour=0, minute=0, second=0, microsecond=0)
+    calls = await journal.by_number(deps.db, int(midnight.timestamp() * 1000))
+    holders = {row["number"]: row for row in await sessions.holders_now(deps.db)}
+    settings = deps.settings
+    pools = []
+    for site_id, site in settings.sites.items():
+        if not site.pool:
+            continue
+        pool = settings.pools[site.pool]
+        numbers = [_number(number, holders.get(number), calls.get(number), now) for number in pool.numbers]
+        pools.append(
+            {
+                "id": site.pool,
+                "site_name": site.name or site_id,
+                "hold_minutes": pool.hold_minutes,
+                "numbers": numbers,
+                "free": sum(number["state"] == "free" for number in numbers),
+                "shown": sum(number["state"] == "shown" for number in numbers),
+            }
+        )
+    return {"pools": pools, "statics": _statics(deps, calls)}
+
+
+def _number(number: str, row: Row | None, calls: tuple[int, int, int] | None, now: int) -> dict[str, Any]:
+    held = row is not None and row["until"] > now
+    label = label_of(sessions.source_of(row)) if row is not None else ""
+    holder = {
+        "session_id": row["session"],
+        "source_label": label,
+        "source_colour": colour(label),
+        "since": row["shown_at"],
+        "until": row["until"],
+        "last_seen_at": row["seen_at"],
+        "landing_path": path_of(row["landing_url"]).split("?")[0],
+    } if row is not None and held else None  # fmt: skip
+    calling = bool(calls and calls[1])
+    return {
+        "number": number,
+        "state": "calling" if calling else "shown" if held else "free",
+        "holder": holder,
+        "shown_at": row["shown_at"] if row is not None else None,
+        "calls_today": calls[0] if calls else 0,
+    }
+
+
+def _statics(deps: Deps, calls: dict[str, tuple[int, int, int]]) -> list[dict[str, Any]]:
+    found = []
+    for use in deps.uses.values():
+        if use.source is None:
+            continue
+        label = label_of(use.source)
+        today = calls.get(use.number)
+        site = deps.settings.sites[use.site]
+        found.append(
+            {
+                "number": use.number,
+                "source_label": label + (f", {use.source.campaign}" if use.source.campaign else ""),
+                "source_colour": colour(label),
+                "site_name": site.name or use.site,
+                "calls_today": today[0] if today else 0,
+                "last_call_at": today[2] if today else None,
+            }
+        )
+    return found

@@ -1,0 +1,123 @@
+"""A row of the journal as the templates need it."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from ctserver.config import Settings
+from ctserver.domain import call as machine
+from ctserver.domain.model import Source
+from ctserver.storage.db import Row
+
+
+@dataclass(frozen=True, slots=True)
+class CallRow:
+    """One call in a list."""
+
+    id: str
+    arrived_at: int
+    ringing_at: int | None
+    answered_at: int | None
+    ended_at: int | None
+    caller: str
+    caller_name: str
+    did: str
+    site_name: str
+    line_name: str
+    dial: str
+    state: str
+    outcome: str | None
+    reason: str
+    ring_seconds: int | None
+    talk_seconds: int | None
+    source_label: str
+    source_colour: int | None
+    campaign: str
+    attribution_kind: str
+    confidence: float
+    has_recording: bool
+    hangup_cause: int | None
+    hangup_text: str
+    answered_by: str
+    linkedid: str
+    pbx: str
+
+
+def call_row(row: Row, settings: Settings, now: int) -> CallRow:
+    """`row` is a row of calls with the column `recording`."""
+    site, line = settings.sites.get(row["site"]), settings.lines.get(row["line"])
+    rang_until = row["answered_at"] or row["ended_at"] or now
+    talk_until = row["ended_at"] or now
+    label = source_label(row["source"], row["medium"])
+    return CallRow(
+        id=row["id"],
+        arrived_at=row["arrived_at"],
+        ringing_at=row["ringing_at"],
+        answered_at=row["answered_at"],
+        ended_at=row["ended_at"],
+        caller=row["caller"],
+        caller_name=row["caller_name"],
+        did=row["did"],
+        site_name=(site.name or row["site"]) if site else row["site"],
+        line_name=(line.name or row["line"]) if line else row["line"],
+        dial=line.dial if line else "",
+        state=machine.RINGING if row["state"] == machine.ARRIVED else row["state"],
+        outcome=row["outcome"] or None,
+        reason=row["reason"],
+        ring_seconds=max(0, rang_until - row["ringing_at"]) // 1000 if row["ringing_at"] is not None else None,
+        talk_seconds=max(0, talk_until - row["answered_at"]) // 1000 if row["answered_at"] is not None else None,
+        source_label=label,
+        source_colour=colour(label),
+        campaign=row["campaign"],
+        attribution_kind=row["attribution"],
+        confidence=row["confidence"],
+        has_recording=row["recording"] == "ready",
+        hangup_cause=row["hangup_cause"],
+        hangup_text=HANGUP.get(row["hangup_cause"] or 0, ""),
+        answered_by=row["answered_by"],
+        linkedid=row["linkedid"],
+        pbx=row["pbx"],
+    )
+
+
+def source_label(source: str, medium: str) -> str:
+    """google / cpc; a source without a medium stands alone."""
+    return f"{source} / {medium}" if source and medium and medium != "(none)" else source
+
+
+def label_of(source: Source) -> str:
+    return source_label(source.source, source.medium)
+
+
+def colour(label: str) -> int | None:
+    """The steady colour of a source: one of eight, None (grey) for "not known" and direct."""
+    if not label or label.startswith("(direct)"):
+        return None
+    return hashlib.sha256(label.encode()).digest()[0] % 8
+
+
+HANGUP = {  # Q.850 causes in plain words
+    1: "Unallocated number",
+    3: "No route to destination",
+    16: "Normal clearing",
+    17: "User busy",
+    18: "No user responding",
+    19: "No answer",
+    20: "Subscriber absent",
+    21: "Call rejected",
+    22: "Number changed",
+    26: "Answered elsewhere",
+    27: "Destination out of order",
+    28: "Invalid number format",
+    31: "Normal, unspecified",
+    34: "No circuit available",
+    38: "Network out of order",
+    41: "Temporary failure",
+    42: "Switching equipment congestion",
+    44: "Requested channel not available",
+    58: "Bearer capability not available",
+    88: "Incompatible destination",
+    102: "Recovery on timer expiry",
+    127: "Interworking, unspecified",
+}

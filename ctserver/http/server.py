@@ -1,0 +1,93 @@
+"""The web application: routes, limits and headers common to all."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from ctserver.http import auth, collect, demo, render
+from ctserver.http.dashboard import calls, numbers
+from ctserver.http.deps import DEPS, Deps
+from ctserver.storage.db import StorageError
+
+log = logging.getLogger(__name__)
+
+MAX_BODY = 64 * 1024
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+CONTENT_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; media-src 'self'; "
+    "connect-src 'self'; font-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+)
+
+
+def make(deps: Deps) -> web.Application:
+    """The application, ready to run."""
+    app = web.Application(middlewares=[_limits, _errors, auth.middleware], client_max_size=MAX_BODY)
+    app[DEPS] = deps
+    app.router.add_get("/health", health)
+    collect.add_routes(app)
+    auth.add_routes(app)
+    calls.add_routes(app)
+    numbers.add_routes(app)
+    render.add_routes(app)
+    if deps.settings.server.demo:
+        demo.add_routes(app)
+    return app
+
+
+async def health(request: web.Request) -> web.Response:
+    """200 when everything works, 503 with what does not."""
+    state = await request.app[DEPS].health()
+    body = {"ok": state.ok, **state.parts}
+    return web.json_response(body, status=200 if state.ok else 503, headers={"Cache-Control": "no-store"})
+
+
+@web.middleware
+async def _limits(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """A body that is too large is refused before any of it is read, and the connection closed."""
+    if (request.content_length or 0) > MAX_BODY:
+        response: web.StreamResponse = web.Response(status=413, text=f"at most {MAX_BODY} bytes\n")
+        response.force_close()
+        return response
+    return await handler(request)
+
+
+@web.middleware
+async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """No raw error reaches a person; every page carries the security headers."""
+    try:
+        response = await handler(request)
+    except web.HTTPException as error:
+        if error.status < 400 or _is_machine(request):
+            _secure(error)
+            raise
+        response = render.error_page(request, error.status)
+    except StorageError as error:
+        log.error("%s %s: %s", request.method, request.path, error)
+        response = _unavailable(request)
+    except Exception:
+        log.exception("%s %s failed", request.method, request.path)
+        response = _unavailable(request)
+    if not response.prepared:
+        _secure(response)
+    return response
+
+
+def _unavailable(request: web.Request) -> web.Response:
+    if _is_machine(request):
+        return web.Response(status=503, text="not now\n", headers={"Access-Control-Allow-Origin": "*"})
+    return render.error_page(request, 503)
+
+
+def _is_machine(request: web.Request) -> bool:
+    return request.path.startswith(("/v1/", "/ct", "/health", "/static/", "/api/"))
+
+
+def _secure(response: web.StreamResponse) -> None:
+    headers = response.headers
+    headers.setdefault("Content-Security-Policy", CONTENT_POLICY)
+    headers.setdefault("X-Content-Type-Options", "nosniff")
+    headers.setdefault("Referrer-Policy", "same-origin")

@@ -1,0 +1,163 @@
+// The dashboard's own behaviour: theme, keys, whole rows that open, and live tables that change without jumping.
+// Everything works without it except playing and live. Loaded in the head so that the theme is set before paint.
+"use strict";
+(() => {
+  const root = document.documentElement;
+  const themes = ["auto", "light", "dark"];
+  const all = (selector, from = document) => Array.from(from.querySelectorAll(selector));
+
+  // Theme. Kept in this browser only; private windows may refuse, then it lasts for the page.
+  let theme = "auto";
+  try { theme = localStorage.getItem("ct-theme") || "auto"; } catch { /* storage is off */ }
+  function paint() {
+    if (!themes.includes(theme)) theme = "auto";
+    root.dataset.theme = theme;
+    for (const button of all("[data-theme-switch]")) {
+      const said = button.dataset[theme];
+      button.title = said;
+      button.setAttribute("aria-label", said);
+      const use = button.querySelector("use");
+      use.setAttribute("href", use.getAttribute("href").replace(/#.*/, `#${theme}`));
+      button.querySelector(".label").textContent = said;
+    }
+    document.dispatchEvent(new Event("ct:theme"));
+  }
+  paint();
+  function nextTheme() {
+    theme = themes[(themes.indexOf(theme) + 1) % themes.length];
+    try { localStorage.setItem("ct-theme", theme); } catch { /* storage is off */ }
+    paint();
+  }
+
+  // Live: the answer is compared with the page node by node, and only what differs is touched, so that focus,
+  // hover and selection stay. `grow` never drops rows: older ones were asked for and are not in the answer.
+  function same(a, b) {
+    return a.nodeType === b.nodeType && a.nodeName === b.nodeName && (a.id || "") === (b.id || "");
+  }
+  function update(old, fresh) {
+    if (old.nodeType !== Node.ELEMENT_NODE) {
+      if (old.nodeValue !== fresh.nodeValue) old.nodeValue = fresh.nodeValue;
+      return;
+    }
+    if (old.isEqualNode(fresh)) return;
+    for (const { name } of Array.from(old.attributes)) if (!fresh.hasAttribute(name)) old.removeAttribute(name);
+    for (const { name, value } of fresh.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+    children(old, fresh);
+  }
+  function children(old, fresh) {
+    const byId = new Map(Array.from(old.children).filter((c) => c.id).map((c) => [c.id, c]));
+    let at = old.firstChild;
+    for (const node of Array.from(fresh.childNodes)) {
+      const known = node.id && byId.get(node.id);
+      if (known) {
+        if (known !== at) old.insertBefore(known, at); else at = at.nextSibling;
+        update(known, node);
+      } else if (at && !node.id && same(at, node)) {
+        const here = at;
+        at = at.nextSibling;
+        update(here, node);
+      } else {
+        old.insertBefore(node, at);
+      }
+    }
+    while (at) { const gone = at; at = at.nextSibling; gone.remove(); }
+  }
+  function grow(body, fresh) {
+    const rows = all("tr[id]", fresh);
+    if (rows.some((row) => row.matches(".call"))) for (const blank of all(".empty", body)) blank.remove();
+    else if (body.querySelector(".call")) return;
+    let before = body.firstElementChild;
+    for (const row of rows) {
+      const known = body.querySelector("#" + CSS.escape(row.id));
+      if (known) { update(known, row); before = known.nextElementSibling; continue; }
+      row.classList.add("fresh");
+      body.insertBefore(row, before);
+      setTimeout(() => row.classList.remove("fresh"), 2500);
+    }
+  }
+  document.addEventListener("DOMContentLoaded", () => {
+    if (window.htmx) {
+      htmx.defineExtension("calm", {
+        isInlineSwap: (style) => style === "calm",
+        handleSwap(style, target, fragment) {
+          if (style !== "calm") return false;
+          if (target.dataset.live === "grow") grow(target, fragment); else children(target, fragment);
+          return [];
+        },
+      });
+    }
+    for (const hidden of all("[data-theme-switch], [data-keys]")) hidden.hidden = false;
+    paint();
+  });
+  const live = (event) => event.detail.elt.hasAttribute && event.detail.elt.hasAttribute("data-live");
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    if (live(event) && document.hidden) event.preventDefault();
+  });
+  document.addEventListener("htmx:configRequest", (event) => {
+    const sent = event.detail.parameters; // an address without empty filters reads better
+    if (event.detail.verb === "get") for (const name of Object.keys(sent)) if (sent[name] === "") delete sent[name];
+  });
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const { xhr } = event.detail;
+    if (xhr.status === 401 || new URL(xhr.responseURL || location.href).pathname === "/login") {
+      event.detail.shouldSwap = false;
+      location.reload();
+    }
+  });
+  function offline(is) {
+    const note = document.getElementById("offline");
+    if (!note || note.hidden !== is) return;
+    if (is) note.querySelector("time").textContent = new Date().toLocaleTimeString(root.lang);
+    note.hidden = !is;
+  }
+  document.addEventListener("htmx:sendError", (event) => { if (live(event)) offline(true); });
+  document.addEventListener("htmx:timeout", (event) => { if (live(event)) offline(true); });
+  document.addEventListener("htmx:afterOnLoad", (event) => { if (live(event)) offline(false); });
+
+  // The whole row opens; links, buttons and marked text keep their own meaning.
+  document.addEventListener("click", (event) => {
+    if (event.target.closest("[data-theme-switch]")) nextTheme();
+    if (event.target.closest("[data-keys]")) document.getElementById("keys").showModal();
+    if (event.target.matches("dialog")) event.target.close();
+    const row = event.target.closest("tr[data-href]");
+    if (!row || event.target.closest("a, button, input, form") || String(getSelection())) return;
+    if (event.metaKey || event.ctrlKey) window.open(row.dataset.href, "_blank", "noopener");
+    else location.href = row.dataset.href;
+  });
+
+  function walk(step) {
+    const link = document.querySelector(step > 0 ? 'a[rel="next"]' : 'a[rel="prev"]');
+    if (link) { link.click(); return; }
+    const links = all("tr.call a.open");
+    const now = links.indexOf(document.activeElement);
+    const to = links[now < 0 ? (step > 0 ? 0 : -1) : now + step];
+    if (to) { to.focus({ preventScroll: true }); to.closest("tr").scrollIntoView({ block: "nearest" }); }
+  }
+  document.addEventListener("keydown", (event) => {
+    if (event.defaultPrevented || event.metaKey || event.ctrlKey || event.altKey) return;
+    const typing = event.target.closest("input:not([type=radio]), select, textarea");
+    if (event.key === "Escape" && typing) typing.blur();
+    if (typing || document.querySelector("dialog[open]")) return;
+    const player = document.getElementById("player");
+    const press = (what) => player && player.dispatchEvent(new CustomEvent("ct:press", { detail: what }));
+    const keys = {
+      j: () => walk(1),
+      k: () => walk(-1),
+      u: () => document.querySelector("a.up")?.click(),
+      "?": () => document.getElementById("keys")?.showModal(),
+      "/": () => { const q = document.getElementById("q"); if (q) { q.focus(); q.select(); } else location.href = "/calls#q"; },
+    };
+    if (player) {
+      Object.assign(keys, {
+        ArrowLeft: () => press("back"), ArrowRight: () => press("forward"), s: () => press("skip"),
+        "<": () => press("slower"), ">": () => press("faster"),
+      });
+      if (!event.target.closest("a, button, summary")) keys[" "] = () => press("play");
+    }
+    const act = keys[event.key];
+    if (act) { event.preventDefault(); act(); }
+  });
+  document.addEventListener("DOMContentLoaded", () => {
+    if (location.hash === "#q") document.getElementById("q")?.focus();
+  });
+})();
