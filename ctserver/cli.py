@@ -153,7 +153,7 @@ async def _place(settings: Settings, number: str, caller: str) -> None:
     placed = asyncio.Event()
 
     async def place(link: ami.Link) -> None:
-        await link.send(bridge.testcall_action(pbx.inbound_contexts[0], number, caller))
+        await link.send(bridge.testcall_action(number, caller))
         placed.set()
 
     async def ignore(_: object) -> None: ...

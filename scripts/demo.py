@@ -20,7 +20,8 @@ CHECKOUT = pbx.CHECKOUT
 
 def main() -> int:
     options = _options()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit(0))
     var = options.var.resolve()
     binary = pbx.obtain(say)
     say(f"Asterisk {binary.version}: {'private, in .cache' if len(binary.command) > 1 else binary.command[0]}")
@@ -43,7 +44,9 @@ def main() -> int:
     _free("AMI", "127.0.0.1", options.ami_port, socket.SOCK_STREAM, "--ami-port")
     (var / "recordings").mkdir(parents=True, exist_ok=True)
     generated = var / "asterisk"
-    written = subprocess.run([*command, "dialplan", *tail, "--write", str(generated)], capture_output=True, text=True, check=False)
+    written = subprocess.run(
+        [*command, "dialplan", *tail, "--write", str(generated)], capture_output=True, text=True, check=False
+    )
     if written.returncode:
         sys.stderr.write(written.stderr)
         return written.returncode
@@ -78,7 +81,9 @@ def say(text: str) -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/run", description=__doc__)
-    parser.add_argument("--config", type=Path, default=CHECKOUT / "ctserver.toml", help="settings, default: ctserver.toml")
+    parser.add_argument(
+        "--config", type=Path, default=CHECKOUT / "ctserver.toml", help="settings, default: ctserver.toml"
+    )
     parser.add_argument("--var", type=Path, default=CHECKOUT / "var", help="database, recordings, PBX; default: var")
     parser.add_argument("--host", default="127.0.0.1", help="address of the web server, default: %(default)s")
     parser.add_argument("--web-port", type=int, default=8080, help="default: %(default)s")

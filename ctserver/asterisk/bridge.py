@@ -39,7 +39,7 @@ class Bridge:
 
     async def testcall(self, number: str, caller: str) -> None:
         """Make the PBX call `number` (E.164) in its inbound context, as if `caller` rang. Raises AmiError."""
-        await self.link.send(testcall_action(self._contexts[0], number, caller))
+        await self.link.send(testcall_action(number, caller))
 
     async def _resync(self, link: Link) -> None:
         """After a login: open calls that the PBX no longer knows have ended unseen."""
@@ -68,15 +68,15 @@ class Bridge:
         await self.journal.apply(events)
 
 
-def testcall_action(context: str, number: str, caller: str) -> dict[str, str]:
-    """The AMI action of a test call: a Local channel whose far end enters the inbound context."""
+def testcall_action(number: str, caller: str) -> dict[str, str]:
+    """The AMI action of a test call: a Local channel whose far end enters the dialplan as a caller does."""
     return {
         "Action": "Originate",
-        "Channel": f"Local/{number}@{context}/n",
+        "Channel": f"Local/{number}@{variables.CONTEXT_TESTCALL}/n",
         "Context": variables.CONTEXT_TESTCALL,
         "Exten": "s",
         "Priority": "1",
-        "CallerID": caller,
+        "Variable": f"__{variables.TEST_CALLER}={caller}",
         "Timeout": "60000",
         "Async": "true",
     }

@@ -130,8 +130,13 @@ class Translator:
             yield calls.LegHungUp(linkedid, at, uniqueid, cause)
 
     def _call_of(self, message: Message) -> str | None:
-        """The call on whose behalf a channel is dialled: by the dialling channel, else by the Linkedid."""
+        """The call on whose behalf a channel is dialled: by the dialling channel, else by the Linkedid.
+
+        A channel that nobody dials (the pretended caller of a test call) is no leg of it.
+        """
         source = _uniqueid(message)
+        if not source:
+            return None
         linkedid = self._callers.get(source) or self._legs.get(source)
         if linkedid is None:
             linked = text(message, "Linkedid", "DestLinkedid")

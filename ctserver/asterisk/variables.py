@@ -8,8 +8,8 @@ ROUTE_SCRIPT = "route"  # agi://host:port/route
 EVENT_ROUTED = "CTRoute"
 EVENT_ENDED = "CTEnd"
 
-CONTEXT_INBOUND = "ct-inbound"
 CONTEXT_TESTCALL = "ct-testcall"
+TEST_CALLER = "CT_TEST_CALLER"
 
 CALLER_PART = "-caller.wav"
 COMPANY_PART = "-company.wav"

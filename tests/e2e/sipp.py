@@ -1,0 +1,122 @@
+"""Real callers and phones: SIPp with real audio. Tones are G.711 mu-law files, so that no raw sockets are needed."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).parent
+RATE = 8000
+
+
+def tone(path: Path, hertz: float, seconds: float = 1.0, amplitude: float = 0.5) -> Path:
+    """A sine as raw mu-law; whole periods, so that it can be repeated without a click."""
+    step = 2 * math.pi * hertz / RATE
+    path.write_bytes(bytes(ulaw(int(32767 * amplitude * math.sin(step * n))) for n in range(int(RATE * seconds))))
+    return path
+
+
+def ulaw(sample: int) -> int:
+    """G.711 mu-law of a 16-bit sample."""
+    sign = 0x80 if sample < 0 else 0
+    magnitude = min(abs(sample), 32635) + 132
+    exponent = magnitude.bit_length() - 8
+    return ~(sign | exponent << 4 | magnitude >> (exponent + 3) & 0x0F) & 0xFF
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What SIPp says of its calls: how many succeeded, and the first INVITE's way as (seconds, message) pairs."""
+
+    status: int
+    trace: list[tuple[float, str]]
+    output: str
+
+    def seconds_to(self, response: int) -> float | None:
+        """From the first INVITE sent to the first such response."""
+        invite = next((at for at, text in self.trace if text.startswith("INVITE")), None)
+        found = next((at for at, text in self.trace if text.startswith(f"SIP/2.0 {response}")), None)
+        return found - invite if invite is not None and found is not None else None
+
+
+class Phone:
+    """A SIPp that answers calls at 127.0.0.1:port until it is closed."""
+
+    def __init__(self, folder: Path, port: int, tone_file: Path, *, ring_ms: int = 500, rtp_port: int = 30000) -> None:
+        self.folder = folder
+        scenario = _fill("callee.xml", folder / f"callee-{port}.xml", {"TONE": str(tone_file), "RING_MS": str(ring_ms)})
+        self.trace_file = folder / f"callee-{port}.log"
+        self.process = subprocess.Popen(
+            [
+                *("sipp", "-sf", str(scenario), "-i", "127.0.0.1", "-p", str(port), "-nostdin"),
+                *("-mp", str(rtp_port)),
+                *("-trace_msg", "-message_file", str(self.trace_file)),
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd=folder,
+        )
+
+    def rang(self) -> int:
+        """How many different calls have reached it."""
+        text = self.trace_file.read_text(encoding="utf-8", errors="replace") if self.trace_file.exists() else ""
+        blocks = re.split(r"^-{20,}.*$", text, flags=re.M)
+        invites = [block for block in blocks if "message received" in block and "\nINVITE " in block]
+        return len({found.group(1) for block in invites if (found := re.search(r"^Call-ID: *(\S+)", block, re.M))})
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+async def call(
+    folder: Path,
+    sip_port: int,
+    number: str,
+    tone_file: Path,
+    *,
+    talk_ms: int = 4000,
+    caller: str = "+447700900111",
+    name: str = "Caller",
+    port: int = 5199,
+    rtp_port: int = 32000,
+    timeout: float = 40,
+) -> Outcome:
+    """Place one call and wait for its end."""
+    values = {"TONE": str(tone_file), "TALK_MS": str(talk_ms), "CALLER": caller, "NAME": name}
+    scenario = _fill("caller.xml", folder / f"caller-{port}.xml", values)
+    trace = folder / f"caller-{port}.log"
+    trace.unlink(missing_ok=True)
+    process = await asyncio.create_subprocess_exec(
+        *("sipp", "-sf", str(scenario), "-s", number, f"127.0.0.1:{sip_port}", "-i", "127.0.0.1", "-p", str(port)),
+        *("-m", "1", "-nostdin", "-mp", str(rtp_port)),
+        *("-trace_msg", "-message_file", str(trace), "-timeout", f"{int(timeout)}s"),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        cwd=folder,
+    )
+    output, _ = await process.communicate()
+    return Outcome(process.returncode or 0, _trace(trace), output.decode(errors="replace")[-3000:])
+
+
+def _fill(template: str, target: Path, values: dict[str, str]) -> Path:
+    text = (HERE / template).read_text(encoding="utf-8")
+    for name, value in values.items():
+        text = text.replace(f"@{name}@", value)
+    target.write_text(text, encoding="utf-8")
+    return target
+
+
+def _trace(file: Path) -> list[tuple[float, str]]:
+    text = file.read_text(encoding="utf-8", errors="replace") if file.exists() else ""
+    found = re.findall(r"^-+ \d{4}-\d\d-\d\d\s+(\d\d):(\d\d):(\d\d\.\d+)[^\n]*\n[^\n]*:\n\n([^\n]*)", text, flags=re.M)
+    return [
+        (int(hours) * 3600 + int(minutes) * 60 + float(seconds), line.strip())
+        for hours, minutes, seconds, line in found
+    ]
