@@ -144,7 +144,7 @@ async def test_the_buttons_place_test_calls(stack: Stack, browser: Browser) -> N
 async def _arrive(page: Page, stack: Stack, query: str) -> str:
     """Open the shop by a campaign link; the number on the page when the script is done."""
     await page.goto(f"{stack.url}/demo?{query}")
-    await page.wait_for_function("document.querySelector('#shop-number').textContent !== '+44 20 7946 0000'")
+    await expect(page.locator("#shop-number")).not_to_have_text("+44 20 7946 0000")
     shown = await page.locator("#shop-number").inner_text()
     link = await page.locator("a.call").get_attribute("href")
     number = "+" + re.sub(r"\D", "", shown)
