@@ -21,6 +21,7 @@ from ctserver.config import Settings, number_uses
 from ctserver.http import auth, server
 from ctserver.http.deps import Deps, Health, TestCallFailed
 from ctserver.services.routing import Router
+from ctserver.services.visits import rule_book
 from ctserver.storage import migrate, routes, sqlite, users
 from ctserver.storage.db import StorageError
 from ctserver.storage.sqlite import Sqlite
@@ -165,6 +166,7 @@ class Running:
             now=ids.now_ms,
             recordings=self.recordings,
             peaks=recordings.peaks,
+            rules=rule_book(settings),
         )
         runner = web.AppRunner(
             server.make(deps), access_log=None, shutdown_timeout=STOP_SECONDS, keepalive_timeout=30, lingering_time=0

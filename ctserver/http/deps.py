@@ -10,6 +10,7 @@ from typing import Protocol
 from aiohttp import web
 
 from ctserver.config import NumberUse, Settings
+from ctserver.domain.rules import Rule
 from ctserver.storage.db import Database
 
 
@@ -50,6 +51,7 @@ class Deps:
     now: Callable[[], int]
     recordings: Path
     peaks: Callable[[Path], dict[str, object]]
+    rules: list[Rule]
     attempts: dict[str, list[int]] = field(default_factory=dict)
 
 

@@ -9,16 +9,19 @@ from dataclasses import replace
 
 from ctserver import ids
 from ctserver.config import NumberUse, Settings, number_uses
-from ctserver.domain import attribution, phone
 from ctserver.domain import call as machine
+from ctserver.domain import phone
+from ctserver.domain.attribution import CallFacts, attribute
 from ctserver.domain.call import Arrived, Call, Event
 from ctserver.domain.model import Attribution
-from ctserver.storage import calls, recordings, sessions
+from ctserver.storage import attribution as evidence
+from ctserver.storage import calls, recordings
 from ctserver.storage.db import Database, StorageError, Transaction
 
 log = logging.getLogger(__name__)
 
 RECORDING_SETTLES_MS = 700  # Asterisk closes the files right after the hangup
+LOOK_BACK_MS = 30 * 86_400_000  # showings and earlier calls older than this are not asked for
 UNKNOWN_USE = NumberUse("", "", "")
 
 
@@ -113,8 +116,9 @@ class Journal:
         return attributed
 
     def _attribute(self, tx: Transaction, call: Call) -> Attribution:
-        use = self._uses.get(call.did, UNKNOWN_USE)
-        if use.source:
-            return Attribution("static", 1.0, source=use.source, why="this number names the source by itself")
-        since = call.arrived_at - attribution.LOOK_BACK_MS
-        return attribution.attribute(sessions.candidates(tx, call.did, since, call.arrived_at), call.arrived_at)
+        at, since = call.arrived_at, call.arrived_at - LOOK_BACK_MS
+        source = self._uses.get(call.did, UNKNOWN_USE).source
+        facts = CallFacts(call.did, at, call.caller, phone.country_of(call.caller), source)
+        shown_to = [] if source else evidence.candidates(tx, call.did, since, at)
+        history = evidence.history(tx, call.site, call.caller, call.did, since, at - 1)
+        return attribute(facts, shown_to, history).attribution()

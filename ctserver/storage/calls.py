@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ctserver.domain.call import Call, Leg
 from ctserver.domain.model import Attribution, Source
 from ctserver.storage.db import Database, Row, Transaction
-from ctserver.storage.sessions import click_ids_text, source_of
+from ctserver.storage.sessions import source_of, texts_column
 
 
 def save(tx: Transaction, call: Call) -> None:
@@ -58,7 +58,7 @@ def save(tx: Transaction, call: Call) -> None:
             source.campaign,
             source.term,
             source.content,
-            click_ids_text(source),
+            texts_column(source.click_ids),
         ),
     )
     for leg in call.legs:

@@ -144,12 +144,12 @@
       if ($node.matches) {
         if ($node.matches($skip) || $near && $block && $node != $root) return;
         for (const $field of $node.attributes) {
-          const $tel = /^tel:/i.test($field.value);
-          if ($fields.includes($field.name) && ($tel || $field.name != 'href')) $write([$field], $tel);
+          const $href = $field.name == 'href';
+          if ($fields.includes($field.name) && (!$href || /^tel:/i.test($field.value))) $write([$field], $href);
         }
         if ($node.shadowRoot) $watch($node.shadowRoot);
       }
-      $node.childNodes.forEach($walk);
+      for (let $child = $node.firstChild; $child; $child = $child.nextSibling) $walk($child);
       if ($block) $flush();
     };
     if (!$root.parentElement?.closest($skip)) $walk($root);
