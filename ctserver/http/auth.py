@@ -122,6 +122,8 @@ def _form(request: web.Request, *, error: str | None, target: str, status: int =
 
 
 def _to_login(request: web.Request) -> web.StreamResponse:
+    if request.path.startswith("/api/"):
+        raise web.HTTPUnauthorized
     if request.method not in ("GET", "HEAD"):
         raise web.HTTPForbidden
     return web.HTTPSeeOther(URL("/login").with_query(next=request.path_qs))
