@@ -20,6 +20,7 @@ from ctserver.asterisk.fastagi import Fastagi
 from ctserver.config import Settings, number_uses
 from ctserver.http import auth, server
 from ctserver.http.deps import Deps, Health, TestCallFailed
+from ctserver.services.attribution import Attributor
 from ctserver.services.routing import Router
 from ctserver.services.visits import rule_book
 from ctserver.storage import migrate, routes, sqlite, users
@@ -73,8 +74,9 @@ class Running:
         self.db = await self._open_database()
         await self._first_user()
         await self._start_fastagi()
+        self.attributor = await Attributor.load(self.db, settings)
         for pbx in settings.asterisk:
-            await self._start_bridge(Bridge(self.db, settings, pbx))
+            await self._start_bridge(Bridge(self.db, settings, self.attributor, pbx))
         await self._start_web()
         self._start_upkeep()
         systemd.notify("READY=1")
@@ -193,6 +195,10 @@ class Running:
             now = ids.now_ms()
             await self.db.write(lambda tx: users.forget_expired(tx, now))
 
+        async def learn() -> None:
+            if learnt := await self.attributor.learn(self.db, ids.now_ms()):
+                log.info("learnt from %d calls when visitors ring", learnt)
+
         async def alive() -> None:
             systemd.notify("WATCHDOG=1")
 
@@ -200,6 +206,7 @@ class Running:
             ("adopt recordings", adopt, 0.5),
             ("save what could not be saved", flush, 5),
             ("forget expired logins", forget_logins, 3600),
+            ("learn from calls", learn, 1800),
             ("tell systemd", alive, systemd.watchdog_seconds() or 3600),
         ]
         self._tasks = [asyncio.create_task(_every(*row), name=row[0]) for row in table]

@@ -20,7 +20,7 @@ from ctserver.config import ConfigError, Settings
 from ctserver.domain import phone, rules, source
 from ctserver.domain.model import VisitorFacts
 from ctserver.http import auth
-from ctserver.services import visits
+from ctserver.services import attribution, visits
 from ctserver.storage import migrate, users
 from ctserver.storage.db import StorageError
 from ctserver.storage.sqlite import Sqlite
@@ -92,6 +92,9 @@ def _parser() -> argparse.ArgumentParser:
     rule.add_argument("--target", default=config.MAIN)
     rule.add_argument("--region", default="")
     rule.add_argument("--device", default="", choices=["", "desktop", "phone", "tablet"])
+    redo = add("reattribute", _reattribute, "ask again whose calls they were, and tell what would change")
+    redo.add_argument("--since", required=True, metavar="DATE", help="2026-01-31, or a time like 2026-01-31T12:00")
+    redo.add_argument("--apply", action="store_true", help="write the changes; without it nothing is changed")
     add("snippet", _snippet, "print the line to put into a site's pages").add_argument("site", nargs="?")
     return parser
 
@@ -272,6 +275,28 @@ def _rules(options: argparse.Namespace) -> int:
     if settings.sites[site].static_only:
         lines.append("but static_only is on: only the static number of the source, or the page's own")
     sys.stdout.write("\n".join(lines) + "\n")
+    return 0
+
+
+def _reattribute(options: argparse.Namespace) -> int:
+    settings = _settings(options)
+    try:
+        since = int(datetime.fromisoformat(options.since).astimezone().timestamp() * 1000)
+    except ValueError as error:
+        raise app.StartError(f"--since: {error}", "write it like 2026-01-31") from error
+
+    async def ask() -> list[attribution.Change]:
+        async with _database(settings) as db:
+            attributor = await attribution.Attributor.load(db, settings)
+            return await attribution.reattribute(db, attributor, since, ids.now_ms(), apply=options.apply)
+
+    changes = asyncio.run(ask())
+    for change in changes:
+        when = f"{datetime.fromtimestamp(change.at / 1000, UTC).astimezone():%F %T}"
+        before, after = (f"{kind} {source or '-'} {sure:.0%}" for kind, source, sure in (change.before, change.after))
+        sys.stdout.write(f"{when}  {change.did}  {before}  ->  {after}\n")
+    done = "changed" if options.apply else "would change; --apply changes them"
+    sys.stdout.write(f"{len(changes)} calls {done}\n")
     return 0
 
 

@@ -124,6 +124,21 @@ CREATE INDEX calls_caller ON calls (caller, arrived_at);
 CREATE INDEX calls_session ON calls (session);
 CREATE INDEX calls_state ON calls (state);
 
+-- Whose call it may have been, and with which probability: the best guess, the runners-up, "" for nobody we know.
+CREATE TABLE credits (
+    call    TEXT NOT NULL REFERENCES calls (id),
+    session TEXT NOT NULL,
+    share   DOUBLE PRECISION NOT NULL,
+    PRIMARY KEY (call, session)
+);
+
+-- What a site's calls have taught of delays and rates (JSON), up to which time.
+CREATE TABLE models (
+    site         TEXT   PRIMARY KEY,
+    learnt_until BIGINT NOT NULL,
+    counts       TEXT   NOT NULL
+);
+
 CREATE TABLE legs (
     call        TEXT   NOT NULL REFERENCES calls (id),
     uniqueid    TEXT   NOT NULL,

@@ -8,30 +8,29 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ctserver import ids
-from ctserver.config import NumberUse, Settings, number_uses
+from ctserver.config import NumberUse, Settings
 from ctserver.domain import call as machine
 from ctserver.domain import phone
-from ctserver.domain.attribution import CallFacts, attribute
 from ctserver.domain.call import Arrived, Call, Event
 from ctserver.domain.model import Attribution
-from ctserver.storage import attribution as evidence
+from ctserver.services.attribution import Attributor, save_answer
 from ctserver.storage import calls, recordings
 from ctserver.storage.db import Database, StorageError, Transaction
 
 log = logging.getLogger(__name__)
 
 RECORDING_SETTLES_MS = 700  # Asterisk closes the files right after the hangup
-LOOK_BACK_MS = 30 * 86_400_000  # showings and earlier calls older than this are not asked for
 UNKNOWN_USE = NumberUse("", "", "")
 
 
 class Journal:
     """The calls of one PBX."""
 
-    def __init__(self, db: Database, settings: Settings, pbx: str) -> None:
+    def __init__(self, db: Database, settings: Settings, attributor: Attributor, pbx: str) -> None:
         self._db = db
         self._country = settings.server.country
-        self._uses = number_uses(settings)
+        self._attributor = attributor
+        self._uses = attributor.uses
         self._default_line = settings.default_line
         self._pbx = pbx
         self._open: dict[str, Call] = {}
@@ -108,17 +107,13 @@ class Journal:
                 if calls.by_key(tx, call.pbx, call.linkedid):
                     log.warning("call %s of %s is in the journal already", call.linkedid, call.pbx)
                     continue
-                call = replace(call, attribution=self._attribute(tx, call))
+                answer = self._attributor.answer(tx, call)
+                call = replace(call, attribution=answer.attribution())
                 attributed[call.id] = call.attribution
-            calls.save(tx, call)
+                calls.save(tx, call)
+                save_answer(tx, call.id, answer)
+            else:
+                calls.save(tx, call)
             if call.state == machine.ENDED and call.ended_at is not None:
                 recordings.expect(tx, call.id, call.ended_at + RECORDING_SETTLES_MS)
         return attributed
-
-    def _attribute(self, tx: Transaction, call: Call) -> Attribution:
-        at, since = call.arrived_at, call.arrived_at - LOOK_BACK_MS
-        source = self._uses.get(call.did, UNKNOWN_USE).source
-        facts = CallFacts(call.did, at, call.caller, phone.country_of(call.caller), source)
-        shown_to = [] if source else evidence.candidates(tx, call.did, since, at)
-        history = evidence.history(tx, call.site, call.caller, call.did, since, at - 1)
-        return attribute(facts, shown_to, history).attribution()

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict, replace
+
 from ctserver.domain.attribution import CallerHistory, Candidate, EarlierCall, SignalAt
-from ctserver.storage.db import Row, Transaction
+from ctserver.domain.delay import PUBLISHED, Counts, DelayModel
+from ctserver.storage.db import Database, Row, Transaction
 from ctserver.storage.sessions import source_of
 
 MOST = 5_000
@@ -54,6 +58,54 @@ def history(tx: Transaction, site: str, caller: str, number: str, since: int, be
             for row in rows
         )
     )
+
+
+def save_credits(tx: Transaction, call: str, shares: dict[str, float]) -> None:
+    """Session ("" for nobody we know) -> probability; replaces what was kept before."""
+    tx.execute("DELETE FROM credits WHERE call = $1", (call,))
+    for session, share in shares.items():
+        tx.execute("INSERT INTO credits (call, session, share) VALUES ($1, $2, $3)", (call, session, share))
+
+
+async def runners_up(db: Database, call: str, best: str) -> list[Row]:
+    """The other sessions that may have made this call, likeliest first, and how likely."""
+    return await db.fetch(
+        """
+        SELECT c.share, s.id, s.landing_url, s.medium, s.source, s.campaign, s.term, s.content, s.click_ids
+        FROM credits c JOIN sessions s ON s.id = c.session
+        WHERE c.call = $1 AND c.session <> $2 AND c.share >= 0.01 ORDER BY c.share DESC LIMIT 4
+        """,
+        (call, best),
+    )
+
+
+async def models(db: Database) -> dict[str, DelayModel]:
+    """Each site's model, as far as it has learnt."""
+    rows = await db.fetch("SELECT site, counts FROM models")
+    return {row["site"]: replace(PUBLISHED, counts=_counts(row["counts"])) for row in rows}
+
+
+async def learnt_until(db: Database, site: str) -> int | None:
+    row = await db.one("SELECT learnt_until FROM models WHERE site = $1", (site,))
+    return int(row["learnt_until"]) if row else None
+
+
+def save_model(tx: Transaction, site: str, counts: Counts, until: int) -> None:
+    tx.execute(
+        """
+        INSERT INTO models (site, learnt_until, counts) VALUES ($1, $2, $3)
+        ON CONFLICT (site) DO UPDATE SET learnt_until = $2, counts = $3
+        """,
+        (site, until, json.dumps(asdict(counts))),
+    )
+
+
+def _counts(text: str) -> Counts:
+    fields = json.loads(text)
+    binned = ("callers_by_device", "callers_on", "still_on", "signal_delays")
+    for name in binned:
+        fields[name] = {key: tuple(bins) for key, bins in fields[name].items()}
+    return Counts(**fields)
 
 
 def _signals(tx: Transaction, number: str, since: int, at: int) -> dict[str, tuple[SignalAt, ...]]:

@@ -73,6 +73,48 @@ def by_key(tx: Transaction, pbx: str, linkedid: str) -> Call | None:
     )
 
 
+def of_site(tx: Transaction, site: str, since: int, until: int) -> list[Call]:
+    """The calls to a site's numbers that arrived in [since, until), without their legs."""
+    rows = tx.fetch(
+        "SELECT * FROM calls WHERE site = $1 AND arrived_at >= $2 AND arrived_at < $3 ORDER BY arrived_at",
+        (site, since, until),
+    )
+    return [call_of(row) for row in rows]
+
+
+def between(tx: Transaction, since: int, until: int) -> list[Call]:
+    """All calls that arrived in [since, until), without their legs."""
+    rows = tx.fetch(
+        "SELECT * FROM calls WHERE arrived_at >= $1 AND arrived_at < $2 ORDER BY arrived_at", (since, until)
+    )
+    return [call_of(row) for row in rows]
+
+
+def set_attribution(tx: Transaction, call: str, attribution: Attribution) -> None:
+    """Another answer for a call in the journal."""
+    source = attribution.source or Source("", "")
+    tx.execute(
+        """
+        UPDATE calls SET attribution = $2, confidence = $3, why = $4, session = $5,
+                         medium = $6, source = $7, campaign = $8, term = $9, content = $10, click_ids = $11
+        WHERE id = $1
+        """,
+        (
+            call,
+            attribution.kind,
+            attribution.confidence,
+            attribution.why,
+            attribution.session or "",
+            source.medium,
+            source.source,
+            source.campaign,
+            source.term,
+            source.content,
+            texts_column(source.click_ids),
+        ),
+    )
+
+
 async def open_calls(db: Database, pbx: str) -> list[Call]:
     """The calls of this PBX that nobody saw end yet."""
     rows = await db.fetch("SELECT * FROM calls WHERE pbx = $1 AND state <> 'ended' ORDER BY arrived_at", (pbx,))
