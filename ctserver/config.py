@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import ipaddress
 import os
+import re
 import tomllib
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -42,14 +43,17 @@ class ConfigError(Exception):
         super().__init__("\n".join(f"{file}: {problem}" for problem in problems))
 
 
+_ADDRESS = re.compile(r"(?:[A-Za-z0-9_.-]+|\[[0-9A-Za-z:.%]+\]):([0-9]{1,5})")
+
+
 def _number(value: str, info: ValidationInfo) -> str:
-    country = (info.context or {}).get("country", "GB")
+    country = (info.context or {})["country"]
     return phone.e164(value, country)
 
 
 def _address(value: str) -> str:
-    host, _, port = value.rpartition(":")
-    if not host or not port.isdigit() or not 0 <= int(port) <= 65535:
+    found = _ADDRESS.fullmatch(value)
+    if not found or int(found[1]) > 65535:
         raise ValueError(f"{value!r} is not an address and a port")
     return value
 
@@ -63,6 +67,8 @@ def _country(value: str) -> str:
 def _one_line(value: str) -> str:
     if any(ord(character) < 32 for character in value) or '"' in value:
         raise ValueError("control characters and double quotes are not allowed here")
+    if "${" in value or "$[" in value:
+        raise ValueError("${ and $[ would be evaluated by the dialplan, which is not allowed here")
     return value
 
 
@@ -120,7 +126,7 @@ class Asterisk(_Table):
 
 
 class Recordings(_Table):
-    folder: str = "var/recordings"
+    folder: OneLine = "var/recordings"
     min_free_mb: int = Field(default=500, ge=0)
 
 
@@ -273,11 +279,14 @@ class Settings(_Table):
         if not pbx.ami_secret_file:
             raise ConfigError(self.base, [Problem(key, "no AMI secret", f"name a file here or set {variable}")])
         file = self.path(pbx.ami_secret_file)
+        hint = f"write the secret of manager.conf into {file} (mode 0600) or set {variable}"
         try:
-            return file.read_text(encoding="utf-8").strip()
+            secret = file.read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
-            hint = f"write the secret of manager.conf into {file} (mode 0600) or set {variable}"
             raise ConfigError(self.base, [Problem(key, f"cannot be read: {_reason(error)}", hint)]) from error
+        if not secret or any(ord(character) < 32 for character in secret):
+            raise ConfigError(self.base, [Problem(key, f"{file} must hold one line of text", hint)])
+        return secret
 
 
 def load(file: Path, overrides: Mapping[str, str] | None = None) -> Settings:
@@ -288,8 +297,9 @@ def load(file: Path, overrides: Mapping[str, str] | None = None) -> Settings:
     data = _read(file)
     for key, value in (overrides or {}).items():
         _override(file, data, key, value)
-    country = data["server"].get("country", "GB") if isinstance(data.get("server"), dict) else "GB"
-    problems = list(_cross_checks(data, country if isinstance(country, str) else "GB"))
+    named = _dict(data.get("server")).get("country", "GB")
+    country = named.upper() if isinstance(named, str) else "GB"
+    problems = list(_cross_checks(data, country))
     try:
         settings = Settings.model_validate(data, context={"country": country})
     except ValidationError as error:
@@ -302,6 +312,8 @@ def load(file: Path, overrides: Mapping[str, str] | None = None) -> Settings:
 def _read(file: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
+    except RecursionError as error:
+        raise ConfigError(file, [Problem("TOML", "cannot be read: nested too deep", "remove the brackets")]) from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(file, [Problem("TOML", f"cannot be read: {error}", "correct the line named here")]) from error
     except UnicodeDecodeError as error:
@@ -320,7 +332,7 @@ def _override(file: Path, data: dict[str, Any], dotted: str, text: str) -> None:
     table: Any = data
     for step in path:
         if isinstance(table, list):
-            table = next((entry for entry in table if entry.get("id", "pbx") == step), None)
+            table = next((entry for entry in table if _dict(entry).get("id", "pbx") == step), None)
         elif isinstance(table, dict):
             table = table.setdefault(step, [{}] if step == "asterisk" else {})
     if not isinstance(table, dict):
@@ -362,7 +374,8 @@ def _explain(error: Any) -> Problem:
 def _hint(error: Any, location: tuple[int | str, ...]) -> str:
     name = str(location[-1]) if location else ""
     if error["type"] == "missing":
-        return f"add {name} to [{'.'.join(str(part) for part in location[:-1])}]"
+        table = ".".join(str(part) for part in location[:-1])
+        return f"add {name} to [{table}]" if table else f"add a table [{name}.NAME]"
     if name in ("listen", "ami"):
         return 'write it like "127.0.0.1:8080"'
     if name == "number" or "numbers" in location:

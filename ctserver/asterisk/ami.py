@@ -57,10 +57,18 @@ class _Protocol(AMIProtocol):  # type: ignore[misc]
 
     def _receive(self, message: Message) -> None:
         pending = message.get("ActionID") in self.responses
-        if "Response" in message or pending:
+        if pending and message.get("Response") == "Error":
+            self._refuse(message)
+        elif "Response" in message or pending:
             self.handle_message(PanoramiskMessage(message))
         elif "Event" in message and self.factory is not None:
             self.factory.receive(message)
+
+    def _refuse(self, message: Message) -> None:
+        """An error ends an action, also one that is to be answered by a list (panoramisk waits for the list)."""
+        action = self.responses.pop(message["ActionID"])
+        if not action.future.done():
+            action.future.set_result(PanoramiskMessage(message))
 
     def close(self) -> None:
         waiting = {id(action): action for action in self.responses.values()}
@@ -122,10 +130,11 @@ class Link:
         while True:
             try:
                 await self._once()
-            except (OSError, AmiError, TimeoutError) as error:
+            except Exception as error:
+                expected = isinstance(error, OSError | AmiError | TimeoutError)
                 failures = 0 if self.problem is None else failures + 1
                 if self.problem != _words(error):
-                    log.warning("AMI %s: %s", self._name, _words(error))
+                    log.warning("AMI %s: %s", self._name, _words(error), exc_info=None if expected else error)
                 self.problem = _words(error)
             finally:
                 self._close()
@@ -141,8 +150,7 @@ class Link:
         return await self._send(action, seconds, as_list=True)
 
     async def _send(self, action: Mapping[str, str], seconds: float, *, as_list: bool) -> list[Message]:
-        if any(ord(character) < 32 for value in action.values() for character in value):
-            raise ValueError("control characters in an AMI action")
+        _refuse_control_characters(action)
         manager = self._manager
         if manager is None or manager.protocol is None or manager.protocol.closed:
             raise LinkDown(self.problem or "there is no link to the PBX")
@@ -208,12 +216,17 @@ class Link:
 async def connect(manager: _Manager) -> None:
     """Connect and log in, each within a time. Raises OSError, TimeoutError, LoginRefused."""
     config = manager.config
+    _refuse_control_characters({"Username": config["username"], "Secret": config["secret"]})
     loop = asyncio.get_running_loop()
     pair = await asyncio.wait_for(loop.create_connection(_Protocol, config["host"], config["port"]), CONNECT_SECONDS)
     made: asyncio.Future[Any] = loop.create_future()
     made.set_result(pair)
     manager.connection_made(made)
-    answer = await asyncio.wait_for(asyncio.shield(manager.authenticated_future), CONNECT_SECONDS)
+    try:
+        answer = await asyncio.wait_for(asyncio.shield(manager.authenticated_future), CONNECT_SECONDS)
+    except BaseException:
+        pair[0].abort()
+        raise
     if not answer.success:
         pair[0].abort()
         raise LoginRefused(f"login refused for AMI user {config['username']!r}: {text(dict(answer), 'Message')}")
@@ -226,6 +239,12 @@ async def attempt(host: str, port: int, user: str, secret: str) -> None:
         await connect(manager)
     finally:
         manager.close()
+
+
+def _refuse_control_characters(action: Mapping[str, str]) -> None:
+    """A line end inside a value would begin an action of its own."""
+    if any(ord(character) < 32 for value in action.values() for character in value):
+        raise ValueError("control characters in an AMI action")
 
 
 def _words(error: Exception) -> str:

@@ -38,8 +38,10 @@ class Journal:
         self._new: set[str] = set()
 
     async def resume(self) -> list[Call]:
-        """The calls left open by an earlier run of ours."""
-        self._open = {call.linkedid: call for call in await calls.open_calls(self._db, self._pbx)}
+        """The calls left open by an earlier run of ours, and what this run could not save yet."""
+        stored = {call.id: call for call in await calls.open_calls(self._db, self._pbx)}
+        newest = (stored | self._unsaved).values()
+        self._open = {call.linkedid: call for call in newest if call.state != machine.ENDED}
         return list(self._open.values())
 
     def open_calls(self) -> list[Call]:
@@ -60,7 +62,7 @@ class Journal:
             return
         batch, new = list(self._unsaved.values()), self._new & self._unsaved.keys()
         try:
-            attributed = await self._db.write(lambda tx: self._save(tx, batch, new))
+            attributed, doubles = await self._db.write(lambda tx: self._save(tx, batch, new))
         except StorageError as error:
             log.error("%d calls wait to be saved: %s", len(batch), error)
             return
@@ -68,6 +70,9 @@ class Journal:
             if self._unsaved.get(call.id) is call:
                 del self._unsaved[call.id]
             self._new.discard(call.id)
+            if call.id in doubles:
+                self._unsaved.pop(call.id, None)
+                self._open.pop(call.linkedid, None)
             if call.id in attributed and call.linkedid in self._open:
                 opened = self._open[call.linkedid]
                 self._open[call.linkedid] = replace(opened, attribution=attributed[call.id])
@@ -100,12 +105,15 @@ class Journal:
         self._new.add(call.id)
         return call
 
-    def _save(self, tx: Transaction, batch: Sequence[Call], new: set[str]) -> dict[str, Attribution]:
+    def _save(self, tx: Transaction, batch: Sequence[Call], new: set[str]) -> tuple[dict[str, Attribution], set[str]]:
+        """(the attributions of new calls, the ids of new calls that are in the journal already)."""
         attributed: dict[str, Attribution] = {}
+        doubles: set[str] = set()
         for call in batch:
             if call.id in new:
                 if calls.by_key(tx, call.pbx, call.linkedid):
                     log.warning("call %s of %s is in the journal already", call.linkedid, call.pbx)
+                    doubles.add(call.id)
                     continue
                 answer = self._attributor.answer(tx, call)
                 call = replace(call, attribution=answer.attribution())
@@ -116,4 +124,4 @@ class Journal:
                 calls.save(tx, call)
             if call.state == machine.ENDED and call.ended_at is not None:
                 recordings.expect(tx, call.id, call.ended_at + RECORDING_SETTLES_MS)
-        return attributed
+        return attributed, doubles
