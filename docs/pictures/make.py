@@ -50,7 +50,7 @@ def main() -> int:
             visitors = [_visitor(browser, options.web, campaign) for _, campaign, _ in CALLERS]
             for (caller, _, gives_up), number in zip(CALLERS, visitors, strict=True):
                 _call(options, number, caller, gives_up=gives_up)
-            print("waiting for the calls to end", file=sys.stderr)
+            sys.stderr.write("waiting for the calls to end\n")
             _photograph(browser, options)
         finally:
             browser.close()
@@ -102,7 +102,7 @@ def _call(options: argparse.Namespace, number: str, caller: str, *, gives_up: bo
     command += ["--config", str(CHECKOUT / "ctserver.toml")]
     command += [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
     before = set(_channels(options))
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=CHECKOUT)
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=CHECKOUT)  # noqa: S603
     if gives_up:
         time.sleep(1.2)  # the receptionist answers after two seconds
         for channel in sorted(set(_channels(options)) - before):
@@ -156,7 +156,7 @@ def _login(context: BrowserContext, options: argparse.Namespace) -> Page:
 def _save(page: Page, name: str) -> None:
     page.wait_for_load_state("networkidle")
     page.screenshot(path=FOLDER / f"{name}.png")
-    print(FOLDER / f"{name}.png")
+    sys.stdout.write(f"{FOLDER / name}.png\n")
 
 
 if __name__ == "__main__":
