@@ -1,6 +1,5 @@
 """Every numbering plan of the world, and a page of digits that are not phone numbers."""
 
-
 import html
 import json
 import random

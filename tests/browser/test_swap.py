@@ -1,6 +1,5 @@
 """Where numbers are found, how they are written anew, and what is left alone."""
 
-
 import asyncio
 
 import pytest

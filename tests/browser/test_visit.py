@@ -1,6 +1,5 @@
 """One request a page view, the lease in the browser, signals, consent, and a page that stays whole whatever fails."""
 
-
 import asyncio
 
 import pytest
