@@ -15,6 +15,14 @@ from ctserver.storage.db import Database
 
 
 @dataclass(frozen=True, slots=True)
+class User:
+    """Who is logged in, and the token of his forms."""
+
+    login: str
+    csrf: str
+
+
+@dataclass(frozen=True, slots=True)
 class Health:
     """The state of everything ctserver needs: name -> "ok", or what is wrong in words."""
 
@@ -56,3 +64,4 @@ class Deps:
 
 
 DEPS: web.AppKey[Deps] = web.AppKey("deps", Deps)
+USER: web.RequestKey[User] = web.RequestKey("user", User)

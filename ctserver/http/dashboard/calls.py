@@ -48,7 +48,7 @@ def add_routes(app: web.Application) -> None:
 
 
 async def _home(_: web.Request) -> web.StreamResponse:
-    return web.HTTPSeeOther("/calls")
+    return render.see_other("/calls")
 
 
 async def calls_page(request: web.Request) -> web.StreamResponse:

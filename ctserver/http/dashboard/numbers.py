@@ -43,7 +43,7 @@ async def testcall(request: web.Request) -> web.StreamResponse:
         flash = {"kind": "error", "text": f"The test call could not be placed: {failed}"}
         context = {"page": "numbers", "health": await deps.health(), "flash": flash, **await _numbers(deps)}
         return render.page(request, "numbers.html", context, status=502)
-    return web.HTTPSeeOther("/calls?done=testcall")
+    return render.see_other("/calls?done=testcall")
 
 
 async def _numbers(deps: Deps) -> dict[str, Any]:
