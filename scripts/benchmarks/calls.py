@@ -1,0 +1,9 @@
+ABOUT = "x"
+
+
+def add_options(p):
+    pass
+
+
+def run(o, s):
+    return []
