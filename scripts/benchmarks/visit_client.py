@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import sys
 import time
 
 ID_LENGTH = 26
-VISITOR = b'"v": "'
+VISITOR = re.compile(rb'"v": ?"(\w{26})"')
+SHOP = "http://127.0.0.1:8080"
 PLACES = ("google", "yandex", "facebook", "newsletter")
 
 
@@ -23,7 +25,8 @@ class Browser(asyncio.Protocol):
         self.until = until
         self.turns = [int((turn + 1) * returning) > int(turn * returning) for turn in range(100)]
         self.turn = number % 100
-        self.requests = [request(number * 100 + turn) for turn in range(20)]
+        self.landings = [request(number * 100 + turn, fresh=True) for turn in range(20)]
+        self.pages = [request(number * 100 + turn, fresh=False) for turn in range(20)]
         self.visitor = b""
         self.buffer = b""
         self.sent_at = 0.0
@@ -38,12 +41,11 @@ class Browser(asyncio.Protocol):
         self._send()
 
     def _send(self) -> None:
-        head, fresh, tail = self.requests[self.turn % len(self.requests)]
-        comes_back = self.turns[self.turn % 100] and self.visitor
-        self.fresh = not comes_back
+        self.fresh = not (self.visitor and self.turns[self.turn % 100])
+        before, after = (self.landings if self.fresh else self.pages)[self.turn % 20]
         self.turn += 1
         self.sent_at = time.perf_counter()
-        self.transport.write(head + (b'"v":"' + self.visitor + b'"' if comes_back else fresh) + tail)
+        self.transport.write(before + (b"" if self.fresh else self.visitor) + after)
 
     def data_received(self, data: bytes) -> None:
         self.buffer += data
@@ -58,12 +60,12 @@ class Browser(asyncio.Protocol):
         self._answered(time.perf_counter())
 
     def _answered(self, now: float) -> None:
-        at = self.buffer.find(VISITOR)
-        if self.buffer.startswith(b"HTTP/1.1 200") and at > 0:
+        found = VISITOR.search(self.buffer)
+        if self.buffer.startswith(b"HTTP/1.1 200") and found:
             self.times.append(now - self.sent_at)
             if self.fresh:
                 self.new += 1
-                self.visitor = self.buffer[at + len(VISITOR) : at + len(VISITOR) + ID_LENGTH]
+                self.visitor = found.group(1)
         else:
             self.refused += 1
         self.buffer = b""
@@ -77,36 +79,36 @@ class Browser(asyncio.Protocol):
             self.done.set_result(None)
 
 
-def request(number: int) -> tuple[bytes, bytes, bytes]:
-    """(head and body up to the visitor, the field of a new visitor, the rest of the body), as ct.js sends them.
+def request(number: int, *, fresh: bool) -> tuple[bytes, bytes]:
+    """(all before the visitor's id, all after it), as ct.js sends them.
 
-    The two kinds are equally long: a new visitor's empty id is filled up with blanks.
+    A new visitor lands from an advertisement; one who returns comes from another page of the site.
     """
     place = PLACES[number % len(PLACES)]
     query = (
         f"utm_source={place}&utm_medium=cpc&utm_campaign=spring-{number % 50}&utm_term=city+bikes&gclid=Cj0{number:020}"
     )
-    start = b'{"s":"demo",'
-    fresh = b'"v":""' + b" " * ID_LENGTH
-    rest = {
+    landing = f"{SHOP}/demo/bicycles/city?{query}"
+    view = {
         "e": "",
-        "u": f"http://127.0.0.1:8080/demo/bicycles/city?{query}",
-        "r": f"https://www.{place}.com/search?q=bicycle+shop+near+me",
+        "u": landing if fresh else f"{SHOP}/demo/bicycles/city/model-{number % 97}",
+        "r": f"https://www.{place}.com/search?q=bicycle+shop+near+me" if fresh else landing,
         "t": "City bicycles - Lighthouse Bicycles",
         "n": ["main"],
     }
-    tail = b"," + json.dumps(rest, separators=(",", ":")).encode()[1:]
+    start = b'{"s":"demo","v":"'
+    tail = b'",' + json.dumps(view, separators=(",", ":")).encode()[1:]
     head = [
         "POST /v1/visit HTTP/1.1",
         "Host: 127.0.0.1:8080",
-        "Origin: http://127.0.0.1:8080",
+        f"Origin: {SHOP}",
         "User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36",
         "Content-Type: text/plain;charset=UTF-8",
         "Accept: */*",
-        "Referer: http://127.0.0.1:8080/",
-        f"Content-Length: {len(start) + len(fresh) + len(tail)}",
+        f"Referer: {SHOP}/",
+        f"Content-Length: {len(start) + (0 if fresh else ID_LENGTH) + len(tail)}",
     ]
-    return "\r\n".join(head).encode() + b"\r\n\r\n" + start, fresh, tail
+    return "\r\n".join(head).encode() + b"\r\n\r\n" + start, tail
 
 
 async def run(port: int, connections: int, seconds: float, returning: float) -> dict[str, object]:
