@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import csv
 import shutil
 import socket
 import sqlite3
@@ -56,6 +55,7 @@ match = 127.0.0.1:{bare}
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--verbose", action="store_true", help="let Asterisk log every dialplan step, as the demo does")
     parser.add_argument("--rounds", type=int, default=4, help="of each dialplan and each kind, in turn")
     parser.add_argument("--rate", type=int, default=20, help="calls a second in rounds of a fixed rate")
     parser.add_argument("--calls", type=int, default=140, help="in each round of a fixed rate")
@@ -108,6 +108,8 @@ class Bench:
         self.server.dialplan(folder / "asterisk")
         self.exchange.write(secret.read_text(encoding="utf-8").strip(), folder / "asterisk")
         self._two_trunks()
+        if not options.verbose:
+            self._quiet()
         (folder / "tone.ul").write_bytes(bytes([0x0E, 0x2A, 0x8E, 0xAA]) * 2000)
 
     def _two_trunks(self) -> None:
@@ -116,6 +118,18 @@ class Bench:
         text = file.read_text(encoding="utf-8")
         text = text.replace("match = 127.0.0.1\n", f"match = 127.0.0.1:{self.ours.port}\n")
         file.write_text(text + BARE_TRUNK.format(bare=self.bare.port), encoding="utf-8")
+
+    def _quiet(self) -> None:
+        """Asterisk's own default: no line in a log for every step of the dialplan."""
+        for name, line in (
+            ("asterisk.conf", "verbose = 3\n"),
+            ("logger.conf", "full.log => notice,warning,error,verbose(3)\n"),
+        ):
+            file = self.exchange.etc / name
+            text = file.read_text(encoding="utf-8")
+            if line not in text:
+                raise RuntimeError(f"{name} of the demo PBX has no line {line!r} any more")
+            file.write_text(text.replace(line, ""), encoding="utf-8")
 
     def phone(self, *, ring_ms: int) -> subprocess.Popen[bytes]:
         speak = self._speak() if ring_ms else ""
@@ -160,27 +174,32 @@ class Bench:
         """(post-dial delays in ms, the times in seconds at which calls ended)."""
         speak = self._speak() if audio else ""
         scenario = self._scenario("caller.xml", {"TALK_MS": str(talk_ms), "SPEAK": speak})
-        for old in self.folder.glob("caller*_rtt.csv"):
-            old.unlink()
+        trace = self.folder / "caller.csv"
+        trace.unlink(missing_ok=True)
         low, _ = RTP["caller"]
         command = ["sipp", "-sf", str(scenario), "-s", DID, f"127.0.0.1:{self.sip_port}", "-i", "127.0.0.1"]
-        command += ["-p", str(side.port), "-m", str(calls), *limits, "-nostdin", "-trace_rtt", "-rtt_freq", "1"]
+        command += [
+            "-p",
+            str(side.port),
+            "-m",
+            str(calls),
+            *limits,
+            "-nostdin",
+            "-trace_shortmsg",
+            "-shortmessage_file",
+            str(trace),
+        ]
         command += ["-mp", str(low), "-timeout", "120s"]
         done = subprocess.run(
             command, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         )
-        times: dict[str, list[tuple[float, float]]] = {"1": [], "2": []}
-        for file in self.folder.glob("caller*_rtt.csv"):
-            with file.open(newline="", encoding="utf-8") as lines:
-                for row in csv.reader(lines, delimiter=";"):
-                    if len(row) >= 3 and row[2] in times:
-                        times[row[2]].append((float(row[0]), float(row[1])))
+        delays, ends = _trace(trace)
         side.placed += calls
-        side.failed += calls - len(times["2"])
-        if not times["2"]:
+        side.failed += calls - len(ends)
+        if not ends:
             output = done.stdout.decode(errors="replace")[-600:]
             raise RuntimeError(f"no call came through the {side.name} dialplan; SIPp said:\n{output}")
-        return [delay for _, delay in times["1"]], sorted(at / 1000 for at, _ in times["2"])
+        return delays, ends
 
     def _speak(self) -> str:
         return f'<nop><action><exec rtp_stream="{self.folder / "tone.ul"},-1,0"/></action></nop>'
@@ -217,6 +236,27 @@ class Bench:
     def count(self, sql: str) -> int:
         with contextlib.closing(sqlite3.connect(self.server.database, timeout=5)) as connection:
             return int(connection.execute(sql).fetchone()[0])
+
+
+def _trace(file: Path) -> tuple[list[float], list[float]]:
+    """(ms from each INVITE sent to its 180, the times in seconds at which calls ended).
+
+    From SIPp's short message log, in microseconds; its own response times are counted in steps of 4 ms.
+    """
+    began: dict[str, float] = {}
+    delays: dict[str, float] = {}
+    ended: dict[str, float] = {}
+    with file.open(newline="", encoding="utf-8", errors="replace") as lines:
+        for line in lines:
+            _, _, at, way, call, sequence, first = line.rstrip("\n").split("\t", 6)
+            seconds = float(at.split()[-1])
+            if way == "S" and first.startswith("INVITE"):
+                began.setdefault(call, seconds)
+            elif way == "R" and first.startswith("SIP/2.0 180") and call in began:
+                delays.setdefault(call, 1000 * (seconds - began[call]))
+            elif way == "R" and first.startswith("SIP/2.0 200") and sequence.endswith("BYE"):
+                ended.setdefault(call, seconds)
+    return list(delays.values()), sorted(ended.values())
 
 
 def run(options: argparse.Namespace, say: Callable[[str], None]) -> list[Figure]:
