@@ -150,6 +150,7 @@ class Running:
 
         async def stop() -> None:
             await _cancel([task])
+            await bridge.link.drain()
             await bridge.journal.flush()
 
         self._steps.append((f"AMI {bridge.pbx.id}", stop))
