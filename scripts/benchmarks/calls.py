@@ -77,6 +77,8 @@ class Side:
     asterisk_cpu: float = 0.0
     ctserver_cpu: float = 0.0
     measured: int = 0
+    full_cpu: float = 0.0
+    full_calls: int = 0
 
 
 class Bench:
@@ -162,11 +164,14 @@ class Bench:
     def full(self, side: Side) -> None:
         """A round of callers who ring again at once."""
         options = self.options
+        before = sum(self._cpu(side))
         limits = ["-r", "2000", "-l", str(options.callers)]
         _, ends = self._place(side, options.full_calls, limits, talk_ms=0, audio=False)
-        ends = ends[len(ends) // 10 :]  # the start is no steady state
-        side.rates.append((len(ends) - 1) / (ends[-1] - ends[0]))
+        steady = ends[len(ends) // 10 :]
+        side.rates.append((len(steady) - 1) / (steady[-1] - steady[0]))
         self._settle()
+        side.full_cpu += sum(self._cpu(side)) - before
+        side.full_calls += len(ends)
 
     def _place(
         self, side: Side, calls: int, limits: list[str], *, talk_ms: int, audio: bool
@@ -312,6 +317,7 @@ def _figures(bench: Bench) -> list[Figure]:
     ratios = [own / other for own, other in zip(ours.rates, bare.rates, strict=True)]
     asterisk = 1000 * ours.asterisk_cpu / ours.measured
     bare_asterisk = 1000 * bare.asterisk_cpu / bare.measured
+    full, bare_full = 1000 * ours.full_cpu / ours.full_calls, 1000 * bare.full_cpu / bare.full_calls
     answered = bench.count("SELECT COUNT(*) FROM calls WHERE outcome = 'answered'")
     by_ctserver = bench.count("SELECT COUNT(*) FROM calls WHERE routed_by = 'ctserver'")
     ready = bench.count("SELECT COUNT(*) FROM recordings WHERE state = 'ready'")
@@ -331,6 +337,13 @@ def _figures(bench: Bench) -> list[Figure]:
         Figure("asterisk_cpu_per_call_ms", round(asterisk, 2), "with ctserver"),
         Figure("bare_asterisk_cpu_per_call_ms", round(bare_asterisk, 2), "bare"),
         Figure("asterisk_cpu_ratio", round(asterisk / bare_asterisk, 2), "Asterisk's CPU per call against bare"),
+        Figure("full_cpu_per_call_ms", round(full, 2), "Asterisk and ctserver together, calls at full speed"),
+        Figure("bare_full_cpu_per_call_ms", round(bare_full, 2), "Asterisk, bare calls at full speed"),
+        Figure(
+            "full_cpu_ratio",
+            round(bare_full / full, 3),
+            "bare against ours: the calls_ratio of a machine without noise",
+        ),
         Figure("placed", ours.placed, "calls placed through ct-inbound, warm-up included"),
         Figure("routed_by_ctserver", by_ctserver, "of them routed by ctserver in time, the others by its fallbacks"),
         Figure("recordings", ready, "joined recordings of those that had sound"),
