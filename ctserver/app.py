@@ -21,7 +21,7 @@ from ctserver.config import Settings, number_uses
 from ctserver.http import auth, server
 from ctserver.http.deps import Deps, Health, TestCallFailed
 from ctserver.services.routing import Router
-from ctserver.storage import migrate, routes, sqlite, users
+from ctserver.storage import migrate, routes, sessions, sqlite, users
 from ctserver.storage.db import StorageError
 from ctserver.storage.sqlite import Sqlite
 
@@ -122,6 +122,8 @@ class Running:
         table = {digits: route.encode(store=False) for digits, route in self.router.table().items()}
         table[""] = self.router.default.encode(store=False)
         await db.write(lambda tx: routes.replace_all(tx, table))
+        pools = {name: pool.numbers for name, pool in self._settings.pools.items()}
+        await db.write(lambda tx: sessions.forget_moved_numbers(tx, pools))
 
     async def _first_user(self) -> None:
         if await users.count(self.db):

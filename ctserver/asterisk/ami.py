@@ -25,7 +25,7 @@ CONNECT_SECONDS = 5.0
 ACTION_SECONDS = 5.0
 PING_SECONDS = 2.0  # also wakes sessions that hold back the last event of a burst (Asterisk up to 22.10)
 BACK_OFF_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0)
-GATHER_SECONDS = 0.05  # a call's events come in bursts: one burst is one commit, and out of the way of the ringing phone
+GATHER_SECONDS = 0.05  # a call's events come in bursts: a burst is one commit, after the phone rings
 MAX_QUEUE = 100_000
 
 

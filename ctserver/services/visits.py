@@ -57,19 +57,20 @@ class _Plan:
     lease_id: str
 
     def run(self, tx: Transaction) -> Shown:
-        current = self._session(tx)
+        current, is_new = self._session(tx)
         view = self.view
         sessions.add_visit(tx, Visit(self.visit_id, current.id, self.now, view.url, view.title, view.referrer))
-        number = self._number(tx, current) if view.wants_number and self.site.pool else None
+        number = self._number(tx, current, is_new=is_new) if view.wants_number and self.site.pool else None
         return Shown(current.visitor, current.id, number, self._hold_ms())
 
-    def _session(self, tx: Transaction) -> Session:
+    def _session(self, tx: Transaction) -> tuple[Session, bool]:
+        """The session of this visit, and whether the visit opens it."""
         view = self.view
         found = source.classify(view.url, view.referrer, self.site.domains)
         last = sessions.latest_session(tx, view.site, view.visitor) if view.visitor else None
         if last and session.resumes(last, found, self.now):
             sessions.touch_session(tx, last.id, self.now)
-            return replace(last, last_seen_at=self.now)
+            return replace(last, last_seen_at=self.now), False
         opened = Session(
             id=self.session_id,
             site=view.site,
@@ -82,14 +83,13 @@ class _Plan:
             device=view.device,
         )
         sessions.add_session(tx, opened)
-        return opened
+        return opened, True
 
-    def _number(self, tx: Transaction, current: Session) -> str | None:
+    def _number(self, tx: Transaction, current: Session, *, is_new: bool) -> str | None:
         until = self.now + self._hold_ms()
-        if held := sessions.held_lease(tx, current.id, self.site.pool, self.now):
-            sessions.extend_lease(tx, held, self.now, until)
-            return held.number
-        states = sessions.number_states(tx, self.site.pool, self.settings.pools[self.site.pool].numbers)
+        if not is_new and (held := sessions.extend_lease(tx, current.id, self.site.pool, self.now, until)):
+            return held
+        states = sessions.next_numbers(tx, self.site.pool, self.settings.pools[self.site.pool].numbers, self.now)
         picked = pool.pick(states, pool.Newcomer(current.id, current.region, current.device), self.now)
         if picked is None:
             return None
@@ -124,7 +124,7 @@ async def note(
             sessions.mark_left(tx, session_id, now)
             return
         site = settings.sites.get(found.site)
-        if site and site.pool and (held := sessions.held_lease(tx, session_id, site.pool, now)):
-            sessions.extend_lease(tx, held, now, now + settings.pools[site.pool].hold_minutes * 60_000)
+        if site and site.pool:
+            sessions.extend_lease(tx, session_id, site.pool, now, now + settings.pools[site.pool].hold_minutes * 60_000)
 
     await db.write(unit)

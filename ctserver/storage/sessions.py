@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 
 from ctserver.domain.attribution import Candidate
 from ctserver.domain.model import Lease, Session, Source, Visit
@@ -62,18 +63,21 @@ def add_visit(tx: Transaction, visit: Visit) -> None:
     )
 
 
-def held_lease(tx: Transaction, session: str, pool: str, now: int) -> Lease | None:
-    """The lease that this session still holds in this pool."""
-    row = tx.one(
-        "SELECT * FROM leases WHERE session = $1 AND pool = $2 AND until > $3 ORDER BY shown_at DESC LIMIT 1",
-        (session, pool, now),
+def extend_lease(tx: Transaction, session: str, pool: str, now: int, until: int) -> str | None:
+    """The number that this session still holds in this pool, now held until then; None if it holds none."""
+    rows = tx.fetch(
+        """
+        UPDATE leases SET seen_at = $3, until = $4, left_at = NULL
+        WHERE id = (SELECT id FROM leases WHERE session = $1 AND pool = $2 AND until > $3 ORDER BY shown_at DESC LIMIT 1)
+        RETURNING id, number
+        """,
+        (session, pool, now, until),
     )
-    return lease_of(row) if row else None
-
-
-def extend_lease(tx: Transaction, lease: Lease, now: int, until: int) -> None:
-    tx.execute("UPDATE leases SET seen_at = $2, until = $3, left_at = NULL WHERE id = $1", (lease.id, now, until))
-    tx.execute("UPDATE numbers SET until = $2 WHERE number = $1 AND lease = $3", (lease.number, until, lease.id))
+    if not rows:
+        return None
+    lease, number = rows[0]
+    tx.execute("UPDATE numbers SET until = $2 WHERE number = $1 AND lease = $3", (number, until, lease))
+    return str(number)
 
 
 def mark_left(tx: Transaction, session: str, now: int) -> None:
@@ -81,7 +85,29 @@ def mark_left(tx: Transaction, session: str, now: int) -> None:
     tx.execute("UPDATE leases SET left_at = $2 WHERE session = $1 AND until > $2", (session, now))
 
 
-def number_states(tx: Transaction, pool: str, numbers: list[str]) -> list[NumberState]:
+def next_numbers(tx: Transaction, pool: str, numbers: Sequence[str], now: int) -> list[NumberState]:
+    """The numbers to pick from for a newcomer: while some were never shown, all; then the one that comes first, the
+    free before the held, the longest unshown before the others. A big pool costs little more than a small one so."""
+    row = tx.one(
+        """
+        SELECT number, session, shown_at, until, (SELECT COUNT(*) FROM numbers WHERE pool = $1) AS shown
+        FROM numbers WHERE pool = $1 ORDER BY CASE WHEN until <= $2 THEN 0 ELSE 1 END, shown_at LIMIT 1
+        """,
+        (pool, now),
+    )
+    if row and row["shown"] == len(numbers) and row["number"] in numbers:
+        return [_state(row["number"], row)]
+    return number_states(tx, pool, numbers)
+
+
+def forget_moved_numbers(tx: Transaction, pools: Mapping[str, Sequence[str]]) -> None:
+    """Numbers that the settings no longer have in a pool leave it; their leases stay."""
+    for row in tx.fetch("SELECT number, pool FROM numbers WHERE pool <> ''"):
+        if row["number"] not in pools.get(row["pool"], ()):
+            tx.execute("UPDATE numbers SET pool = '' WHERE number = $1", (row["number"],))
+
+
+def number_states(tx: Transaction, pool: str, numbers: Sequence[str]) -> list[NumberState]:
     """The numbers of a pool with the latest holder of each; a number never shown has no row yet."""
     known = {row["number"]: row for row in tx.fetch("SELECT * FROM numbers WHERE pool = $1", (pool,))}
     return [_state(number, known.get(number)) for number in numbers]
@@ -163,10 +189,6 @@ def session_of(row: Row) -> Session:
 
 def visit_of(row: Row) -> Visit:
     return Visit(row["id"], row["session"], row["at"], row["url"], row["title"], row["referrer"])
-
-
-def lease_of(row: Row) -> Lease:
-    return Lease(row["id"], row["number"], row["pool"], row["session"], row["shown_at"], row["until"], row["left_at"])
 
 
 def source_of(row: Row) -> Source:
