@@ -106,7 +106,7 @@ def _on_disk(database: Path) -> int:
 
 def _figures(ours: Side, bare: Side, on_disk: int) -> list[Figure]:
     ratios = [own / other for own, other in zip(ours.rates, bare.rates, strict=True)]
-    measured = len(ours.times_ms)
+    ours_cpu, bare_cpu = (1000 * side.cpu / len(side.times_ms) for side in (ours, bare))
     return [
         Figure(
             "visits_ratio", round(statistics.median(ratios), 3), "visits/s against bare, median of rounds", ">= 0.5"
@@ -119,8 +119,13 @@ def _figures(ours: Side, bare: Side, on_disk: int) -> list[Figure]:
         Figure("p99_ms", round(percentile(ours.times_ms, 99), 1), "ctserver", "<= 30"),
         Figure("bare_p50_ms", round(percentile(bare.times_ms, 50), 1), "bare handler"),
         Figure("bare_p99_ms", round(percentile(bare.times_ms, 99), 1), "bare handler"),
-        Figure("cpu_per_visit_ms", round(1000 * ours.cpu / measured, 3), "ctserver, all its threads"),
-        Figure("bare_cpu_per_visit_ms", round(1000 * bare.cpu / len(bare.times_ms), 3), "bare handler"),
+        Figure("cpu_per_visit_ms", round(ours_cpu, 3), "ctserver, all its threads"),
+        Figure("bare_cpu_per_visit_ms", round(bare_cpu, 3), "bare handler"),
+        Figure(
+            "cpu_ratio",
+            round(bare_cpu / ours_cpu, 3),
+            "bare against ours: steadier than visits_ratio on a busy machine",
+        ),
         Figure("client_busy_ratio", round(bare.client_cpu / bare.seconds, 2), "of one core, at the bare handler"),
         Figure("answered", ours.answered, "visits answered by ctserver, warm-up included"),
         Figure("new_visitors_ratio", round(ours.new / ours.answered, 2), "of them by new visitors"),
