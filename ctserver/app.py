@@ -23,7 +23,7 @@ from ctserver.http.deps import Deps, Health, TestCallFailed
 from ctserver.services.attribution import Attributor
 from ctserver.services.routing import Router
 from ctserver.services.visits import rule_book
-from ctserver.storage import migrate, routes, sqlite, users
+from ctserver.storage import migrate, routes, sessions, sqlite, users
 from ctserver.storage.db import StorageError
 from ctserver.storage.sqlite import Sqlite
 
@@ -125,6 +125,8 @@ class Running:
         table = {digits: route.encode(store=False) for digits, route in self.router.table().items()}
         table[""] = self.router.default.encode(store=False)
         await db.write(lambda tx: routes.replace_all(tx, table))
+        pools = {name: pool.numbers for name, pool in self._settings.pools.items()}
+        await db.write(lambda tx: sessions.settle_numbers(tx, pools))
 
     async def _first_user(self) -> None:
         if await users.count(self.db):
@@ -153,6 +155,7 @@ class Running:
 
         async def stop() -> None:
             await _cancel([task])
+            await bridge.link.drain()
             await bridge.journal.flush()
 
         self._steps.append((f"AMI {bridge.pbx.id}", stop))

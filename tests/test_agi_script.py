@@ -23,7 +23,7 @@ NIGHT = "night|30|no|no|PJSIP/night"
 
 # Starts the script as user nobody, who may not be able to read Python's own files: they are loaded before.
 AS_NOBODY = """
-import argparse, contextlib, io, os, pathlib, shutil, signal, sqlite3, sys, urllib.parse, asterisk.agi, encodings.utf_8, encodings.ascii, gettext, locale, shutil, textwrap
+import argparse, contextlib, io, os, pathlib, shutil, signal, sqlite3, sys, urllib.parse, asterisk.agi, encodings.utf_8, encodings.ascii, gettext, locale, textwrap
 source = open(sys.argv[1]).read()
 if os.geteuid() == 0:
     os.setgroups([])
@@ -172,7 +172,15 @@ def test_a_database_locked_whole_costs_no_more_than_the_time_limit(root: Path, t
 
 @pytest.mark.parametrize("sent", [b"", b"agi_request: x\n"])
 def test_a_silent_asterisk_is_left_after_the_time_limit(root: Path, database: Path, sent: bytes) -> None:
-    command = [sys.executable, "-IB", str(root / "agi-scripts/ct_route.py"), "--database", str(database), "--seconds", "0.5"]
+    command = [
+        sys.executable,
+        "-IB",
+        str(root / "agi-scripts/ct_route.py"),
+        "--database",
+        str(database),
+        "--seconds",
+        "0.5",
+    ]
     began = time.monotonic()
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdin is not None

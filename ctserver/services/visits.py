@@ -96,7 +96,7 @@ class _Plan:
     fresh: tuple[str, ...]
 
     def run(self, tx: Transaction) -> Shown:
-        current = self._session(tx)
+        current, is_new = self._session(tx)
         view, fresh = self.view, iter(self.fresh[2:])
         sessions.add_visit(tx, Visit(self.fresh[1], current.id, self.now, view.url, view.title, view.referrer))
         numbers: dict[str, str] = {}
@@ -108,7 +108,7 @@ class _Plan:
             if kind == "pool":
                 hold_ms = max(hold_ms, self.settings.pools[name].hold_minutes * MINUTE_MS)
                 if name not in given:
-                    given[name] = self._from_pool(tx, name, current, fresh)
+                    given[name] = self._from_pool(tx, name, current, fresh, is_new=is_new)
                 number = given[name]
             else:
                 number = self.settings.static[name].number if kind == "static" else None
@@ -116,13 +116,14 @@ class _Plan:
                 numbers[target] = number
         return Shown(current.visitor, current.id, numbers, hold_ms or 30 * MINUTE_MS)
 
-    def _session(self, tx: Transaction) -> Session:
+    def _session(self, tx: Transaction) -> tuple[Session, bool]:
+        """The session of this visit, and whether the visit opens it."""
         view = self.view
         found = source.classify(view.url, view.referrer, self.site.domains)
         last = sessions.latest_session(tx, view.site, view.visitor) if view.visitor else None
         if last and session.resumes(last, found, self.now, self.site.session_minutes * MINUTE_MS):
             sessions.touch_session(tx, last.id, self.now)
-            return replace(last, last_seen_at=self.now)
+            return replace(last, last_seen_at=self.now), False
         opened = Session(
             id=self.fresh[0],
             site=view.site,
@@ -135,7 +136,7 @@ class _Plan:
             visitor_facts=view.facts,
         )
         sessions.add_session(tx, opened)
-        return opened
+        return opened, True
 
     def _decide(self, target: str, own_pool: str, current: Session) -> tuple[str, str]:
         if self.site.static_only:
@@ -149,16 +150,18 @@ class _Plan:
         )
         return rules.decide(self.book, facts, own_pool).show
 
-    def _from_pool(self, tx: Transaction, name: str, current: Session, fresh: Iterator[str]) -> str | None:
+    def _from_pool(
+        self, tx: Transaction, name: str, current: Session, fresh: Iterator[str], *, is_new: bool
+    ) -> str | None:
         settings = self.settings.pools[name]
         until = self.now + settings.hold_minutes * MINUTE_MS
-        if held := sessions.held_lease(tx, current.id, name, self.now):
+        lease_id, shortage_id = next(fresh), next(fresh)
+        if not is_new and (held := sessions.held_lease(tx, current.id, name, self.now)):
             sessions.extend_lease(tx, held, self.now, until)
             return held.number
-        states = sessions.number_states(tx, name, settings.numbers)
-        picked = self._pick(states, current, settings)
-        lease_id, shortage_id = next(fresh), next(fresh)
+        states, picked = self._free(tx, name, current, settings, is_new=is_new)
         if picked is None and settings.share:
+            states = sessions.number_states(tx, name, settings.numbers)
             states = sessions.with_holders(tx, name, states, self.now - SHARING_LOOKS_BACK_MS)
             picked = self._pick(states, current, settings, share=True)
         if picked is None:
@@ -169,12 +172,23 @@ class _Plan:
         lease = Lease(lease_id, picked.number, name, current.id, picked.how, self.now, until)
         return picked.number if sessions.take_number(tx, lease, seen) else None
 
+    def _free(
+        self, tx: Transaction, name: str, current: Session, settings: Pool, *, is_new: bool
+    ) -> tuple[list[pool.NumberState], pool.Pick | None]:
+        """A number that nobody holds; for one who is back after his time, his old one if nobody had it since."""
+        if is_new:
+            cool_down_ms = settings.cool_down_minutes * MINUTE_MS
+            states = sessions.next_numbers(tx, name, settings.numbers, self.now, cool_down_ms)
+            return states, self._pick(states, current, settings, share=False)
+        states = sessions.number_states(tx, name, settings.numbers)
+        for state in states:
+            if state.holders and state.holders[0].session == current.id:
+                return states, pool.Pick(state.number, "free")
+        return states, self._pick(states, current, settings, share=False)
+
     def _pick(
-        self, states: list[pool.NumberState], current: Session, settings: Pool, *, share: bool = False
+        self, states: list[pool.NumberState], current: Session, settings: Pool, *, share: bool
     ) -> pool.Pick | None:
-        for state in states:  # back after his time was over: his old number, if nobody had it since
-            if not share and state.holders and state.holders[0].session == current.id:
-                return pool.Pick(state.number, "free")
         return pool.pick(
             states,
             pool.Newcomer(current.id, current.region, current.device),

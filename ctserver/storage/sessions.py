@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 
 from ctserver.domain.model import Lease, Session, Source, Visit, VisitorFacts
 from ctserver.domain.pool import Holder, NumberState
@@ -102,10 +103,34 @@ def leave_lease(tx: Transaction, lease: Lease, now: int, until: int) -> None:
     )
 
 
-def number_states(tx: Transaction, pool: str, numbers: list[str]) -> list[NumberState]:
+def number_states(tx: Transaction, pool: str, numbers: Sequence[str]) -> list[NumberState]:
     """The numbers of a pool, each as held by its latest session until the last of its holders lets it go."""
     known = {row["number"]: row for row in tx.fetch("SELECT * FROM numbers WHERE pool = $1", (pool,))}
     return [_state(number, known.get(number)) for number in numbers]
+
+
+def next_numbers(tx: Transaction, pool: str, numbers: Sequence[str], now: int, cool_down_ms: int) -> list[NumberState]:
+    """The numbers to pick a free one from: while some were never shown, all; then the one that comes first, the free
+    before the held, the longest unshown before the others. A big pool costs little more than a small one so."""
+    row = tx.one(
+        """
+        SELECT number, session, shown_at, until, (SELECT COUNT(*) FROM numbers WHERE pool = $1) AS shown
+        FROM numbers WHERE pool = $1 ORDER BY CASE WHEN until <= $2 THEN 0 ELSE 1 END, shown_at LIMIT 1
+        """,
+        (pool, now - cool_down_ms),
+    )
+    if row and row["shown"] == len(numbers):
+        return [_state(row["number"], row)]
+    return number_states(tx, pool, numbers)
+
+
+def settle_numbers(tx: Transaction, pools: Mapping[str, Sequence[str]]) -> None:
+    """Put every number that was ever shown into the pool that the settings now have it in, or into none."""
+    homes = {number: pool for pool, numbers in pools.items() for number in numbers}
+    for row in tx.fetch("SELECT number, pool FROM numbers"):
+        home = homes.get(row["number"], "")
+        if home != row["pool"]:
+            tx.execute("UPDATE numbers SET pool = $2 WHERE number = $1", (row["number"], home))
 
 
 def with_holders(tx: Transaction, pool: str, states: list[NumberState], since: int) -> list[NumberState]:

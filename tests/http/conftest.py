@@ -126,6 +126,7 @@ async def alice(site: Site) -> Site:
 @pytest.fixture
 def raw(site: Site) -> Callable[..., Awaitable[bytes]]:
     """Bytes to the server's socket, and all that it answers."""
+
     async def send(*pieces: bytes, seconds: float = 3) -> bytes:
         reader, writer = await asyncio.open_connection("127.0.0.1", site.client.port)
         answer = b""
