@@ -109,6 +109,7 @@ async def site(db: Sqlite, settings: Settings, tmp_path: Path, now: int, aiohttp
         now=lambda: clock[0],
         recordings=folder,
         peaks=recordings.peaks,
+        rules=[],
     )
     running = TestServer(server.make(deps))
     await running.start_server(lingering_time=0)  # as the command does

@@ -129,7 +129,7 @@ async def test_a_gibibyte_is_refused_before_any_of_it_is_sent(site: Any, raw: Ra
 
 
 async def test_a_gibibyte_that_is_sent_all_the_same_is_cut_off(site: Any) -> None:
-    reader, writer = await asyncio.open_connection("127.0.0.1", site.client.port)
+    _reader, writer = await asyncio.open_connection("127.0.0.1", site.client.port)
     writer.write(b"POST /v1/visit HTTP/1.1\r\nHost: x\r\nContent-Length: 1073741824\r\n\r\n")
     sent, block = 0, b"x" * 65536
     began = time.monotonic()
