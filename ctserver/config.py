@@ -337,6 +337,9 @@ def _override(file: Path, data: dict[str, Any], dotted: str, text: str) -> None:
             table = table.setdefault(step, [{}] if step == "asterisk" else {})
     if not isinstance(table, dict):
         raise ConfigError(file, [Problem(dotted, "there is no such key to set", "see the keys in ctserver.toml")])
+    if text.startswith("+"):  # a phone number, which TOML would take for a number
+        table[last] = text
+        return
     try:
         table[last] = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:

@@ -14,6 +14,7 @@ from ctserver.storage.db import Database, Transaction
 
 MINUTE_MS = 60_000
 SHARING_LOOKS_BACK_MS = 3_600_000
+RUSH_MS = 20_000
 BEAT, LEFT = "beat", "left"
 
 
@@ -161,9 +162,7 @@ class _Plan:
             return held.number
         states, picked = self._free(tx, name, current, settings, is_new=is_new)
         if picked is None and settings.share:
-            states = sessions.number_states(tx, name, settings.numbers)
-            states = sessions.with_holders(tx, name, states, self.now - SHARING_LOOKS_BACK_MS)
-            picked = self._pick(states, current, settings, share=True)
+            states, picked = self._shared(tx, name, current, settings, states)
         if picked is None:
             return self._instead(tx, name, current, settings, shortage_id)
         if picked.how == "shared":
@@ -185,6 +184,17 @@ class _Plan:
             if state.holders and state.holders[0].session == current.id:
                 return states, pool.Pick(state.number, "free")
         return states, self._pick(states, current, settings, share=False)
+
+    def _shared(
+        self, tx: Transaction, name: str, current: Session, settings: Pool, states: list[pool.NumberState]
+    ) -> tuple[list[pool.NumberState], pool.Pick | None]:
+        """A number to share. In a rush, when the whole pool was shown within seconds, the oldest is as good as any."""
+        oldest = min(states, key=lambda state: state.last_shown_at)
+        if self.now - oldest.last_shown_at < RUSH_MS:
+            return [oldest], pool.Pick(oldest.number, "shared")
+        states = sessions.number_states(tx, name, settings.numbers)
+        states = sessions.with_holders(tx, name, states, self.now - SHARING_LOOKS_BACK_MS)
+        return states, self._pick(states, current, settings, share=True)
 
     def _pick(
         self, states: list[pool.NumberState], current: Session, settings: Pool, *, share: bool

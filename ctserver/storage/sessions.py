@@ -140,6 +140,7 @@ def with_holders(tx: Transaction, pool: str, states: list[NumberState], since: i
         """
         SELECT l.number, l.session, l.shown_at, l.seen_at, l.left_at, l.until, s.region, s.country, s.device
         FROM leases l JOIN sessions s ON s.id = l.session WHERE l.pool = $1 AND l.shown_at > $2
+        ORDER BY l.shown_at DESC LIMIT 1000
         """,
         (pool, since),
     )
