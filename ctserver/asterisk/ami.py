@@ -26,6 +26,7 @@ ACTION_SECONDS = 5.0
 PING_SECONDS = 2.0  # also wakes sessions that hold back the last event of a burst (Asterisk up to 22.10)
 BACK_OFF_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0)
 MAX_QUEUE = 100_000
+NOT_YET = "not connected yet"
 
 
 class AmiError(Exception):
@@ -122,7 +123,7 @@ class Link:
         self._name = name
         self._manager: _Manager | None = None
         self._events: asyncio.Queue[Message] = asyncio.Queue(MAX_QUEUE)
-        self.problem: str | None = "not connected yet"
+        self.problem: str | None = NOT_YET
 
     async def run(self) -> None:
         """Until cancelled: connect, consume, notice the end, wait a little, again."""
