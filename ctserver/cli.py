@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime
@@ -101,7 +102,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _default_config() -> Path:
     for candidate in (os.environ.get("CTSERVER_CONFIG"), "ctserver.toml", "/etc/ctserver/ctserver.toml"):
-        if candidate and Path(candidate).exists():
+        if candidate and os.access(candidate, os.F_OK):
             return Path(candidate)
     return Path("ctserver.toml")
 
@@ -154,6 +155,8 @@ def _testcall(options: argparse.Namespace) -> int:
         raise app.StartError(
             f"{number} is not a tracked number", f"name one of the numbers in the settings: {known} ..."
         )
+    if not re.fullmatch(r"\+?[0-9]{1,20}", options.caller):
+        raise app.StartError(f"the caller {options.caller!r} is no number", "write digits only, like +447700900123")
     asyncio.run(_place(settings, number, options.caller))
     sys.stdout.write(f"calling {phone.international(number)}: see the journal of calls\n")
     return 0
@@ -161,11 +164,19 @@ def _testcall(options: argparse.Namespace) -> int:
 
 async def _place(settings: Settings, number: str, caller: str) -> None:
     pbx = settings.asterisk[0]
-    placed = asyncio.Event()
+    placed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def place(link: ami.Link) -> None:
-        await link.send(bridge.testcall_action(number, caller))
-        placed.set()
+        """Once, whatever the answer: a second attempt could be a second call."""
+        try:
+            await link.send(bridge.testcall_action(number, caller))
+        except TimeoutError:
+            placed.set_exception(ami.LinkDown(f"Asterisk at {pbx.ami} was asked and did not answer"))
+        except ami.AmiError as error:
+            placed.set_exception(error)
+        else:
+            placed.set_result(None)
+        await asyncio.Event().wait()
 
     async def ignore(_: object) -> None: ...
 
@@ -175,9 +186,11 @@ async def _place(settings: Settings, number: str, caller: str) -> None:
     link = ami.Link(host, int(port), pbx.ami_user, secret, on_up=place, consume=ignore, name=pbx.id)
     task = asyncio.create_task(link.run())
     try:
-        await asyncio.wait_for(placed.wait(), 10)
-    except TimeoutError:
-        raise ami.LinkDown(f"Asterisk at {pbx.ami}: {link.problem or 'no answer'}") from None
+        while not placed.done():
+            await asyncio.wait({placed}, timeout=0.1)
+            if link.problem not in (None, ami.NOT_YET) and not placed.done():
+                raise ami.LinkDown(f"Asterisk at {pbx.ami}: {link.problem}")
+        placed.result()
     finally:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):

@@ -27,6 +27,7 @@ PING_SECONDS = 2.0  # also wakes sessions that hold back the last event of a bur
 BACK_OFF_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0)
 GATHER_SECONDS = 0.05  # a call's events come in bursts: a burst is one commit, after the phone rings
 MAX_QUEUE = 100_000
+NOT_YET = "not connected yet"
 
 
 class AmiError(Exception):
@@ -124,7 +125,7 @@ class Link:
         self._manager: _Manager | None = None
         self._events: list[Message] = []
         self._some = asyncio.Event()
-        self.problem: str | None = "not connected yet"
+        self.problem: str | None = NOT_YET
 
     async def run(self) -> None:
         """Until cancelled: connect, consume, notice the end, wait a little, again."""
