@@ -24,8 +24,18 @@ _PREFETCH = (
     ("X-Moz", re.compile(r"prefetch", re.IGNORECASE)),
 )
 
-_HEADLESS = re.compile(
-    r"Headless|PhantomJS|SlimerJS|Puppeteer|Playwright|Selenium|WebDriver|Cypress|HtmlUnit|jsdom|Splash/", re.IGNORECASE
+_HEADLESS = (
+    "headless",
+    "phantomjs",
+    "slimerjs",
+    "puppeteer",
+    "playwright",
+    "selenium",
+    "webdriver",
+    "cypress",
+    "htmlunit",
+    "jsdom",
+    "splash/",
 )
 
 # "(compatible; Name/1.0; +http://about.me/bot)": only robots give an address to ask at.
@@ -36,29 +46,34 @@ _ROBOT = re.compile(
     r"(?:(?<!cu)bots?|crawler?|crawling|spider|slurp|scraper|fetcher|archiver|pinger)(?![a-z])", re.IGNORECASE
 )
 
-_NAMED = re.compile(
-    "|".join(
-        (
-            # link previews of networks and messengers
-            r"^WhatsApp/|^Viber/|^Pinterest/|facebookexternalhit|facebookcatalog|meta-external\w+|vkShare",
-            r"SkypeUriPreview|Snap URL Preview Service|Slack-ImgProxy|Iframely|Embedly|BingPreview|Google Web Preview",
-            r"Google Favicon|FlipboardProxy|MicroMessenger Preview|Mail\.RU_Preview|Yahoo Link Preview|LinkPreview",
-            # search and language-model systems whose name has none of the words above
-            r"Mediapartners-Google|APIs-Google|AdsBot-Google|FeedFetcher-Google|Google-InspectionTool|GoogleOther",
-            r"Google-Read-Aloud|Google-Safety|Google-Site-Verification|GoogleProducer|Google-PageRenderer",
-            r"Google-Extended|Google-Agent|YaDirectFetcher|YandexMetrika|YandexDirect|YandexImages|YandexWebmaster|StackRambler",
-            r"ChatGPT-User|Claude-User|Claude-Web|Perplexity-User|MistralAI-User|DuckAssist|anthropic-ai|cohere-ai",
-            r"ia_archiver|archive\.org|heritrix|Nutch|Yeti/\d|Daumoa|Feedly|Outbrain|Diffbot|BuiltWith|Wappalyzer",
-            # monitors and measuring
-            r"Chrome-Lighthouse|PTST/|GTmetrix|Pingdom|StatusCake|Site24x7|DatadogSynthetics|Datadog/|Catchpoint|SpeedCurve",
-            r"Better Uptime|BetterStack|Checkly|UptimeRobot|Uptime-Kuma|updown\.io|HetrixTools|check_http|Zabbix|Blackbox Exporter",
-            r"W3C_Validator|W3C-checklink|Validator\.nu|Screaming Frog|Xenu Link|Sitebulb|Siteimprove|Netpeak|Serpstat",
-            # scanners and copiers
-            r"Nmap|masscan|zgrab|CensysInspect|Nikto|sqlmap|WPScan|Nessus|Qualys|Acunetix|Netsparker|Netcraft|HTTrack|WebCopier",
-            r"Expanse, a Palo Alto|InternetMeasurement|l9explore|Nuclei",
-        )
-    ),
-    re.IGNORECASE,
+_STARTS = (
+    "WhatsApp/",
+    "Viber/",
+    "Pinterest/",
+)  # link previews; within a longer text they are a browser in the application
+
+_NAMED = tuple(
+    (name.lower(), name.rstrip("/"))
+    for names in (
+        # link previews of networks and messengers
+        "facebookexternalhit|facebookcatalog|meta-externalagent|meta-externalfetcher|vkShare|SkypeUriPreview|LinkPreview",
+        "Snap URL Preview Service|Slack-ImgProxy|Iframely|Embedly|BingPreview|Google Web Preview|Google Favicon",
+        "FlipboardProxy|Yahoo Link Preview",
+        # search and language-model systems whose name has none of the words above
+        "Mediapartners-Google|APIs-Google|AdsBot-Google|FeedFetcher-Google|Google-InspectionTool|GoogleOther",
+        "Google-Read-Aloud|Google-Safety|Google-Site-Verification|GoogleProducer|Google-PageRenderer|Google-Extended",
+        "Google-Agent|YaDirectFetcher|YandexMetrika|YandexDirect|YandexImages|YandexWebmaster|StackRambler",
+        "ChatGPT-User|Claude-User|Claude-Web|Perplexity-User|MistralAI-User|DuckAssist|anthropic-ai|cohere-ai",
+        "ia_archiver|archive.org|heritrix|Nutch|Yeti/1|Daumoa|Feedly|Outbrain|Diffbot|BuiltWith|Wappalyzer",
+        # monitors and measuring
+        "Chrome-Lighthouse|PTST/|GTmetrix|Pingdom|StatusCake|Site24x7|DatadogSynthetics|Datadog/|Catchpoint|SpeedCurve",
+        "Better Uptime|BetterStack|Checkly|UptimeRobot|Uptime-Kuma|updown.io|HetrixTools|check_http|Zabbix|Blackbox Exporter",
+        "W3C_Validator|W3C-checklink|Validator.nu|Screaming Frog|Xenu Link|Sitebulb|Siteimprove|Netpeak|Serpstat",
+        # scanners and copiers
+        "Nmap|masscan|zgrab|CensysInspect|Nikto|sqlmap|WPScan|Nessus|Qualys|Acunetix|Netsparker|Netcraft|HTTrack|WebCopier",
+        "Expanse, a Palo Alto|InternetMeasurement|l9explore|Nuclei",
+    )
+    for name in names.split("|")
 )
 
 # Programs, by the start of what they send
@@ -108,12 +123,16 @@ def device(user_agent: str) -> Device:
 def _refusal(user_agent: str) -> str | None:
     if not user_agent.strip(" -"):
         return "no user agent"
-    if _HEADLESS.search(user_agent):
+    lower = user_agent.lower()
+    if any(name in lower for name in _HEADLESS):
         return "headless browser"
-    if found := _WITH_ADDRESS.search(user_agent):
+    if user_agent.startswith(_STARTS):
+        return _named(user_agent.partition("/")[0])
+    if ("+http" in lower or "+ http" in lower) and (found := _WITH_ADDRESS.search(user_agent)):
         return _named(found[1])
-    if found := _NAMED.search(user_agent):
-        return _named(found[0].rstrip("/"))
+    for text, name in _NAMED:
+        if text in lower:
+            return _named(name)
     if found := _ROBOT.search(user_agent):
         start = _TOKEN.search(user_agent[: found.start()])
         return _named((start[0] if start else "") + found[0])

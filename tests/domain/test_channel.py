@@ -1,11 +1,15 @@
 """The channel of a source, by Google Analytics 4's definitions and our three own."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ctserver.domain import sources_table
 from ctserver.domain.channel import NAMES, channel
 from ctserver.domain.model import DIRECT, Source
+from ctserver.domain.source import CLICK_IDS
 
 
 @pytest.mark.parametrize(
@@ -124,3 +128,13 @@ def test_any_text_has_a_channel_with_a_name(source: str, medium: str, campaign: 
 
 def test_a_long_text_does_not_stall_the_rules() -> None:
     assert channel(Source("c" * 200, "s" * 200, "-shop" * 40)) == "organic_shopping"
+
+
+def test_the_operators_page_names_every_channel_source_and_click_id() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "sources.md").read_text(encoding="utf-8")
+    for code, name in NAMES.items():
+        assert f"| {name} | `{code}` |" in page
+    for _, known in sources_table._entries():
+        assert known.source in page
+    for name in CLICK_IDS:
+        assert f"`{name}`" in page
