@@ -38,8 +38,7 @@ def answer(database: Path) -> None:
     """One question, one answer."""
     if isinstance(sys.stdin, io.TextIOWrapper):
         sys.stdin.reconfigure(encoding="utf-8", errors="replace")  # caller names come in any encoding
-    with contextlib.redirect_stderr(io.StringIO()):  # pyst2 prints the whole environment, caller names included
-        agi = AGI()
+    agi = AGI(stderr=io.StringIO())  # pyst2 prints the whole environment there, caller names included
     digits = "".join(character for character in agi.env.get("agi_arg_1", "") if character in "0123456789")
     route = find(database, digits[:MAX_DIGITS])
     if route:

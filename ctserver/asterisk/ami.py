@@ -25,6 +25,7 @@ CONNECT_SECONDS = 5.0
 ACTION_SECONDS = 5.0
 PING_SECONDS = 2.0  # also wakes sessions that hold back the last event of a burst (Asterisk up to 22.10)
 BACK_OFF_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0)
+GATHER_SECONDS = 0.05  # a call's events come in bursts: a burst is one commit, after the phone rings
 MAX_QUEUE = 100_000
 
 
@@ -57,10 +58,18 @@ class _Protocol(AMIProtocol):  # type: ignore[misc]
 
     def _receive(self, message: Message) -> None:
         pending = message.get("ActionID") in self.responses
-        if "Response" in message or pending:
+        if pending and message.get("Response") == "Error":
+            self._refuse(message)
+        elif "Response" in message or pending:
             self.handle_message(PanoramiskMessage(message))
         elif "Event" in message and self.factory is not None:
             self.factory.receive(message)
+
+    def _refuse(self, message: Message) -> None:
+        """An error ends an action, also one that is to be answered by a list (panoramisk waits for the list)."""
+        action = self.responses.pop(message["ActionID"])
+        if not action.future.done():
+            action.future.set_result(PanoramiskMessage(message))
 
     def close(self) -> None:
         waiting = {id(action): action for action in self.responses.values()}
@@ -94,7 +103,7 @@ class Link:
     """A lasting link to one PBX.
 
     `on_up` is awaited after each login, before the first event is consumed; `consume` gets the events in order, all
-    that wait at once.
+    of a burst at once.
     """
 
     def __init__(
@@ -113,7 +122,8 @@ class Link:
         self._consume = consume
         self._name = name
         self._manager: _Manager | None = None
-        self._events: asyncio.Queue[Message] = asyncio.Queue(MAX_QUEUE)
+        self._events: list[Message] = []
+        self._some = asyncio.Event()
         self.problem: str | None = "not connected yet"
 
     async def run(self) -> None:
@@ -122,10 +132,11 @@ class Link:
         while True:
             try:
                 await self._once()
-            except (OSError, AmiError, TimeoutError) as error:
+            except Exception as error:
+                expected = isinstance(error, OSError | AmiError | TimeoutError)
                 failures = 0 if self.problem is None else failures + 1
                 if self.problem != _words(error):
-                    log.warning("AMI %s: %s", self._name, _words(error))
+                    log.warning("AMI %s: %s", self._name, _words(error), exc_info=None if expected else error)
                 self.problem = _words(error)
             finally:
                 self._close()
@@ -141,8 +152,7 @@ class Link:
         return await self._send(action, seconds, as_list=True)
 
     async def _send(self, action: Mapping[str, str], seconds: float, *, as_list: bool) -> list[Message]:
-        if any(ord(character) < 32 for value in action.values() for character in value):
-            raise ValueError("control characters in an AMI action")
+        _refuse_control_characters(action)
         manager = self._manager
         if manager is None or manager.protocol is None or manager.protocol.closed:
             raise LinkDown(self.problem or "there is no link to the PBX")
@@ -171,23 +181,30 @@ class Link:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     def _events_put(self, message: Message) -> None:
-        try:
-            self._events.put_nowait(message)
-        except asyncio.QueueFull:
+        if len(self._events) >= MAX_QUEUE:
             log.error("AMI %s: %d events wait, one is dropped", self._name, MAX_QUEUE)
+            return
+        self._events.append(message)
+        self._some.set()
 
     async def _consume_all(self, manager: _Manager) -> None:
         await self._on_up(self)
         self.problem = None
         log.info("AMI %s: linked to %s:%s", self._name, self._config["host"], self._config["port"])
         while True:
-            batch = [await self._events.get()]
-            while not self._events.empty():
-                batch.append(self._events.get_nowait())
-            try:
+            await self._some.wait()
+            await asyncio.sleep(GATHER_SECONDS)
+            await self.drain()
+
+    async def drain(self) -> None:
+        """Consume the events that wait."""
+        batch, self._events = self._events, []
+        self._some.clear()
+        try:
+            if batch:
                 await self._consume(batch)
-            except Exception:
-                log.exception("AMI %s: %d events could not be used", self._name, len(batch))
+        except Exception:
+            log.exception("AMI %s: %d events could not be used", self._name, len(batch))
 
     async def _watch(self) -> None:
         while True:
@@ -208,12 +225,17 @@ class Link:
 async def connect(manager: _Manager) -> None:
     """Connect and log in, each within a time. Raises OSError, TimeoutError, LoginRefused."""
     config = manager.config
+    _refuse_control_characters({"Username": config["username"], "Secret": config["secret"]})
     loop = asyncio.get_running_loop()
     pair = await asyncio.wait_for(loop.create_connection(_Protocol, config["host"], config["port"]), CONNECT_SECONDS)
     made: asyncio.Future[Any] = loop.create_future()
     made.set_result(pair)
     manager.connection_made(made)
-    answer = await asyncio.wait_for(asyncio.shield(manager.authenticated_future), CONNECT_SECONDS)
+    try:
+        answer = await asyncio.wait_for(asyncio.shield(manager.authenticated_future), CONNECT_SECONDS)
+    except BaseException:
+        pair[0].abort()
+        raise
     if not answer.success:
         pair[0].abort()
         raise LoginRefused(f"login refused for AMI user {config['username']!r}: {text(dict(answer), 'Message')}")
@@ -226,6 +248,12 @@ async def attempt(host: str, port: int, user: str, secret: str) -> None:
         await connect(manager)
     finally:
         manager.close()
+
+
+def _refuse_control_characters(action: Mapping[str, str]) -> None:
+    """A line end inside a value would begin an action of its own."""
+    if any(ord(character) < 32 for value in action.values() for character in value):
+        raise ValueError("control characters in an AMI action")
 
 
 def _words(error: Exception) -> str:

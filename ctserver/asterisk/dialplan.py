@@ -8,21 +8,24 @@ from pathlib import Path
 
 from ctserver import files
 from ctserver.asterisk import variables
-from ctserver.config import Settings
+from ctserver.config import ConfigError, Problem, Settings
 from ctserver.services.routing import Route, Router
 
 
 def render(settings: Settings, script: Path) -> str:
-    """The text of ct-settings.conf. `script` is the AGI program that Asterisk starts when ctserver does not answer."""
+    """The text of ct-settings.conf. `script` is the AGI program that Asterisk starts when ctserver does not answer.
+
+    Raises ConfigError.
+    """
     router = Router(settings)
-    recordings = settings.path(settings.recordings.folder)
+    recordings = _path(settings, "recordings.folder", settings.path(settings.recordings.folder))
     lines = [
         "; Written by `ctserver dialplan`. Write it again and `dialplan reload` after every change of ctserver.toml.",
         "",
         "[ct-settings]",
         f"exten => start,1,Set(CT_FASTAGI=agi://{settings.fastagi.listen}/{variables.ROUTE_SCRIPT})",
-        f" same => n,Set(CT_SCRIPT={_literal(str(script))})",
-        f" same => n,Set(CT_RECORDINGS={_literal(str(recordings))})",
+        f" same => n,Set(CT_SCRIPT={_path(settings, '--write', script)})",
+        f" same => n,Set(CT_RECORDINGS={recordings})",
         " same => n,Return()",
         "",
         "[ct-defaults]",
@@ -45,7 +48,7 @@ def write(settings: Settings, folder: Path, python: Path) -> list[Path]:
         folder / "ct-inbound.conf": (shipped / "ct-inbound.conf").read_text(encoding="utf-8"),
         folder / "ct-settings.conf": render(settings, program),
         folder / "ct-manager.conf": manager.replace("@AMI_USER@", pbx.ami_user).replace(
-            "@AMI_SECRET@", settings.secret(pbx)
+            "@AMI_SECRET@", settings.secret(pbx).replace(";", "\\;")
         ),
         program: wrapper(python, script, settings.path(settings.database.path)),
     }
@@ -67,8 +70,15 @@ def _default(pattern: str, route: Route) -> list[str]:
     return [f"exten => {pattern},1,Set(CT_DEFAULT={value})", " same => n,Return()"]
 
 
+def _path(settings: Settings, key: str, path: Path) -> str:
+    """A path as the dialplan may hold it. Raises ConfigError."""
+    text = str(path)
+    if any(ord(character) < 32 for character in text) or any(mark in text for mark in ("${", "$[", ",", "(", ")")):
+        hint = "move it to a folder whose name has no control characters, no comma, no brackets and no ${"
+        raise ConfigError(settings.base, [Problem(key, f"the dialplan cannot hold the path {text!r}", hint)])
+    return _literal(text)
+
+
 def _literal(text: str) -> str:
-    """Text that pbx_config reads as itself: no comment starts, nothing is substituted, backslashes stay."""
-    if "${" in text or "$[" in text:
-        raise ValueError(f"{text!r} would be evaluated by the dialplan")
+    """Text that pbx_config reads as itself: no comment starts, backslashes stay. Settings hold no control characters."""
     return text.replace("\\", "\\\\").replace(";", "\\;")

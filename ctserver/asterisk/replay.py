@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import codecs
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, BinaryIO
@@ -29,6 +30,7 @@ class NotAStream(Exception):
 
 def read(data: bytes) -> Iterator[Message]:
     """The messages of a recording: the wire format, a JSON list of events, or one JSON object a line."""
+    data = data.removeprefix(codecs.BOM_UTF8)
     head = data.lstrip()[:1]
     if head not in (b"[", b"{"):
         splitter = Splitter()
@@ -47,6 +49,8 @@ def _objects(data: bytes) -> list[dict[str, Any]]:
             found = [json.loads(line) for line in data.splitlines() if line.strip()]
         except ValueError as error:
             raise NotAStream(f"this is neither an AMI stream nor JSON: {error}") from None
+    except RecursionError:
+        raise NotAStream("the JSON is nested too deep for a list of AMI events") from None
     entries = found if isinstance(found, list) else [found]
     if not all(isinstance(entry, dict) for entry in entries):
         raise NotAStream("the JSON must be a list with one object for each AMI event")

@@ -14,6 +14,7 @@ from ctserver.asterisk.variables import EVENT_ENDED, EVENT_ROUTED
 from ctserver.asterisk.wire import Message, text
 from ctserver.domain import call as calls
 
+MAX_SECONDS = 10**11  # what no clock says
 _EPOCH = re.compile(
     r"(?:.*-)?(\d{9,10})\.\d+$"
 )  # a Uniqueid holds its channel's birth in seconds: [systemname-]1700000000.12
@@ -161,9 +162,10 @@ _HANDLERS: dict[str, Callable[[Translator, Message, int], Iterator[calls.Event]]
 def time_of(message: Message, now: int) -> int:
     """Epoch milliseconds of a message: its Timestamp (seconds, with a fraction), else `now`."""
     try:
-        return round(float(text(message, "Timestamp")) * 1000)
-    except (ValueError, OverflowError):
+        seconds = float(text(message, "Timestamp"))
+    except ValueError:
         return now
+    return round(seconds * 1000) if 0 <= seconds < MAX_SECONDS else now
 
 
 def birth(uniqueid: str) -> int | None:
@@ -181,4 +183,4 @@ def _leg(message: Message) -> str:
 
 
 def _number(value: str) -> int:
-    return int(value) if value.isdigit() else 0
+    return int(value) if re.fullmatch(r"[0-9]{1,6}", value) else 0

@@ -21,21 +21,31 @@ class Splitter:
 
     def __init__(self) -> None:
         self._buffer = bytearray()
+        self._half_line_end = b""
+        self._too_long = False
 
     def feed(self, data: bytes) -> Iterator[Message]:
         """The messages that `data` completes."""
-        self._buffer += data
-        *blocks, rest = bytes(self._buffer).replace(b"\r\n", b"\n").split(b"\n\n")
-        if self._buffer.endswith(b"\r"):
-            rest = rest.removesuffix(b"\r") + b"\r"
-        self._buffer = bytearray(rest[-MAX_MESSAGE:])
-        for block in blocks:
-            if message := parse(block):
-                yield message
+        data = self._half_line_end + data
+        self._half_line_end = b"\r" if data.endswith(b"\r") else b""
+        seen = max(0, len(self._buffer) - 1)
+        self._buffer += data.removesuffix(b"\r").replace(b"\r\n", b"\n")
+        while (end := self._buffer.find(b"\n\n", seen)) >= 0:
+            block = bytes(self._buffer[:end])
+            del self._buffer[: end + 2]
+            seen = 0
+            yield from self._message(block)
+        if len(self._buffer) > MAX_MESSAGE:
+            self._too_long = True
+            del self._buffer[:-1]
 
     def end(self) -> Iterator[Message]:
         """What is left when the stream has ended without an empty line."""
-        if message := parse(bytes(self._buffer).replace(b"\r\n", b"\n")):
+        yield from self._message(bytes(self._buffer))
+
+    def _message(self, block: bytes) -> Iterator[Message]:
+        too_long, self._too_long = self._too_long or len(block) > MAX_MESSAGE, False
+        if not too_long and (message := parse(block)):
             yield message
 
 
@@ -47,11 +57,11 @@ def parse(block: bytes) -> Message:
         if not colon or " " in name:
             continue
         value = value.strip()
-        if name in message:
-            earlier = message[name]
-            message[name] = [*earlier, value] if isinstance(earlier, list) else [earlier, value]
+        earlier = message.get(name)
+        if isinstance(earlier, list):
+            earlier.append(value)
         else:
-            message[name] = value
+            message[name] = value if earlier is None else [earlier, value]
     for name in _ESCAPED:
         if isinstance(escaped := message.get(name), str) and "\\" in escaped:
             message[name] = unescape(escaped)

@@ -148,7 +148,8 @@ class Vanished(Event):
 def advance(call: Call, event: Event) -> Call:
     """The call after `event`; the same object if nothing changed. Never raises on what a PBX may say."""
     step = TRANSITIONS.get((call.state, type(event)))
-    return step(call, event) if step else call
+    changed = step(call, event) if step else call
+    return call if changed == call else changed
 
 
 def begin(event: Arrived, *, id: str, pbx: str, site: str = "", line: str = "") -> Call:
@@ -280,9 +281,16 @@ def judge(call: Call) -> tuple[str, str]:
     if call.answered_at is not None:
         return ANSWERED, "completed"
     statuses = [leg.status for leg in call.legs if leg.status]
-    if call.caller_gave_up or call.dial_status == "CANCEL" or "CANCEL" in statuses:
+    if call.caller_gave_up or _cancelled(call, statuses):
         return MISSED, "abandoned" if call.ringing_at is not None else "abandoned_early"
     return MISSED, _unanswered(call, statuses)
+
+
+def _cancelled(call: Call, statuses: list[str]) -> bool:
+    """Did the caller cancel? A leg inside a Local channel is cancelled too when the leg around it rings out."""
+    if call.dial_status:
+        return call.dial_status == "CANCEL"
+    return "CANCEL" in statuses and "NOANSWER" not in statuses
 
 
 def _unanswered(call: Call, statuses: list[str]) -> str:
@@ -296,10 +304,16 @@ def _unanswered(call: Call, statuses: list[str]) -> str:
     if status == "CONGESTION":
         return named[-1] if named and named[-1] != "no_answer" else "congestion"
     if status == "NOANSWER":
-        return named[-1] if named else "no_answer"
+        return "no_answer" if not named or _rang_out(call) else named[-1]
     if not call.legs and not status:
         return named[-1] if named else "abandoned_early"
     return named[-1] if named else "no_answer"
+
+
+def _rang_out(call: Call) -> bool:
+    """Did one of the phones ring to the end, with no cause of its own?"""
+    phones = [leg for leg in call.legs if not leg.channel.startswith("Local/")] or call.legs
+    return any(leg.status == "NOANSWER" and leg.cause is not None and leg.cause not in _CAUSES for leg in phones)
 
 
 def _leg(call: Call, uniqueid: str) -> Leg | None:

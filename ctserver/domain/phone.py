@@ -64,6 +64,15 @@ def is_valid(number: str) -> bool:
 
 
 @lru_cache(maxsize=4096)
+def country_of(number: str) -> str:
+    """ISO 3166-1 of the country that an E.164 number belongs to, "" if it cannot be told."""
+    try:
+        return phonenumbers.region_code_for_number(phonenumbers.parse(number, None)) or ""
+    except phonenumbers.NumberParseException:
+        return ""
+
+
+@lru_cache(maxsize=4096)
 def international(number: str) -> str:
     """For display: `+44 20 7946 0101`; text that is no E.164 number comes back as it is."""
     return _format(number, phonenumbers.PhoneNumberFormat.INTERNATIONAL)

@@ -10,7 +10,6 @@ import asyncio
 import hashlib
 import hmac
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
 from aiohttp import web
 from argon2 import PasswordHasher
@@ -19,7 +18,7 @@ from yarl import URL
 
 from ctserver import ids
 from ctserver.http import render
-from ctserver.http.deps import DEPS, Deps
+from ctserver.http.deps import DEPS, USER, Deps, User
 from ctserver.storage import users
 
 COOKIE = "ct_login"
@@ -34,13 +33,7 @@ _NOBODY_HASH = _hasher.hash("nobody has this password")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-@dataclass(frozen=True, slots=True)
-class User:
-    login: str
-    csrf: str
-
-
-USER = "user"
+_NOBODY = ("/v1/", "/ct.js", "/static/", "/health")  # nobody is asked who he is
 _OPEN = ("/health", "/ct.js", "/v1/", "/static/", "/login", "/demo", "/favicon.ico")
 
 
@@ -53,6 +46,8 @@ def add_routes(app: web.Application) -> None:
 @web.middleware
 async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Who is it; may he; is the form ours."""
+    if request.path.startswith(_NOBODY):
+        return await handler(request)
     user = await _user(request)
     if user:
         request[USER] = user
@@ -78,12 +73,12 @@ async def login(request: web.Request) -> web.StreamResponse:
     target = str(form.get("next", "/"))
     if not _same(str(form.get("csrf", "")), request.cookies.get(PRE_COOKIE, "")):
         return _form(request, error="The form was too old. Please try again.", target=target)
-    address = request.remote or ""
+    address = _address(request, deps)
     if _locked(deps, address):
         return _form(request, error="Too many wrong passwords. Please wait five minutes.", target=target, status=429)
+    deps.attempts.setdefault(address, []).append(deps.now())  # before the slow part: guesses come many at once
     known = await users.password_hash(deps.db, name)
     if not await asyncio.to_thread(_matches, known or _NOBODY_HASH, password) or known is None:
-        deps.attempts.setdefault(address, []).append(deps.now())
         return _form(request, error="Login or password is wrong.", target=target, status=403)
     deps.attempts.pop(address, None)
     return await _begin(deps, name, target)
@@ -93,7 +88,7 @@ async def logout(request: web.Request) -> web.StreamResponse:
     deps = request.app[DEPS]
     token = _hash(request.cookies.get(COOKIE, ""))
     await deps.db.write(lambda tx: users.end_login(tx, token))
-    response = web.HTTPSeeOther("/login")
+    response = render.see_other("/login")
     response.del_cookie(COOKIE, path="/")
     return response
 
@@ -107,10 +102,16 @@ async def _begin(deps: Deps, name: str, target: str) -> web.StreamResponse:
     token, csrf, now = ids.token(), ids.token(), deps.now()
     expires = now + LOGIN_DAYS * 86_400_000
     await deps.db.write(lambda tx: users.add_login(tx, _hash(token), name, csrf, expires))
-    response = web.HTTPSeeOther(target if target.startswith("/") and target[1:2] not in ("/", "\\") else "/")
+    response = render.see_other(_own(target))
     _set_cookie(deps, response, COOKIE, token, LOGIN_DAYS * 86_400)
     response.del_cookie(PRE_COOKIE, path="/")
     return response
+
+
+def _own(target: str) -> str:
+    """A path of this site; anything else leads home. Browsers drop control characters and read \\ as /."""
+    is_path = target.startswith("/") and target[1:2] not in ("/", "\\")
+    return target if is_path and target.isprintable() and target.isascii() and " " not in target else "/"
 
 
 def _form(request: web.Request, *, error: str | None, target: str, status: int = 200) -> web.StreamResponse:
@@ -122,9 +123,11 @@ def _form(request: web.Request, *, error: str | None, target: str, status: int =
 
 
 def _to_login(request: web.Request) -> web.StreamResponse:
+    if request.path.startswith("/api/"):
+        raise web.HTTPUnauthorized
     if request.method not in ("GET", "HEAD"):
         raise web.HTTPForbidden
-    return web.HTTPSeeOther(URL("/login").with_query(next=request.path_qs))
+    return render.see_other(str(URL("/login").with_query(next=request.path_qs)))
 
 
 async def _user(request: web.Request) -> User | None:
@@ -140,6 +143,13 @@ async def _check_csrf(request: web.Request, expected: str) -> None:
     sent = request.headers.get("X-Csrf") or str((await request.post()).get("csrf", ""))
     if not _same(sent, expected):
         raise web.HTTPForbidden
+
+
+def _address(request: web.Request, deps: Deps) -> str:
+    """The visitor's address: a trusted proxy adds it at the end of X-Forwarded-For; what stands before is hearsay."""
+    if deps.settings.server.trust_proxy:
+        return request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip() or request.remote or ""
+    return request.remote or ""
 
 
 def _locked(deps: Deps, address: str) -> bool:
@@ -163,8 +173,8 @@ def _set_cookie(deps: Deps, response: web.StreamResponse, name: str, value: str,
 
 
 def _hash(token: str) -> str:
-    return hashlib.sha256(token.encode()).hexdigest()
+    return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()
 
 
 def _same(left: str, right: str) -> bool:
-    return bool(left) and hmac.compare_digest(left.encode(), right.encode())
+    return bool(left) and hmac.compare_digest(left.encode("utf-8", "replace"), right.encode("utf-8", "replace"))

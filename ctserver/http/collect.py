@@ -12,7 +12,7 @@ from typing import Any
 from aiohttp import web
 
 from ctserver import files
-from ctserver.config import Settings
+from ctserver.config import Settings, Target
 from ctserver.domain import phone, source
 from ctserver.http import script
 from ctserver.http.deps import DEPS, Deps
@@ -20,7 +20,6 @@ from ctserver.services import visits
 
 MAX_URL = 2000
 MAX_TITLE = 300
-HEARTBEAT_SECONDS = 30
 _VISITOR = re.compile(r"[0-9a-hjkmnp-tv-z]{26}")
 _SIGNAL = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 
@@ -44,10 +43,10 @@ async def ct_js(request: web.Request) -> web.Response:
         return web.Response(status=404, text=f"// {refusal}\n", content_type="text/javascript")
     body = script_of(deps.settings, site)
     tag = hashlib.sha256(body.encode()).hexdigest()[:20]
-    headers = {
-        "Cache-Control": "max-age=300, stale-while-revalidate=86400",
-        "Cross-Origin-Resource-Policy": "cross-origin",
-    }
+    keep = (
+        "max-age=31536000, immutable" if request.query.get("v") == tag else "max-age=300, stale-while-revalidate=86400"
+    )
+    headers = {"Cache-Control": keep, "Cross-Origin-Resource-Policy": "cross-origin"}
     if f'"{tag}"' in request.headers.get("If-None-Match", ""):
         return web.Response(status=304, headers={**headers, "ETag": f'"{tag}"'})
     response = web.Response(text=body, content_type="text/javascript", charset="utf-8", headers=headers)
@@ -64,17 +63,33 @@ def script_of(settings: Settings, site: str) -> str:
 def public_config(settings: Settings, site_id: str) -> dict[str, Any]:
     """What the script must know; all of it is public."""
     site = settings.sites[site_id]
-    country, prefix, national = phone.parts(site.number)
     return {
         "s": site_id,
         "o": settings.server.public_url,
-        "t": [{"k": visits.TARGET, "n": site.number, "c": country, "p": prefix, "l": national}],
-        "a": sorted(settings.pools[site.pool].numbers) if site.pool else [],
-        "consent": "none",
-        "dnt": 0,
-        "days": 90,
-        "sub": 0,
+        "t": [_public_target(name, target) for name, target in site.all_targets().items()],
+        "a": sorted(_shown_on(settings, site_id)),
+        "consent": site.consent,
+        "dnt": int(site.respect_dnt),
+        "days": site.visitor_days,
+        "sub": site.cookie_domain or 0,
     }
+
+
+def _public_target(name: str, target: Target) -> dict[str, Any]:
+    country, prefix, national = phone.parts(target.number)
+    shown = {"k": name, "n": target.number, "c": country, "p": prefix, "l": national, "mode": target.mode}
+    if target.mode == "reveal":
+        shown["rt"] = target.reveal_text
+    return {**shown, **{key: text for key, text in (("q", target.selector), ("m", target.mask)) if text}}
+
+
+def _shown_on(settings: Settings, site_id: str) -> set[str]:
+    """Every number that this site's pages may show instead of their own."""
+    site = settings.sites[site_id]
+    pools = {target.pool for target in site.all_targets().values() if target.pool}
+    pools |= {rule.pool for rule in settings.rules if rule.pool and rule.site in ("", site_id)}
+    numbers = {number for pool in pools for number in settings.pools[pool].numbers}
+    return numbers | {static.number for static in settings.static.values() if static.site == site_id}
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,19 +116,23 @@ async def visit(request: web.Request) -> web.Response:
     except Refused as refusal:
         return web.Response(status=204, headers={"X-Ct-Refused": str(refusal), "Access-Control-Allow-Origin": "*"})
     visitor = body.text("v", 26)
+    targets = deps.settings.sites[site].all_targets()
     view = visits.PageView(
         site=site,
         visitor=visitor if _VISITOR.fullmatch(visitor) else "",
         url=body.text("u", MAX_URL),
         referrer=body.text("r", MAX_URL),
         title=body.text("t", MAX_TITLE),
-        wants_number=visits.TARGET in body.names("n"),
+        wants=tuple(name for name in targets if name in body.names("n")),
     )
-    shown = await visits.record(deps.db, deps.settings, view, deps.now())
-    answer: dict[str, Any] = {"v": shown.visitor, "e": shown.session, "n": {}, "h": shown.hold_ms // 1000}
-    answer["b"] = HEARTBEAT_SECONDS
-    if shown.number:
-        answer["n"][visits.TARGET] = _number(shown.number)
+    shown = await visits.record(deps.db, deps.settings, deps.rules, view, deps.now())
+    answer = {
+        "v": shown.visitor,
+        "e": shown.session,
+        "n": {target: _number(number) for target, number in shown.numbers.items()},
+        "h": shown.hold_ms // 1000,
+        "b": deps.settings.sites[site].heartbeat_seconds,
+    }
     return web.Response(text=json.dumps(answer), content_type="application/json", headers=headers)
 
 

@@ -10,7 +10,16 @@ from typing import Protocol
 from aiohttp import web
 
 from ctserver.config import NumberUse, Settings
+from ctserver.domain.rules import Rule
 from ctserver.storage.db import Database
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Who is logged in, and the token of his forms."""
+
+    login: str
+    csrf: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +59,9 @@ class Deps:
     now: Callable[[], int]
     recordings: Path
     peaks: Callable[[Path], dict[str, object]]
+    rules: list[Rule]
     attempts: dict[str, list[int]] = field(default_factory=dict)
 
 
 DEPS: web.AppKey[Deps] = web.AppKey("deps", Deps)
+USER: web.RequestKey[User] = web.RequestKey("user", User)

@@ -14,6 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ctserver import __version__, files, ids
 from ctserver.domain import phone
+from ctserver.http.deps import USER
 
 _KINDS = {
     ".css": "text/css",
@@ -37,7 +38,7 @@ def add_routes(app: web.Application) -> None:
 
 def page(request: web.Request, template: str, context: Mapping[str, Any], *, status: int = 200) -> web.Response:
     """A page or a fragment. Every template has user, csrf, health, version, flash and now."""
-    user = request.get("user")
+    user = request.get(USER)
     common = {
         "user": user,
         "csrf": user.csrf if user else "",
@@ -73,8 +74,13 @@ async def static(request: web.Request) -> web.StreamResponse:
     return response
 
 
+def see_other(location: str) -> web.Response:
+    """303 to a path of ours."""
+    return web.Response(status=303, headers={"Location": location})
+
+
 async def _favicon(_: web.Request) -> web.StreamResponse:
-    return web.HTTPSeeOther(asset("favicon.svg"))
+    return see_other(asset("favicon.svg"))
 
 
 def asset(path: str) -> str:

@@ -1,6 +1,6 @@
 """The body of /ct.js: the hand-written script, made small, with one site's public settings put into it.
 
-Pure text work, no I/O. The source keeps a few habits (told at the head of ct.js) that make `strip` safe by construction.
+Pure text work, no I/O. The source keeps a few habits, told at the head of ct.js, that make `strip` safe.
 """
 
 import json
@@ -11,7 +11,7 @@ from itertools import count, product
 from string import ascii_letters
 from typing import Any
 
-TOKEN = "__CT_CONFIG__"
+PLACE = "__CT_CONFIG__"
 
 # What JSON allows in a string but a script must not carry raw: line ends of old JavaScript, and "<" for inline use.
 _UNSAFE = {ord(char): f"\\u{ord(char):04x}" for char in "<\u2028\u2029"}
@@ -71,7 +71,7 @@ def _short_names() -> Iterator[str]:
 
 
 def features(config: Mapping[str, Any]) -> set[str]:
-    """What this site needs beyond the plain script; lines marked ``//? name`` are served only to sites that need them."""
+    """What this site needs beyond the plain script; a line after ``//? name`` is served only to sites that need it."""
     targets = config["t"]
     modes = {target.get("mode", "now") for target in targets}
     wanted = {
@@ -97,7 +97,7 @@ def fit(source: str, wanted: set[str]) -> str:
 
 
 def _prefix_pattern(targets: list[Mapping[str, Any]]) -> str:
-    """Country code with +, 00 or bare and perhaps (0), or the national prefix; ~ stands where the script puts its gap."""
+    """Country code with +, 00 or bare and perhaps (0), or national prefix; the script puts its gap in place of ~."""
     codes = "|".join(sorted({"~".join(target["c"]) for target in targets}))
     prefixes = "|".join(sorted({"~".join(target["p"]) for target in targets if target["p"]}))
     if not prefixes:
@@ -121,8 +121,8 @@ def _tracked(config: Mapping[str, Any]) -> dict[str, list[object]]:
 
 def build(config: Mapping[str, Any], source: str) -> str:
     """Source of ct.js -> the served body: stripped, with the config in place of the one ``__CT_CONFIG__`` token."""
-    if source.count(TOKEN) != 1:
-        raise ValueError(f"ct.js must hold {TOKEN} exactly once")
+    if source.count(PLACE) != 1:
+        raise ValueError(f"ct.js must hold {PLACE} exactly once")
     targets = [
         {"mode": "now", "f": [target["n"], target["p"] + target["l"]]} | {k: v for k, v in target.items() if k != "a"}
         for target in config["t"]
@@ -139,7 +139,7 @@ def build(config: Mapping[str, Any], source: str) -> str:
         separators=(",", ":"),
         allow_nan=False,
     ).translate(_UNSAFE)
-    return strip(fit(source, features(config))).replace(TOKEN, baked)
+    return strip(fit(source, features(config))).replace(PLACE, baked)
 
 
 _IDS = {

@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ctserver import ids
-from ctserver.config import NumberUse, Settings, number_uses
-from ctserver.domain import attribution, phone
+from ctserver.config import NumberUse, Settings
 from ctserver.domain import call as machine
+from ctserver.domain import phone
 from ctserver.domain.call import Arrived, Call, Event
 from ctserver.domain.model import Attribution
-from ctserver.storage import calls, recordings, sessions
+from ctserver.services.attribution import Attributor, save_answer
+from ctserver.storage import calls, recordings
 from ctserver.storage.db import Database, StorageError, Transaction
 
 log = logging.getLogger(__name__)
@@ -25,10 +26,11 @@ UNKNOWN_USE = NumberUse("", "", "")
 class Journal:
     """The calls of one PBX."""
 
-    def __init__(self, db: Database, settings: Settings, pbx: str) -> None:
+    def __init__(self, db: Database, settings: Settings, attributor: Attributor, pbx: str) -> None:
         self._db = db
         self._country = settings.server.country
-        self._uses = number_uses(settings)
+        self._attributor = attributor
+        self._uses = attributor.uses
         self._default_line = settings.default_line
         self._pbx = pbx
         self._open: dict[str, Call] = {}
@@ -36,8 +38,10 @@ class Journal:
         self._new: set[str] = set()
 
     async def resume(self) -> list[Call]:
-        """The calls left open by an earlier run of ours."""
-        self._open = {call.linkedid: call for call in await calls.open_calls(self._db, self._pbx)}
+        """The calls left open by an earlier run of ours, and what this run could not save yet."""
+        stored = {call.id: call for call in await calls.open_calls(self._db, self._pbx)}
+        newest = (stored | self._unsaved).values()
+        self._open = {call.linkedid: call for call in newest if call.state != machine.ENDED}
         return list(self._open.values())
 
     def open_calls(self) -> list[Call]:
@@ -58,7 +62,7 @@ class Journal:
             return
         batch, new = list(self._unsaved.values()), self._new & self._unsaved.keys()
         try:
-            attributed = await self._db.write(lambda tx: self._save(tx, batch, new))
+            attributed, doubles = await self._db.write(lambda tx: self._save(tx, batch, new))
         except StorageError as error:
             log.error("%d calls wait to be saved: %s", len(batch), error)
             return
@@ -66,6 +70,9 @@ class Journal:
             if self._unsaved.get(call.id) is call:
                 del self._unsaved[call.id]
             self._new.discard(call.id)
+            if call.id in doubles:
+                self._unsaved.pop(call.id, None)
+                self._open.pop(call.linkedid, None)
             if call.id in attributed and call.linkedid in self._open:
                 opened = self._open[call.linkedid]
                 self._open[call.linkedid] = replace(opened, attribution=attributed[call.id])
@@ -98,23 +105,23 @@ class Journal:
         self._new.add(call.id)
         return call
 
-    def _save(self, tx: Transaction, batch: Sequence[Call], new: set[str]) -> dict[str, Attribution]:
+    def _save(self, tx: Transaction, batch: Sequence[Call], new: set[str]) -> tuple[dict[str, Attribution], set[str]]:
+        """(the attributions of new calls, the ids of new calls that are in the journal already)."""
         attributed: dict[str, Attribution] = {}
+        doubles: set[str] = set()
         for call in batch:
             if call.id in new:
                 if calls.by_key(tx, call.pbx, call.linkedid):
                     log.warning("call %s of %s is in the journal already", call.linkedid, call.pbx)
+                    doubles.add(call.id)
                     continue
-                call = replace(call, attribution=self._attribute(tx, call))
+                answer = self._attributor.answer(tx, call)
+                call = replace(call, attribution=answer.attribution())
                 attributed[call.id] = call.attribution
-            calls.save(tx, call)
+                calls.save(tx, call)
+                save_answer(tx, call.id, answer)
+            else:
+                calls.save(tx, call)
             if call.state == machine.ENDED and call.ended_at is not None:
                 recordings.expect(tx, call.id, call.ended_at + RECORDING_SETTLES_MS)
-        return attributed
-
-    def _attribute(self, tx: Transaction, call: Call) -> Attribution:
-        use = self._uses.get(call.did, UNKNOWN_USE)
-        if use.source:
-            return Attribution("static", 1.0, source=use.source, why="this number names the source by itself")
-        since = call.arrived_at - attribution.LOOK_BACK_MS
-        return attribution.attribute(sessions.candidates(tx, call.did, since, call.arrived_at), call.arrived_at)
+        return attributed, doubles

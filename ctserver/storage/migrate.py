@@ -94,7 +94,8 @@ def _verified(connection: sqlite3.Connection, migrations: list[Migration]) -> in
 
 
 def _applied(connection: sqlite3.Connection) -> list[sqlite3.Row]:
-    if "schema_migrations" not in _tables(connection):
+    columns = [row["name"] for row in connection.execute("PRAGMA table_info (schema_migrations)")]
+    if columns != ["number", "name", "hash", "fingerprint"]:
         return []
     return connection.execute("SELECT * FROM schema_migrations ORDER BY number").fetchall()
 
@@ -126,7 +127,7 @@ def statements(sql: str) -> list[str]:
         if sqlite3.complete_statement(rest):
             found.append(rest.strip())
             rest = ""
-    return found
+    return [*found, rest.strip()] if rest.strip() else found
 
 
 def _tables(connection: sqlite3.Connection) -> list[str]:

@@ -65,6 +65,7 @@ class Sqlite:
     def __init__(self, writer: _Worker, reader: _Worker) -> None:
         self._writer = writer
         self._reader = reader
+        self._closed = False
         self._waiting: asyncio.Queue[_Unit | None] = asyncio.Queue(MAX_WAITING)
         self._task = asyncio.create_task(self._write_groups(), name="database writer")
 
@@ -75,6 +76,8 @@ class Sqlite:
         return await self._read(lambda connection: connection.execute(_numbered(sql), values).fetchone())
 
     async def write(self, unit: Callable[[Transaction], T]) -> T:
+        if self._closed:
+            raise Unavailable("the database is closed")
         waiting = _Unit(unit)
         try:
             self._waiting.put_nowait(waiting)
@@ -92,6 +95,7 @@ class Sqlite:
 
     async def close(self) -> None:
         """Writes what waits, then closes."""
+        self._closed = True
         await self._waiting.put(None)
         await self._task
         await self._reader.close()

@@ -4,9 +4,11 @@
 // Never: throws into the page, adds or removes nodes, touches a global other than window.ct.
 // Whatever goes wrong, the page keeps the number it was written with.
 //
-// This is the source; ctserver/http/script.py makes it smaller as it is served, by three rules that bind how we write:
-// whole-line comments go; names that begin with $ are shortened; blanks around punctuation go, so no string or regular
-// expression here holds a blank, and every statement ends in a semicolon or a brace.
+// This is the source; ctserver/http/script.py makes it smaller as it is served, by rules that bind how we write:
+// - whole-line comments go, and with "//? name" before it a line is served only to sites that use that option;
+// - names that begin with $ are shortened; outermost statements are indented by two blanks, and only they;
+// - const becomes let, blanks around punctuation go: no string or regular expression holds a blank or a template,
+//   and every statement ends in a semicolon or a brace.
 ($site => {
   if (window.ct && ct.on) return;
   const $targets = $site.t;
@@ -144,12 +146,12 @@
       if ($node.matches) {
         if ($node.matches($skip) || $near && $block && $node != $root) return;
         for (const $field of $node.attributes) {
-          const $tel = /^tel:/i.test($field.value);
-          if ($fields.includes($field.name) && ($tel || $field.name != 'href')) $write([$field], $tel);
+          const $href = $field.name == 'href';
+          if ($fields.includes($field.name) && (!$href || /^tel:/i.test($field.value))) $write([$field], $href);
         }
         if ($node.shadowRoot) $watch($node.shadowRoot);
       }
-      $node.childNodes.forEach($walk);
+      for (let $child = $node.firstChild; $child; $child = $child.nextSibling) $walk($child);
       if ($block) $flush();
     };
     if (!$root.parentElement?.closest($skip)) $walk($root);

@@ -1,0 +1,184 @@
+"""Recorded AMI streams, by story: the calls in each are written beside it."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ctserver.asterisk import replay
+from ctserver.asterisk.wire import Message, Splitter
+
+STREAMS = Path(__file__).parent / "streams"
+STORIES = sorted(file.stem for file in STREAMS.glob("*.txt"))
+CONTEXTS = ["ct-inbound"]
+
+
+def stream(story: str) -> bytes:
+    return (STREAMS / f"{story}.txt").read_bytes()
+
+
+def calls(data: bytes) -> list[dict[str, object]]:
+    return [replay.summary(call) for call in replay.calls(replay.read(data), CONTEXTS)]
+
+
+def expected(story: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads((STREAMS / f"{story}.json").read_text(encoding="utf-8"))
+    return found
+
+
+def test_there_are_stories() -> None:
+    assert len(STORIES) >= 15
+
+
+@pytest.mark.parametrize("story", STORIES)
+def test_a_stream_tells_its_calls(story: str) -> None:
+    assert calls(stream(story)) == expected(story)
+
+
+@pytest.mark.parametrize("story", STORIES)
+def test_the_banner_and_the_login_do_not_matter(story: str) -> None:
+    first_event = stream(story).index(b"Event: New")
+    assert calls(stream(story)[first_event:]) == expected(story)
+
+
+@pytest.mark.parametrize("story", STORIES)
+def test_plain_line_feeds_do_as_well(story: str) -> None:
+    assert calls(stream(story).replace(b"\r\n", b"\n")) == expected(story)
+
+
+@pytest.mark.parametrize("story", STORIES)
+def test_without_timestamps_only_the_times_differ(story: str) -> None:
+    undated = calls(re.sub(rb"Timestamp: [0-9.]+\r\n", b"", stream(story)))
+    times = {"started", "answered", "ended"}
+    for found, wanted in zip(undated, expected(story), strict=True):
+        assert {k: v for k, v in found.items() if k not in times} == {k: v for k, v in wanted.items() if k not in times}
+        assert {k: found[k] is None for k in times} == {k: wanted[k] is None for k in times}
+        assert found["started"] == pytest.approx(wanted["started"], abs=1.0)
+
+
+@pytest.mark.parametrize("story", STORIES)
+def test_a_stream_may_be_met_at_any_message(story: str) -> None:
+    messages = list(replay.read(stream(story)))
+    for start in range(len(messages)):
+        for call in replay.calls(messages[start:], CONTEXTS):
+            assert call.did
+
+
+@pytest.mark.parametrize("story", STORIES)
+def test_every_event_may_come_twice(story: str) -> None:
+    twice = [message for message in replay.read(stream(story)) for _ in (1, 2)]
+    assert [replay.summary(call) for call in replay.calls(twice, CONTEXTS)] == expected(story)
+
+
+@pytest.mark.parametrize("story", STORIES)
+def test_a_stream_may_be_cut_off_at_any_byte(story: str) -> None:
+    data = stream(story)
+    whole = len(expected(story))
+    for end in range(0, len(data), 97):
+        assert len(calls(data[:end])) <= whole
+
+
+@given(story=st.sampled_from(STORIES), data=st.data())
+@settings(max_examples=60, deadline=None)
+def test_any_cutting_of_the_bytes_gives_the_same_messages(story: str, data: st.DataObject) -> None:
+    whole = stream(story)
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(whole)), max_size=40)))
+    splitter = Splitter()
+    pieces = [whole[start:end] for start, end in zip([0, *cuts], [*cuts, len(whole)], strict=True)]
+    assert [message for piece in pieces for message in splitter.feed(piece)] == list(replay.read(whole))
+
+
+def test_byte_by_byte_gives_the_same_messages() -> None:
+    whole = stream("answered")
+    splitter = Splitter()
+    messages = [message for byte in whole for message in splitter.feed(bytes([byte]))]
+    assert messages == list(replay.read(whole))
+    assert messages[2]["CallerIDName"] == "Алексей Ёлкин"
+
+
+@pytest.mark.parametrize("lower", [False, True])
+@pytest.mark.parametrize("story", STORIES)
+def test_a_json_list_of_the_same_events_tells_the_same_calls(story: str, lower: bool) -> None:
+    events = [
+        {(name.lower() if lower else name): value for name, value in message.items()}
+        for message in replay.read(stream(story))
+    ]
+    assert calls(json.dumps(events).encode()) == expected(story)
+    assert calls("\n".join(json.dumps(event) for event in events).encode()) == expected(story)
+
+
+def test_a_json_list_may_begin_with_a_byte_order_mark() -> None:
+    events = list(replay.read(stream("busy")))
+    assert calls(b"\xef\xbb\xbf" + json.dumps(events).encode()) == expected("busy")
+
+
+def test_numbers_in_json_need_no_quotes() -> None:
+    events: list[dict[str, Any]] = [dict(message) for message in replay.read(stream("rejected"))]
+    for event in events:
+        for name in ("Cause", "ChannelState", "Timestamp", "HangupCause"):
+            if name in event:
+                event[name] = float(event[name]) if name == "Timestamp" else int(event[name])
+    assert calls(json.dumps(events).encode()) == expected("rejected")
+
+
+@pytest.mark.parametrize("text", ["[1, 2]", "{", '[{"Event": ', '{"Event": "Hangup"}\nrubbish', "[" * 100_000])
+def test_json_that_is_no_list_of_events_is_refused_in_words(text: str) -> None:
+    with pytest.raises(replay.NotAStream, match=r"JSON"):
+        list(replay.read(text.encode()))
+
+
+@given(st.lists(st.sampled_from(STORIES).map(lambda story: list(replay.read(stream(story)))), max_size=3), st.data())
+@settings(max_examples=60, deadline=None)
+def test_events_in_any_order_with_any_missing_never_raise(streams: list[list[Message]], data: st.DataObject) -> None:
+    messages = [message for found in streams for message in found]
+    shuffled = data.draw(st.permutations(messages)) if messages else []
+    replay.calls(shuffled[: data.draw(st.integers(0, len(messages)))], CONTEXTS)
+
+
+VALUES = st.one_of(
+    st.sampled_from(
+        ["", "0", "4", "1700000000.1", "1700000000.2", "ct-inbound", "RINGING", "ANSWER", "CTEnd", "CTRoute", "Up"]
+    ),
+    st.text(max_size=12),
+    st.lists(st.text(max_size=5), max_size=3),
+)
+EVENTS = st.sampled_from(
+    ["Newchannel", "UserEvent", "DialBegin", "DialState", "DialEnd", "Dial", "Newstate", "HangupRequest", "Hangup", "?"]
+)
+HEADERS = st.sampled_from(list(replay._NAMES))
+
+
+@given(
+    st.lists(
+        st.builds(lambda event, rest: {**rest, "Event": event}, EVENTS, st.dictionaries(HEADERS, VALUES)), max_size=20
+    )
+)
+@settings(max_examples=300, deadline=None)
+def test_whatever_headers_a_pbx_invents_nothing_raises(messages: list[Message]) -> None:
+    for call in replay.calls(messages, CONTEXTS):
+        json.dumps(replay.summary(call))
+
+
+@pytest.mark.parametrize("cause", ["²", "9" * 5000, "-1", "1e3", "16 "])
+def test_a_strange_hangup_cause_is_no_cause(cause: str) -> None:
+    messages = list(replay.read(stream("busy")))
+    for message in messages:
+        if "Cause" in message:
+            message["Cause"] = cause
+    (call,) = replay.calls(messages, CONTEXTS)
+    assert call.outcome == "missed"
+    assert all(leg.cause in (0, None) for leg in call.legs)
+
+
+def test_a_timestamp_no_database_could_hold_is_no_timestamp() -> None:
+    messages = list(replay.read(stream("busy")))
+    for message in messages:
+        message["Timestamp"] = "1e300"
+    (call,) = replay.calls(messages, CONTEXTS)
+    assert call.ended_at == 1_700_000_000_000

@@ -1,0 +1,143 @@
+"""A real web server on a real port, and a client that logs in as a person does."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import ClientResponse
+from aiohttp.test_utils import TestClient, TestServer
+
+from ctserver import config
+from ctserver.asterisk import recordings
+from ctserver.config import Settings
+from ctserver.http import auth, server
+from ctserver.http.deps import Deps, Health, TestCallFailed
+from ctserver.storage import users
+from ctserver.storage.sqlite import Sqlite
+
+PASSWORD = "correct horse"
+HASH = auth.hash_password(PASSWORD)
+
+
+@dataclass
+class Site:
+    """The running server: what it says, and what stands behind it."""
+
+    client: Any
+    db: Sqlite
+    settings: Settings
+    recordings: Path
+    clock: list[int]
+    parts: dict[str, str]
+    placed: list[str] = field(default_factory=list)
+
+    async def get(self, path: str, **kwargs: Any) -> ClientResponse:
+        kwargs.setdefault("allow_redirects", False)
+        response: ClientResponse = await self.client.get(path, **kwargs)
+        return response
+
+    async def post(self, path: str, data: Any = None, **kwargs: Any) -> ClientResponse:
+        kwargs.setdefault("allow_redirects", False)
+        response: ClientResponse = await self.client.post(path, data=data, **kwargs)
+        return response
+
+    async def page(self, path: str) -> str:
+        """The text of a page that must be there."""
+        response = await self.get(path)
+        assert response.status == 200, path
+        return await response.text()
+
+    async def form(self) -> str:
+        """The CSRF token of the login form."""
+        return _csrf(await self.page("/login"))
+
+    async def log_in(self, password: str = PASSWORD, **fields: str) -> ClientResponse:
+        csrf = await self.form()
+        return await self.post("/login", {"login": "alice", "password": password, "csrf": csrf, **fields})
+
+    async def csrf(self) -> str:
+        """The CSRF token of the one who is logged in."""
+        return _csrf(await self.page("/numbers"))
+
+
+def _csrf(html: str) -> str:
+    found = re.search(r'name="csrf" value="([^"]+)"', html)
+    assert found
+    return found[1]
+
+
+@pytest.fixture
+def overrides() -> dict[str, str]:
+    """Settings that a test wants otherwise."""
+    return {}
+
+
+@pytest.fixture
+def settings(toml: Path, overrides: dict[str, str]) -> Settings:
+    return config.load(toml, overrides)
+
+
+@pytest.fixture
+async def site(db: Sqlite, settings: Settings, tmp_path: Path, now: int, aiohttp_client: Any) -> Site:
+    """A server with one user, alice, who is not logged in."""
+    clock, parts, placed = [now], {"database": "ok", "AMI": "ok"}, []
+    folder = tmp_path / "recordings"
+    folder.mkdir()
+    await db.write(lambda tx: users.put_user(tx, "u1", "alice", HASH, now))
+
+    async def testcall(number: str) -> None:
+        if parts["AMI"] != "ok":
+            raise TestCallFailed("the PBX <b>is away</b>")
+        placed.append(number)
+
+    async def health() -> Health:
+        return Health(parts)
+
+    deps = Deps(
+        db=db,
+        settings=settings,
+        uses=config.number_uses(settings),
+        testcall=testcall,
+        health=health,
+        now=lambda: clock[0],
+        recordings=folder,
+        peaks=recordings.peaks,
+    )
+    running = TestServer(server.make(deps))
+    await running.start_server(lingering_time=0)  # as the command does
+    client: TestClient[Any, Any] = await aiohttp_client(running)
+    return Site(client, db, settings, folder, clock, parts, placed)
+
+
+@pytest.fixture
+async def alice(site: Site) -> Site:
+    """The same, with alice logged in."""
+    assert (await site.log_in()).status == 303
+    return site
+
+
+@pytest.fixture
+def raw(site: Site) -> Callable[..., Awaitable[bytes]]:
+    """Bytes to the server's socket, and all that it answers."""
+
+    async def send(*pieces: bytes, seconds: float = 3) -> bytes:
+        reader, writer = await asyncio.open_connection("127.0.0.1", site.client.port)
+        answer = b""
+        with contextlib.suppress(OSError, TimeoutError):
+            for piece in pieces:
+                writer.write(piece)
+                await writer.drain()
+            async with asyncio.timeout(seconds):
+                while part := await reader.read(65536):
+                    answer += part
+        writer.close()
+        return answer
+
+    return send

@@ -1,0 +1,204 @@
+"""The journal of calls, on a real database."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from pathlib import Path
+
+from ctserver import files
+from ctserver.asterisk import replay
+from ctserver.asterisk.translate import Translator
+from ctserver.config import Settings
+from ctserver.domain.call import Arrived, CallerHungUp, Event, LegDone, LegStarted, Vanished
+from ctserver.services import visits
+from ctserver.services.attribution import Attributor
+from ctserver.services.calls import Journal
+from ctserver.services.visits import PageView
+from ctserver.storage import calls, migrate, sqlite
+from ctserver.storage.sqlite import Sqlite
+
+ONE = "1700000000.1"
+ADS = "https://shop.example/?utm_source=google&utm_medium=cpc&utm_campaign=spring&gclid=abc"
+
+
+def arrived(linkedid: str = ONE, did: str = "02079460101", at: int = 1_700_000_000_100) -> Arrived:
+    return Arrived(linkedid, at, linkedid, "PJSIP/trunk-1", did, "+447700900123", "Алексей")
+
+
+def answered(linkedid: str = ONE) -> list[Event]:
+    at = 1_700_000_004_000
+    return [LegStarted(linkedid, at, f"{linkedid}0", "PJSIP/100-2"), LegDone(linkedid, at, f"{linkedid}0", "ANSWER")]
+
+
+def ended(linkedid: str = ONE) -> CallerHungUp:
+    return CallerHungUp(linkedid, 1_700_000_060_000, 16)
+
+
+async def fill_up(db: Sqlite) -> None:
+    """The disk is full from here on."""
+    pages = await db.run(lambda connection: connection.execute("PRAGMA page_count").fetchone()[0])
+    await db.run(lambda connection: connection.execute(f"PRAGMA max_page_count = {pages}").fetchall())
+    await db.run(_fill)
+
+
+def _fill(connection: sqlite3.Connection) -> None:
+    number = 0
+    for size in (2000, 10, 1):
+        with contextlib.suppress(sqlite3.OperationalError):
+            while True:
+                number += 1
+                connection.execute("INSERT INTO routes VALUES (?, ?)", (f"{number}", "x" * size))
+
+
+async def make_room(db: Sqlite) -> None:
+    await db.run(lambda connection: connection.execute("PRAGMA max_page_count = 1000000").fetchall())
+
+
+async def rows(db: Sqlite) -> list[tuple[object, ...]]:
+    found = await db.fetch("SELECT linkedid, state, outcome, reason FROM calls ORDER BY arrived_at, linkedid")
+    return [tuple(row) for row in found]
+
+
+async def test_a_whole_call_is_in_the_journal(db: Sqlite, settings: Settings) -> None:
+    journal = Journal(db, settings, Attributor(settings, {}), "pbx")
+    await journal.apply([arrived(), *answered(), ended()])
+    row = await db.one("SELECT * FROM calls")
+    assert row is not None
+    assert (row["did"], row["caller"], row["caller_name"]) == ("+442079460101", "+447700900123", "Алексей")
+    assert (row["site"], row["line"], row["outcome"], row["answered_by"]) == (
+        "shop",
+        "office",
+        "answered",
+        "PJSIP/100-2",
+    )
+    assert len(await db.fetch("SELECT * FROM legs")) == 1
+    assert [row["state"] for row in await db.fetch("SELECT state FROM recordings")] == ["waiting"]
+    assert journal.open_calls() == []
+
+
+async def test_a_call_is_attributed_to_the_visitor_who_holds_the_number(db: Sqlite, settings: Settings) -> None:
+    at = 1_700_000_000_000
+    shown = await visits.record(db, settings, [], PageView("shop", "", ADS, "", "", ("main",)), at - 5_000)
+    await Journal(db, settings, Attributor(settings, {}), "pbx").apply([arrived(did=shown.numbers["main"])])
+    row = await db.one("SELECT * FROM calls")
+    assert row is not None
+    assert (row["session"], row["attribution"]) == (shown.session, "exact")
+    assert (row["source"], row["medium"], row["campaign"]) == ("google", "cpc", "spring")
+    assert row["click_ids"] == '{"gclid": "abc"}'
+
+
+async def test_a_static_number_names_its_source(db: Sqlite, settings: Settings) -> None:
+    await Journal(db, settings, Attributor(settings, {}), "pbx").apply([arrived(did="02079460190")])
+    row = await db.one("SELECT * FROM calls")
+    assert row is not None
+    assert (row["attribution"], row["confidence"], row["source"], row["line"]) == ("static", 1.0, "billboard", "night")
+
+
+async def test_a_call_to_a_number_nobody_was_shown_is_nobodys(db: Sqlite, settings: Settings) -> None:
+    await Journal(db, settings, Attributor(settings, {}), "pbx").apply(
+        [arrived(), arrived("1700000000.5", "anonymous")]
+    )
+    assert {row["attribution"] for row in await db.fetch("SELECT attribution FROM calls")} == {"none"}
+
+
+async def test_the_attribution_stays_when_the_call_goes_on(db: Sqlite, settings: Settings) -> None:
+    journal = Journal(db, settings, Attributor(settings, {}), "pbx")
+    shown = await visits.record(db, settings, [], PageView("shop", "", ADS, "", "", ("main",)), 1_699_999_990_000)
+    await journal.apply([arrived(did=shown.numbers["main"])])
+    await journal.apply(answered())
+    await journal.apply([ended()])
+    row = await db.one("SELECT session, outcome FROM calls")
+    assert row is not None
+    assert tuple(row) == (shown.session, "answered")
+
+
+async def test_calls_that_cannot_be_saved_are_kept_and_saved_later(db: Sqlite, settings: Settings) -> None:
+    journal = Journal(db, settings, Attributor(settings, {}), "pbx")
+    await journal.apply([arrived()])
+    await fill_up(db)
+    more = [f"17000000{number:02}.1" for number in range(10, 40)]
+    for linkedid in more:
+        await journal.apply([arrived(linkedid)])
+    await journal.apply([*answered(), ended()])
+    assert len(await rows(db)) < 31
+    await make_room(db)
+    await journal.flush()
+    assert len(await rows(db)) == 31
+    assert (ONE, "ended", "answered", "completed") in await rows(db)
+    assert len(journal.open_calls()) == 30
+
+
+async def test_resuming_forgets_nothing_that_is_not_saved_yet(db: Sqlite, settings: Settings) -> None:
+    journal = Journal(db, settings, Attributor(settings, {}), "pbx")
+    await journal.apply([arrived(), arrived("1700000000.5")])
+    await fill_up(db)
+    late = [f"17000000{number:02}.1" for number in range(10, 40)]
+    await journal.apply([arrived(linkedid) for linkedid in late] + answered() + [ended("1700000000.5")])
+    open_now = {call.linkedid: call.state for call in await journal.resume()}
+    assert open_now == {ONE: "talking", **dict.fromkeys(late, "arrived")}
+    await make_room(db)
+    await journal.apply([ended()])
+    assert (ONE, "ended", "answered", "completed") in await rows(db)
+    assert len(await rows(db)) == 32
+
+
+async def test_a_restart_in_mid_call_goes_on_where_it_was(db: Sqlite, settings: Settings, tmp_path: Path) -> None:
+    before = Journal(db, settings, Attributor(settings, {}), "pbx")
+    await before.apply([arrived(), *answered()])
+    reopened = await sqlite.open(tmp_path / "ctserver.db")
+    await migrate.verify(reopened, migrate.read(files.folder("migrations")))
+    after = Journal(reopened, settings, Attributor(settings, {}), "pbx")
+    (call,) = await after.resume()
+    assert call == before.open_calls()[0]
+    await after.apply([ended()])
+    assert await rows(reopened) == [(ONE, "ended", "answered", "completed")]
+    await reopened.close()
+
+
+async def test_a_call_that_ended_while_nobody_watched_keeps_what_was_known(db: Sqlite, settings: Settings) -> None:
+    await Journal(db, settings, Attributor(settings, {}), "pbx").apply(
+        [arrived(), *answered(), arrived("1700000000.5")]
+    )
+    journal = Journal(db, settings, Attributor(settings, {}), "pbx")
+    await journal.apply([Vanished(call.linkedid, 1_700_000_090_000) for call in await journal.resume()])
+    assert await rows(db) == [(ONE, "ended", "answered", "unknown"), ("1700000000.5", "ended", "missed", "unknown")]
+
+
+async def test_the_calls_of_another_pbx_are_not_ours(db: Sqlite, settings: Settings) -> None:
+    await Journal(db, settings, Attributor(settings, {}), "other").apply([arrived()])
+    journal = Journal(db, settings, Attributor(settings, {}), "pbx")
+    assert await journal.resume() == []
+    await journal.apply([arrived(), ended()])
+    assert len(await rows(db)) == 2
+
+
+async def test_a_call_that_is_in_the_journal_already_spoils_no_other(db: Sqlite, settings: Settings) -> None:
+    journal = Journal(db, settings, Attributor(settings, {}), "pbx")
+    await journal.apply([arrived(), ended()])
+    await journal.apply([arrived()])
+    await journal.apply([*answered(), arrived("1700000000.5")])
+    await journal.apply([ended(), ended("1700000000.5")])
+    assert await rows(db) == [
+        (ONE, "ended", "missed", "abandoned_early"),
+        ("1700000000.5", "ended", "missed", "abandoned_early"),
+    ]
+    assert journal.open_calls() == []
+
+
+async def test_recorded_streams_end_up_in_the_journal_as_replay_tells_them(
+    db: Sqlite, settings: Settings, root: Path
+) -> None:
+    journal = Journal(db, settings, Attributor(settings, {}), "pbx")
+    translator = Translator(["ct-inbound"])
+    data = (root / "tests/asterisk/streams/two_calls_at_once.txt").read_bytes()
+    for message in replay.read(data):
+        await journal.apply(list(translator.events(message, 0)))
+    wanted = [
+        (call.linkedid, call.state, call.outcome, call.reason)
+        for call in replay.calls(replay.read(data), ["ct-inbound"])
+    ]
+    assert await rows(db) == wanted
+    stored = await calls.by_id(db, (await db.fetch("SELECT id FROM calls ORDER BY arrived_at"))[1]["id"])
+    assert stored is not None
+    assert (stored.caller, stored.caller_name) == ("+447700900456", 'x\\y "q"')

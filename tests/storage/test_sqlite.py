@@ -1,0 +1,154 @@
+"""One writer with group commit, readers beside it, on a real file."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from ctserver.storage import sqlite
+from ctserver.storage.db import Transaction, Unavailable
+from ctserver.storage.sqlite import Sqlite
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[Sqlite]:
+    opened = await sqlite.open(tmp_path / "a b%20ё?.db")
+    await opened.run(lambda connection: connection.execute("CREATE TABLE t (n BIGINT PRIMARY KEY, text TEXT)").close())
+    yield opened
+    await opened.close()
+
+
+def insert(number: int, text: str = "") -> Callable[[Transaction], int]:
+    def unit(tx: Transaction) -> int:
+        tx.execute("INSERT INTO t (n, text) VALUES ($1, $2)", (number, text))
+        return number
+
+    return unit
+
+
+async def numbers(store: Sqlite) -> list[int]:
+    return [row["n"] for row in await store.fetch("SELECT n FROM t ORDER BY n")]
+
+
+async def test_concurrent_writes_are_all_on_disk_and_each_gets_its_own_result(store: Sqlite, tmp_path: Path) -> None:
+    results = await asyncio.gather(*(store.write(insert(number)) for number in range(1500)))
+    assert results == list(range(1500))
+    with sqlite3.connect(next(tmp_path.glob("*.db"))) as other:
+        assert other.execute("SELECT COUNT(*) FROM t").fetchone()[0] == 1500
+    other.close()
+
+
+async def test_many_writes_share_one_commit(store: Sqlite) -> None:
+    groups: list[int] = []
+
+    def unit(tx: Transaction) -> None:
+        tx.execute("INSERT INTO t (n) SELECT COALESCE(MAX(n), 0) + 1 FROM t")
+        groups.append(threading.get_ident())
+
+    began = await store.run(lambda connection: connection.total_changes)
+    await asyncio.gather(*(store.write(unit) for _ in range(300)))
+    assert await store.run(lambda connection: connection.total_changes) - began == 300
+    assert len(groups) == 300
+    assert len(set(groups)) == 1
+
+
+async def test_a_unit_that_fails_undoes_itself_and_nothing_else(store: Sqlite) -> None:
+    def half(tx: Transaction) -> None:
+        tx.execute("INSERT INTO t (n) VALUES (1000)")
+        raise LookupError("half done")
+
+    units = [insert(1), insert(2), insert(1), half, insert(3)]
+    results = await asyncio.gather(*(store.write(unit) for unit in units), return_exceptions=True)
+    assert [type(result) for result in results] == [int, int, sqlite3.IntegrityError, LookupError, int]
+    assert await numbers(store) == [1, 2, 3]
+
+
+async def test_one_unit_alone_that_fails_leaves_nothing(store: Sqlite) -> None:
+    with pytest.raises(Unavailable, match="no such table"):
+        await store.write(lambda tx: tx.execute("INSERT INTO nowhere VALUES (1)"))
+    assert await store.write(insert(1)) == 1
+
+
+async def test_a_full_disk_is_told_and_over_when_there_is_room(store: Sqlite) -> None:
+    pages = await store.run(lambda connection: connection.execute("PRAGMA page_count").fetchone()[0])
+    await store.run(lambda connection: connection.execute(f"PRAGMA max_page_count = {pages}").fetchall())
+    with pytest.raises(Unavailable, match="full"):
+        await store.write(insert(1, "x" * 100_000))
+    await store.run(lambda connection: connection.execute("PRAGMA max_page_count = 1000000").fetchall())
+    await store.write(insert(1, "x" * 100_000))
+    assert await numbers(store) == [1]
+
+
+async def test_a_read_does_not_wait_for_a_long_write_and_sees_what_was_before(store: Sqlite) -> None:
+    await store.write(insert(1))
+    held, writing = threading.Event(), threading.Event()
+
+    def long(tx: Transaction) -> None:
+        tx.execute("INSERT INTO t (n) VALUES (2)")
+        writing.set()
+        assert held.wait(5)
+
+    task = asyncio.create_task(store.write(long))
+    await asyncio.to_thread(writing.wait, 5)
+    assert await asyncio.wait_for(numbers(store), 1) == [1]
+    held.set()
+    await task
+    assert await numbers(store) == [1, 2]
+
+
+async def test_one_who_no_longer_waits_loses_nothing(store: Sqlite) -> None:
+    task = asyncio.create_task(store.write(insert(1)))
+    await asyncio.sleep(0)
+    task.cancel()
+    await store.write(insert(2))
+    assert await numbers(store) == [1, 2]
+
+
+async def test_closing_writes_what_waits(store: Sqlite, tmp_path: Path) -> None:
+    second = await sqlite.open(next(tmp_path.glob("*.db")))
+    tasks = [asyncio.create_task(second.write(insert(number))) for number in range(50)]
+    await asyncio.sleep(0)
+    await second.close()
+    assert await asyncio.gather(*tasks) == list(range(50))
+    assert len(await numbers(store)) == 50
+
+
+async def test_a_write_after_the_end_fails_instead_of_waiting_for_ever(tmp_path: Path) -> None:
+    closed = await sqlite.open(tmp_path / "closed.db")
+    await closed.close()
+    with pytest.raises(Unavailable, match="closed"):
+        await asyncio.wait_for(closed.write(insert(1)), 1)
+
+
+async def test_the_reader_cannot_write(store: Sqlite) -> None:
+    with pytest.raises(Unavailable, match="readonly"):
+        await store.fetch("INSERT INTO t (n) VALUES (1) RETURNING n")
+
+
+async def test_every_commit_reaches_the_disk(store: Sqlite) -> None:
+    assert await store.run(lambda connection: connection.execute("PRAGMA synchronous").fetchone()[0]) == 2
+    assert await store.run(lambda connection: connection.execute("PRAGMA journal_mode").fetchone()[0]) == "wal"
+
+
+async def test_placeholders_are_bound_by_number(store: Sqlite) -> None:
+    row = await store.one("SELECT $2 AS b, $1 AS a, $11 AS c", ("a", "b", *"cdefghij", "k"))
+    assert row is not None
+    assert (row["a"], row["b"], row["c"]) == ("a", "b", "k")
+
+
+@pytest.mark.parametrize("content", [b"this is no database" * 100])
+async def test_a_file_that_is_no_database_is_refused_in_words(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "x.db").write_bytes(content)
+    with pytest.raises(Unavailable, match=r"x\.db cannot be opened: file is not a database"):
+        await sqlite.open(tmp_path / "x.db")
+
+
+async def test_a_folder_that_cannot_be_made_is_refused_in_words(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(Unavailable, match="cannot be opened"):
+        await sqlite.open(tmp_path / "file" / "x.db")
