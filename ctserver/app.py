@@ -20,6 +20,8 @@ from ctserver.asterisk.fastagi import Fastagi
 from ctserver.config import Settings, number_uses
 from ctserver.http import auth, server
 from ctserver.http.deps import Deps, Health, TestCallFailed
+from ctserver.http.gate import Gate
+from ctserver.http.geo import Geo
 from ctserver.services.attribution import Attributor
 from ctserver.services.routing import Router
 from ctserver.services.visits import rule_book
@@ -162,6 +164,9 @@ class Running:
 
     async def _start_web(self) -> None:
         settings = self._settings
+        self.geo = Geo(settings.path(settings.geo.file) if settings.geo.file else None)
+        if problem := self.geo.problem():
+            log.warning("%s", problem)
         deps = Deps(
             db=self.db,
             settings=settings,
@@ -172,6 +177,7 @@ class Running:
             recordings=self.recordings,
             peaks=recordings.peaks,
             rules=rule_book(settings),
+            gate=Gate(settings, self.geo),
         )
         runner = web.AppRunner(
             server.make(deps), access_log=None, shutdown_timeout=STOP_SECONDS, keepalive_timeout=30, lingering_time=0

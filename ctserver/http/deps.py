@@ -11,6 +11,7 @@ from aiohttp import web
 
 from ctserver.config import NumberUse, Settings
 from ctserver.domain.rules import Rule
+from ctserver.http.gate import Gate
 from ctserver.storage.db import Database
 
 
@@ -60,6 +61,7 @@ class Deps:
     recordings: Path
     peaks: Callable[[Path], dict[str, object]]
     rules: list[Rule]
+    gate: Gate
     attempts: dict[str, list[int]] = field(default_factory=dict)
 
 

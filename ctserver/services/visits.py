@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 
 from ctserver import ids
 from ctserver.config import Pool, Settings, Site
-from ctserver.domain import pool, rules, session, source
-from ctserver.domain.model import Lease, Session, Source, Visit, VisitorFacts
+from ctserver.domain import pool, rules, session
+from ctserver.domain.model import DIRECT, Lease, Session, Source, Visit, VisitorFacts
 from ctserver.storage import sessions
 from ctserver.storage.db import Database, Transaction
 
@@ -28,6 +28,8 @@ class PageView:
     referrer: str
     title: str
     wants: tuple[str, ...] = ()
+    session: str = ""  # of the same page view, when it has come upon more targets
+    source: Source = DIRECT
     facts: VisitorFacts = field(default_factory=VisitorFacts)
 
 
@@ -99,11 +101,12 @@ class _Plan:
     def run(self, tx: Transaction) -> Shown:
         current, is_new = self._session(tx)
         view, fresh = self.view, iter(self.fresh[2:])
-        sessions.add_visit(tx, Visit(self.fresh[1], current.id, self.now, view.url, view.title, view.referrer))
+        if view.session != current.id:
+            sessions.add_visit(tx, Visit(self.fresh[1], current.id, self.now, view.url, view.title, view.referrer))
         numbers: dict[str, str] = {}
         hold_ms = 0
         given: dict[str, str | None] = {}
-        targets = self.site.all_targets()
+        targets = self.site.all_targets
         for target in view.wants:
             kind, name = self._decide(target, targets[target].pool, current)
             if kind == "pool":
@@ -120,7 +123,7 @@ class _Plan:
     def _session(self, tx: Transaction) -> tuple[Session, bool]:
         """The session of this visit, and whether the visit opens it."""
         view = self.view
-        found = source.classify(view.url, view.referrer, self.site.domains)
+        found = view.source
         last = sessions.latest_session(tx, view.site, view.visitor) if view.visitor else None
         if last and session.resumes(last, found, self.now, self.site.session_minutes * MINUTE_MS):
             sessions.touch_session(tx, last.id, self.now)
@@ -217,9 +220,19 @@ class _Plan:
         return guaranteed or overflow
 
 
-async def note(
-    db: Database, settings: Settings, visitor: str, session_id: str, kind: str, number: str, now: int
-) -> None:
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What the script said of what a visitor did. Analytics ids and properties may be known only after the page view."""
+
+    visitor: str
+    session: str
+    kind: str
+    number: str = ""
+    ids: Mapping[str, str] = field(default_factory=dict)
+    properties: Mapping[str, str] = field(default_factory=dict)
+
+
+async def note(db: Database, settings: Settings, said: Note, now: int) -> None:
     """What a visitor did. A beat only keeps his numbers with him; everything else is kept as a signal.
 
     Signals of sessions that are not this visitor's are dropped.
@@ -227,16 +240,17 @@ async def note(
     signal_id = ids.new(now)
 
     def unit(tx: Transaction) -> None:
-        found = sessions.session_by_id(tx, session_id)
-        if found is None or found.visitor != visitor:
+        found = sessions.session_by_id(tx, said.session)
+        if found is None or found.visitor != said.visitor:
             return
-        if kind != BEAT:
-            sessions.add_signal(tx, signal_id, session_id, number, kind, now)
-        for lease in sessions.held_leases(tx, session_id, now):
+        sessions.learn_facts(tx, found, said.ids, said.properties)
+        if said.kind != BEAT:
+            sessions.add_signal(tx, signal_id, said.session, said.number, said.kind, now)
+        for lease in sessions.held_leases(tx, said.session, now):
             held = settings.pools.get(lease.pool)
             if held is None:
                 continue
-            if kind == LEFT:
+            if said.kind == LEFT:
                 sessions.leave_lease(tx, lease, now, min(lease.until, now + held.release_minutes * MINUTE_MS))
             else:
                 sessions.extend_lease(tx, lease, now, now + held.hold_minutes * MINUTE_MS)

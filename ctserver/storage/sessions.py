@@ -60,6 +60,17 @@ def add_session(tx: Transaction, session: Session) -> None:
     )
 
 
+def learn_facts(tx: Transaction, session: Session, ids: Mapping[str, str], properties: Mapping[str, str]) -> None:
+    """Analytics ids and properties that were not known when the session was opened."""
+    known = session.visitor_facts
+    all_ids, all_properties = {**ids, **known.ids}, {**known.properties, **properties}
+    if (all_ids, all_properties) != (known.ids, known.properties):
+        tx.execute(
+            "UPDATE sessions SET ids = $2, properties = $3 WHERE id = $1",
+            (session.id, texts_column(all_ids), texts_column(all_properties)),
+        )
+
+
 def touch_session(tx: Transaction, id: str, now: int) -> None:
     tx.execute("UPDATE sessions SET last_seen_at = $2 WHERE id = $1 AND last_seen_at < $2", (id, now))
 

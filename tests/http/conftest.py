@@ -19,6 +19,8 @@ from ctserver.asterisk import recordings
 from ctserver.config import Settings
 from ctserver.http import auth, server
 from ctserver.http.deps import Deps, Health, TestCallFailed
+from ctserver.http.gate import Gate
+from ctserver.http.geo import Geo
 from ctserver.storage import users
 from ctserver.storage.sqlite import Sqlite
 
@@ -110,6 +112,7 @@ async def site(db: Sqlite, settings: Settings, tmp_path: Path, now: int, aiohttp
         recordings=folder,
         peaks=recordings.peaks,
         rules=[],
+        gate=Gate(settings, Geo(None)),
     )
     running = TestServer(server.make(deps))
     await running.start_server(lingering_time=0)  # as the command does

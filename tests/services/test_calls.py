@@ -10,6 +10,7 @@ from ctserver import files
 from ctserver.asterisk import replay
 from ctserver.asterisk.translate import Translator
 from ctserver.config import Settings
+from ctserver.domain import source
 from ctserver.domain.call import Arrived, CallerHungUp, Event, LegDone, LegStarted, Vanished
 from ctserver.services import visits
 from ctserver.services.attribution import Attributor
@@ -79,7 +80,9 @@ async def test_a_whole_call_is_in_the_journal(db: Sqlite, settings: Settings) ->
 
 async def test_a_call_is_attributed_to_the_visitor_who_holds_the_number(db: Sqlite, settings: Settings) -> None:
     at = 1_700_000_000_000
-    shown = await visits.record(db, settings, [], PageView("shop", "", ADS, "", "", ("main",)), at - 5_000)
+    shown = await visits.record(
+        db, settings, [], PageView("shop", "", ADS, "", "", ("main",), source=source.classify(ADS, "")), at - 5_000
+    )
     await Journal(db, settings, Attributor(settings, {}), "pbx").apply([arrived(did=shown.numbers["main"])])
     row = await db.one("SELECT * FROM calls")
     assert row is not None
@@ -104,7 +107,13 @@ async def test_a_call_to_a_number_nobody_was_shown_is_nobodys(db: Sqlite, settin
 
 async def test_the_attribution_stays_when_the_call_goes_on(db: Sqlite, settings: Settings) -> None:
     journal = Journal(db, settings, Attributor(settings, {}), "pbx")
-    shown = await visits.record(db, settings, [], PageView("shop", "", ADS, "", "", ("main",)), 1_699_999_990_000)
+    shown = await visits.record(
+        db,
+        settings,
+        [],
+        PageView("shop", "", ADS, "", "", ("main",), source=source.classify(ADS, "")),
+        1_699_999_990_000,
+    )
     await journal.apply([arrived(did=shown.numbers["main"])])
     await journal.apply(answered())
     await journal.apply([ended()])

@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import replace
 
 from ctserver.config import Settings
+from ctserver.domain import source
 from ctserver.services import visits
 from ctserver.services.visits import PageView, Shown
 from ctserver.storage.sqlite import Sqlite
@@ -22,7 +23,8 @@ class Shop:
         self.db, self.settings, self.now = db, settings, now
 
     async def view(self, visitor: str = "", url: str = ADS, after: int = 0, *, number: bool = True) -> Shown:
-        view = PageView("shop", visitor, url, "", "Bikes", wants=("main",) if number else ())
+        found = source.classify(url, "", ["shop.example"])
+        view = PageView("shop", visitor, url, "", "Bikes", wants=("main",) if number else (), source=found)
         book = visits.rule_book(self.settings)
         return await visits.record(self.db, self.settings, book, view, self.now + after)
 
@@ -109,7 +111,7 @@ async def test_somebody_elses_visitor_id_on_another_site_opens_its_own_session(
 async def test_a_beat_keeps_the_number_and_leaves_no_signal(db: Sqlite, settings: Settings, now: int) -> None:
     shop = Shop(db, settings, now)
     first = await shop.view()
-    await visits.note(db, settings, first.visitor, first.session, visits.BEAT, "", now + HOLD_MS - 1)
+    await visits.note(db, settings, visits.Note(first.visitor, first.session, visits.BEAT, ""), now + HOLD_MS - 1)
     row = await db.one("SELECT until FROM numbers WHERE number = $1", (first.numbers.get("main"),))
     assert row is not None
     assert row["until"] == now + 2 * HOLD_MS - 1
@@ -120,9 +122,9 @@ async def test_signals_are_kept_and_those_of_strangers_are_not(db: Sqlite, setti
     shop = Shop(db, settings, now)
     first = await shop.view()
     number = first.numbers.get("main") or ""
-    await visits.note(db, settings, first.visitor, first.session, "tapped", number, now + 1)
-    await visits.note(db, settings, "stranger", first.session, "tapped", number, now + 2)
-    await visits.note(db, settings, first.visitor, "nowhere", "tapped", number, now + 3)
+    await visits.note(db, settings, visits.Note(first.visitor, first.session, "tapped", number), now + 1)
+    await visits.note(db, settings, visits.Note("stranger", first.session, "tapped", number), now + 2)
+    await visits.note(db, settings, visits.Note(first.visitor, "nowhere", "tapped", number), now + 3)
     rows = await db.fetch("SELECT kind, number, at FROM signals")
     assert [tuple(row) for row in rows] == [("tapped", number, now + 1)]
 
