@@ -17,7 +17,6 @@ import re
 from base64 import b64decode
 from collections.abc import Collection
 from functools import lru_cache
-from urllib.parse import unquote_to_bytes
 
 from ctserver.domain import sources_table
 from ctserver.domain.model import DIRECT, Source
@@ -49,6 +48,7 @@ _KEPT = (*CLICK_IDS, "roistat", "_openstat")
 
 _UTM = ("utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content")
 _WANTED = frozenset((*_UTM, *_KEPT, "from", "to"))
+_QUOTED = re.compile(rb"(?:%[0-9A-Fa-f]{2})+")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _LABEL = re.compile(r"(?=.{2,40}\Z)[^\W\d_][\w.-]*(?: [\w.-]+)*")  # avito, vk.com, 2 words; not a date, path or number
 
@@ -219,12 +219,17 @@ def _pairs(query: str, wanted: frozenset[str]) -> dict[str, str]:
         if name in found or not value:
             continue
         if "%" in value:
-            value = _decoded(unquote_to_bytes(value.replace("+", " ").encode("utf-8", "replace")))
+            value = _decoded(_unquoted(value.replace("+", " ")))
         elif "+" in value:
             value = value.replace("+", " ")
         if value := value.strip()[: _MAX_OPENSTAT if name == "_openstat" else MAX_TEXT]:
             found[name] = value
     return found
+
+
+def _unquoted(value: str) -> bytes:
+    """Percent signs resolved, a whole run at a time: some times faster than the library on Cyrillic."""
+    return _QUOTED.sub(lambda run: bytes.fromhex(run[0].replace(b"%", b"").decode()), value.encode("utf-8", "replace"))
 
 
 def _decoded(octets: bytes) -> str:

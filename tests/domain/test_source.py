@@ -1,7 +1,7 @@
 """Landing URL + referrer -> Source, with addresses as they come."""
 
 from base64 import b64encode, urlsafe_b64encode
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote_to_bytes, urlsplit
 
 import pytest
 from hypothesis import example, given
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from ctserver.domain import sources_table
 from ctserver.domain.channel import channel
 from ctserver.domain.model import DIRECT, Source
-from ctserver.domain.source import CLICK_IDS, classify, host_of, is_own
+from ctserver.domain.source import CLICK_IDS, _unquoted, classify, host_of, is_own
 
 OWN = ("okna.example", "окна.рф", "shop.okna.by")
 PAGE = "https://www.okna.example/"
@@ -415,3 +415,11 @@ def test_every_place_of_the_table_is_found_under_its_own_address() -> None:
         host, _, path = entry.removeprefix("=").replace("*", "com").partition("/")
         found = sources_table.app(entry[4:]) if entry.startswith("app:") else sources_table.place(host, "/" + path)
         assert found == known, entry
+
+
+@given(st.text())
+@example("%D0%BE%zz%d0%b")
+def test_percent_signs_are_resolved_as_the_library_does(text: str) -> None:
+    clean = text.encode("utf-8", "replace").decode()
+    assert _unquoted(clean) == unquote_to_bytes(clean)
+    assert _unquoted(quote(clean)) == clean.encode()
