@@ -172,7 +172,15 @@ def test_a_database_locked_whole_costs_no_more_than_the_time_limit(root: Path, t
 
 @pytest.mark.parametrize("sent", [b"", b"agi_request: x\n"])
 def test_a_silent_asterisk_is_left_after_the_time_limit(root: Path, database: Path, sent: bytes) -> None:
-    command = [sys.executable, "-IB", str(root / "agi-scripts/ct_route.py"), "--database", str(database), "--seconds", "0.5"]
+    command = [
+        sys.executable,
+        "-IB",
+        str(root / "agi-scripts/ct_route.py"),
+        "--database",
+        str(database),
+        "--seconds",
+        "0.5",
+    ]
     began = time.monotonic()
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdin is not None

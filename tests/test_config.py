@@ -53,9 +53,13 @@ def leaves(model: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
 
 def flat(table: Any, model: Any = Settings, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     """The keys of a TOML file, in the same spelling."""
-    for name, value in (table.items() if isinstance(table, dict) else enumerate(table)):
+    for name, value in table.items() if isinstance(table, dict) else enumerate(table):
         named = isinstance(model, type) and issubclass(model, BaseModel)
-        below = model.model_fields[name].annotation if named and name in model.model_fields else (get_args(model) or [None])[-1]
+        below = (
+            model.model_fields[name].annotation
+            if named and name in model.model_fields
+            else (get_args(model) or [None])[-1]
+        )
         here = (*path, str(name) if named else "*")
         if isinstance(value, dict) or (isinstance(value, list) and value and isinstance(value[0], dict)):
             yield from flat(value, below, here)
@@ -235,14 +239,21 @@ def test_good_addresses_are_good(write: Any, address: str) -> None:
 def test_settings_can_be_overridden_by_dotted_keys(write: Any) -> None:
     settings = config.load(
         write(MINIMAL),
-        {"server.listen": "127.0.0.1:9", "server.demo": "true", "asterisk.pbx.ami": "127.0.0.1:5", "lines.office.ring_seconds": "7"},
+        {
+            "server.listen": "127.0.0.1:9",
+            "server.demo": "true",
+            "asterisk.pbx.ami": "127.0.0.1:5",
+            "lines.office.ring_seconds": "7",
+        },
     )
     assert (settings.server.listen, settings.server.demo) == ("127.0.0.1:9", True)
     assert settings.asterisk[0].ami == "127.0.0.1:5"
     assert settings.lines["office"].ring_seconds == 7
 
 
-@pytest.mark.parametrize("key", ["server.nope", "nope", "asterisk.other.ami", "server.listen.x", "", ".", "lines..dial"])
+@pytest.mark.parametrize(
+    "key", ["server.nope", "nope", "asterisk.other.ami", "server.listen.x", "", ".", "lines..dial"]
+)
 def test_an_override_of_no_key_is_told(write: Any, key: str) -> None:
     assert problems(write(MINIMAL), **{key: "x"})
 

@@ -19,13 +19,13 @@ Until = Callable[..., Awaitable[None]]
 class Client:
     """A running Link and what it was told."""
 
-    def __init__(self, pbx: Any, secret: str = "s3cret", on_up: Callable[[Link], Awaitable[None]] | None = None) -> None:
+    def __init__(
+        self, pbx: Any, secret: str = "s3cret", on_up: Callable[[Link], Awaitable[None]] | None = None
+    ) -> None:
         self.events: list[Message] = []
         self.ups = 0
         self._on_up = on_up
-        self.link = Link(
-            "127.0.0.1", pbx.port, "ctserver", secret, on_up=self._up, consume=self._consume, name="pbx"
-        )
+        self.link = Link("127.0.0.1", pbx.port, "ctserver", secret, on_up=self._up, consume=self._consume, name="pbx")
         self.task = asyncio.create_task(self.link.run())
 
     async def _up(self, link: Link) -> None:

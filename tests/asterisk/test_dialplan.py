@@ -15,7 +15,7 @@ from ctserver import config
 from ctserver.asterisk import dialplan
 from ctserver.config import ConfigError, Settings
 
-LINE = '[lines.office]\ndial = {dial}\n[recordings]\nfolder = {folder}\n[fastagi]\nlisten = {listen}\n'
+LINE = "[lines.office]\ndial = {dial}\n[recordings]\nfolder = {folder}\n[fastagi]\nlisten = {listen}\n"
 
 
 def toml_text(value: str) -> str:
@@ -50,7 +50,8 @@ def shape(text: str) -> list[tuple[str, str, str]]:
 
 
 @given(
-    dial=st.text(min_size=1, max_size=30) | st.sampled_from(["a;b", "a\\", "a\\;b", "x)\nexten => s,1,System(id)", "[x]", "#include y"]),
+    dial=st.text(min_size=1, max_size=30)
+    | st.sampled_from(["a;b", "a\\", "a\\;b", "x)\nexten => s,1,System(id)", "[x]", "#include y"]),
     folder=st.text(max_size=20) | st.sampled_from(["a;b", "x\nexten => s,1,System(id)", "${SHELL(id)}", "a,b", "a)b"]),
     listen=st.just("127.0.0.1:1") | st.text(max_size=20).map(lambda text: text + ":1"),
 )
@@ -60,7 +61,9 @@ def test_nothing_in_the_settings_becomes_dialplan(
 ) -> None:
     file = tmp_path_factory.getbasetemp() / "inject.toml"
     values = {"dial": dial, "folder": folder, "listen": listen}
-    file.write_text(LINE.format(**{name: toml_text(value) for name, value in values.items()}), encoding="utf-8", errors="replace")
+    file.write_text(
+        LINE.format(**{name: toml_text(value) for name, value in values.items()}), encoding="utf-8", errors="replace"
+    )
     try:
         text = dialplan.render(config.load(file), Path("/etc/asterisk/ct-route"))
     except ConfigError:
@@ -97,7 +100,9 @@ def test_a_secret_with_a_semicolon_stays_whole(settings: Settings, toml: Path, t
     assert "secret = a\\;b\n" in (tmp_path / "asterisk/ct-manager.conf").read_text()
 
 
-@pytest.mark.parametrize("name", ["plain", "with space", "quo'te", 'dou"ble', "do$llar", "semi;colon", "back`tick`", "new\nline", "Ёж"])
+@pytest.mark.parametrize(
+    "name", ["plain", "with space", "quo'te", 'dou"ble', "do$llar", "semi;colon", "back`tick`", "new\nline", "Ёж"]
+)
 def test_the_wrapper_starts_the_script_whatever_the_paths(tmp_path: Path, name: str) -> None:
     folder = tmp_path / name
     folder.mkdir()
@@ -111,6 +116,8 @@ def test_the_wrapper_starts_the_script_whatever_the_paths(tmp_path: Path, name: 
 
 
 @pytest.mark.parametrize("name", ["do${EXTEN}llar", "new\nline", "$[1]"])
-def test_a_folder_that_the_dialplan_would_evaluate_is_refused_in_words(settings: Settings, tmp_path: Path, name: str) -> None:
+def test_a_folder_that_the_dialplan_would_evaluate_is_refused_in_words(
+    settings: Settings, tmp_path: Path, name: str
+) -> None:
     with pytest.raises(ConfigError, match="move"):
         dialplan.render(settings, tmp_path / name / "ct-route")

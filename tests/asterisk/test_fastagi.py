@@ -138,7 +138,9 @@ async def test_a_client_that_never_answers_our_command_is_let_go(server: Server)
     writer.close()
 
 
-@pytest.mark.parametrize("reply", [b"HANGUP\n", b"510 Invalid\n", b"520-Usage\n", b"\n", b"\xff\xff\n", b"200 result=\n"])
+@pytest.mark.parametrize(
+    "reply", [b"HANGUP\n", b"510 Invalid\n", b"520-Usage\n", b"\n", b"\xff\xff\n", b"200 result=\n"]
+)
 async def test_a_strange_answer_to_our_command_harms_nobody(server: Server, reply: bytes) -> None:
     assert b"CT_ROUTE" in await server.ask(question("02079460101"), reply)
     assert b"CT_ROUTE" in await server.ask(question("02079460101"))

@@ -142,7 +142,9 @@ def test_events_in_any_order_with_any_missing_never_raise(streams: list[list[Mes
 
 
 VALUES = st.one_of(
-    st.sampled_from(["", "0", "4", "1700000000.1", "1700000000.2", "ct-inbound", "RINGING", "ANSWER", "CTEnd", "CTRoute", "Up"]),
+    st.sampled_from(
+        ["", "0", "4", "1700000000.1", "1700000000.2", "ct-inbound", "RINGING", "ANSWER", "CTEnd", "CTRoute", "Up"]
+    ),
     st.text(max_size=12),
     st.lists(st.text(max_size=5), max_size=3),
 )
@@ -152,7 +154,11 @@ EVENTS = st.sampled_from(
 HEADERS = st.sampled_from(list(replay._NAMES))
 
 
-@given(st.lists(st.builds(lambda event, rest: {**rest, "Event": event}, EVENTS, st.dictionaries(HEADERS, VALUES)), max_size=20))
+@given(
+    st.lists(
+        st.builds(lambda event, rest: {**rest, "Event": event}, EVENTS, st.dictionaries(HEADERS, VALUES)), max_size=20
+    )
+)
 @settings(max_examples=300, deadline=None)
 def test_whatever_headers_a_pbx_invents_nothing_raises(messages: list[Message]) -> None:
     for call in replay.calls(messages, CONTEXTS):

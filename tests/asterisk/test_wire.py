@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ctserver.asterisk.wire import MAX_MESSAGE, Splitter, parse, text, unescape
 
-EVENT = "Event: Hangup\r\nUniqueid: 1.2\r\n\r\n".encode()
+EVENT = b"Event: Hangup\r\nUniqueid: 1.2\r\n\r\n"
 
 
 def feed(*pieces: bytes) -> list[object]:

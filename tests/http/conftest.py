@@ -13,17 +13,18 @@ from typing import Any
 import pytest
 from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient, TestServer
+from argon2 import PasswordHasher
 
 from ctserver import config
 from ctserver.asterisk import recordings
 from ctserver.config import Settings
-from ctserver.http import auth, server
+from ctserver.http import server
 from ctserver.http.deps import Deps, Health, TestCallFailed
 from ctserver.storage import users
 from ctserver.storage.sqlite import Sqlite
 
 PASSWORD = "correct horse"
-HASH = auth.hash_password(PASSWORD)
+HASH = PasswordHasher(time_cost=1, memory_cost=8).hash(PASSWORD)  # quick to check
 
 
 @dataclass
@@ -126,6 +127,7 @@ async def alice(site: Site) -> Site:
 @pytest.fixture
 def raw(site: Site) -> Callable[..., Awaitable[bytes]]:
     """Bytes to the server's socket, and all that it answers."""
+
     async def send(*pieces: bytes, seconds: float = 3) -> bytes:
         reader, writer = await asyncio.open_connection("127.0.0.1", site.client.port)
         answer = b""

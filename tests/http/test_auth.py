@@ -48,7 +48,9 @@ async def test_the_database_holds_no_token(site: Any) -> None:
     assert token not in str([tuple(row) for row in rows])
 
 
-@pytest.mark.parametrize(("login", "password"), [("alice", "wrong"), ("bob", "correct horse"), ("", ""), ("alice", "x" * 50_000)])
+@pytest.mark.parametrize(
+    ("login", "password"), [("alice", "wrong"), ("bob", "correct horse"), ("", ""), ("alice", "x" * 50_000)]
+)
 async def test_a_wrong_password_is_refused_without_saying_which_part(site: Any, login: str, password: str) -> None:
     response = await site.log_in(password, login=login)
     assert response.status == 403
@@ -76,7 +78,11 @@ async def test_many_guesses_at_once_do_not_get_round_the_limit(site: Any) -> Non
 @pytest.mark.parametrize("overrides", [{"server.trust_proxy": "true"}])
 async def test_behind_a_trusted_proxy_one_guesser_does_not_lock_out_the_others(site: Any) -> None:
     for _ in range(FAILURES):
-        await site.post("/login", {"password": "x", "csrf": await site.form()}, headers={"X-Forwarded-For": "6.6.6.6, 203.0.113.5"})
+        await site.post(
+            "/login",
+            {"login": "alice", "password": "x", "csrf": await site.form()},
+            headers={"X-Forwarded-For": "6.6.6.6, 203.0.113.5"},
+        )
     login = {"login": "alice", "password": "correct horse", "csrf": await site.form()}
     assert (await site.post("/login", login, headers={"X-Forwarded-For": "1.1.1.1, 203.0.113.5"})).status == 429
     assert (await site.post("/login", login, headers={"X-Forwarded-For": "203.0.113.9"})).status == 303
@@ -84,7 +90,11 @@ async def test_behind_a_trusted_proxy_one_guesser_does_not_lock_out_the_others(s
 
 async def test_without_a_trusted_proxy_its_header_means_nothing(site: Any) -> None:
     for number in range(FAILURES):
-        await site.post("/login", {"password": "x", "csrf": await site.form()}, headers={"X-Forwarded-For": f"6.6.6.{number}"})
+        await site.post(
+            "/login",
+            {"login": "alice", "password": "x", "csrf": await site.form()},
+            headers={"X-Forwarded-For": f"6.6.6.{number}"},
+        )
     assert (await site.log_in()).status == 429
 
 

@@ -15,7 +15,14 @@ from ctserver.http.server import MAX_BODY
 
 Raw = Callable[..., Awaitable[bytes]]
 ORIGIN = {"Origin": "https://www.shop.example"}
-VISIT: dict[str, Any] = {"s": "shop", "v": "", "u": "https://shop.example/?utm_source=x", "r": "", "t": "Bikes", "n": ["main"]}
+VISIT: dict[str, Any] = {
+    "s": "shop",
+    "v": "",
+    "u": "https://shop.example/?utm_source=x",
+    "r": "",
+    "t": "Bikes",
+    "n": ["main"],
+}
 
 
 async def visit(site: Any, headers: dict[str, str] | None = None, **changed: Any) -> Any:
@@ -79,7 +86,9 @@ async def test_a_page_of_another_origin_is_refused_whatever_it_says(site: Any) -
     assert "domains" in response.headers["X-Ct-Refused"]
 
 
-@pytest.mark.parametrize("value", [None, 5, [], {}, True, "\ud800", "\x00", "x" * 5000, "http://[", "javascript:alert(1)"])
+@pytest.mark.parametrize(
+    "value", [None, 5, [], {}, True, "\ud800", "\x00", "x" * 5000, "http://[", "javascript:alert(1)"]
+)
 @pytest.mark.parametrize("key", ["v", "u", "r", "t", "n"])
 async def test_strange_values_are_taken_as_nothing(site: Any, key: str, value: Any) -> None:
     response = await visit(site, **{key: value})
@@ -120,7 +129,7 @@ async def test_a_gibibyte_is_refused_before_any_of_it_is_sent(site: Any, raw: Ra
 
 
 async def test_a_gibibyte_that_is_sent_all_the_same_is_cut_off(site: Any) -> None:
-    reader, writer = await asyncio.open_connection("127.0.0.1", site.client.port)
+    _reader, writer = await asyncio.open_connection("127.0.0.1", site.client.port)
     writer.write(b"POST /v1/visit HTTP/1.1\r\nHost: x\r\nContent-Length: 1073741824\r\n\r\n")
     sent, block = 0, b"x" * 65536
     began = time.monotonic()
@@ -138,7 +147,11 @@ async def test_a_gibibyte_that_is_sent_all_the_same_is_cut_off(site: Any) -> Non
 
 @pytest.mark.parametrize("path", [b"/v1/visit", b"/v1/signal", b"/login"])
 async def test_endless_chunks_are_cut_off(site: Any, raw: Raw, path: bytes) -> None:
-    head = b"POST " + path + b" HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nTransfer-Encoding: chunked\r\n\r\n"
+    head = (
+        b"POST "
+        + path
+        + b" HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
     chunk = b"4000\r\n" + b"x" * 0x4000 + b"\r\n"
     answer = await raw(head, *[chunk] * 8)
     assert b" 413 " in answer.split(b"\r\n")[0]
@@ -160,7 +173,11 @@ async def test_a_compressed_bomb_is_refused(site: Any) -> None:
 
 
 async def test_rubbish_instead_of_http_does_no_harm(site: Any, raw: Raw) -> None:
-    for rubbish in (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", b"GET\r\n\r\n", b"GET / HTTP/1.1\r\nX: " + b"y" * 100_000 + b"\r\n\r\n"):
+    for rubbish in (
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
+        b"GET\r\n\r\n",
+        b"GET / HTTP/1.1\r\nX: " + b"y" * 100_000 + b"\r\n\r\n",
+    ):
         assert b" 200 " not in (await raw(rubbish, seconds=1)).split(b"\r\n")[0]
     assert (await visit(site)).status == 200
 

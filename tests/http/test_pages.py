@@ -58,7 +58,15 @@ def make_wave(file: Path) -> None:
 
 
 def all_pages(call: str) -> list[str]:
-    return ["/calls", "/calls/rows", f"/calls/{call}", "/numbers", "/numbers/rows", "/calls?q=x", "/calls?outcome=answered"]
+    return [
+        "/calls",
+        "/calls/rows",
+        f"/calls/{call}",
+        "/numbers",
+        "/numbers/rows",
+        "/calls?q=x",
+        "/calls?outcome=answered",
+    ]
 
 
 # ---- what is shown
@@ -89,7 +97,9 @@ async def test_a_search_may_hold_anything(alice: Any, query: str) -> None:
         assert (await alice.get(f"/calls?{name}={query}")).status in (200, 400)
 
 
-@pytest.mark.parametrize(("query", "found"), [("Алексей", True), ("900123", True), ("%25", False), ("_", False), ("nobody", False)])
+@pytest.mark.parametrize(
+    ("query", "found"), [("Алексей", True), ("900123", True), ("%25", False), ("_", False), ("nobody", False)]
+)
 async def test_a_search_finds_what_it_says(alice: Any, query: str, found: bool) -> None:
     call = await ring(alice)
     assert (f"/calls/{call}" in await alice.page(f"/calls/rows?q={query}")) == found
@@ -186,7 +196,10 @@ async def test_an_error_is_told_in_words(alice: Any) -> None:
     assert "Calls go through all the same" in text
 
 
-@pytest.mark.parametrize(("method", "path", "status"), [("GET", "/nowhere", 404), ("PUT", "/calls", 405), ("GET", f"/calls/{'0' * 26}", 404), ("GET", "/calls/x", 404)])
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("GET", "/nowhere", 404), ("PUT", "/calls", 405), ("GET", f"/calls/{'0' * 26}", 404), ("GET", "/calls/x", 404)],
+)
 async def test_a_wrong_address_is_told_in_words(alice: Any, method: str, path: str, status: int) -> None:
     headers = {"X-Csrf": await alice.csrf()}
     response = await alice.client.request(method, path, headers=headers)
@@ -247,7 +260,9 @@ async def test_a_recording_is_a_file_of_the_recordings_folder(alice: Any, file: 
 async def test_no_path_comes_in_through_the_id(alice: Any, raw: Any, id: str) -> None:
     cookie = next(iter(alice.client.session.cookie_jar))
     for name in ("recording.wav", "peaks.json"):
-        answer = await raw(f"GET /calls/{id}/{name} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nCookie: {cookie.key}={cookie.value}\r\n\r\n".encode())
+        answer = await raw(
+            f"GET /calls/{id}/{name} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nCookie: {cookie.key}={cookie.value}\r\n\r\n".encode()
+        )
         assert b" 404 " in answer.split(b"\r\n")[0] or b" 400 " in answer.split(b"\r\n")[0]
         assert b"root:" not in answer
 

@@ -65,7 +65,12 @@ async def test_a_whole_call_is_in_the_journal(db: Sqlite, settings: Settings) ->
     row = await db.one("SELECT * FROM calls")
     assert row is not None
     assert (row["did"], row["caller"], row["caller_name"]) == ("+442079460101", "+447700900123", "Алексей")
-    assert (row["site"], row["line"], row["outcome"], row["answered_by"]) == ("shop", "office", "answered", "PJSIP/100-2")
+    assert (row["site"], row["line"], row["outcome"], row["answered_by"]) == (
+        "shop",
+        "office",
+        "answered",
+        "PJSIP/100-2",
+    )
     assert len(await db.fetch("SELECT * FROM legs")) == 1
     assert [row["state"] for row in await db.fetch("SELECT state FROM recordings")] == ["waiting"]
     assert journal.open_calls() == []
@@ -169,17 +174,25 @@ async def test_a_call_that_is_in_the_journal_already_spoils_no_other(db: Sqlite,
     await journal.apply([arrived()])
     await journal.apply([*answered(), arrived("1700000000.5")])
     await journal.apply([ended(), ended("1700000000.5")])
-    assert await rows(db) == [(ONE, "ended", "missed", "abandoned_early"), ("1700000000.5", "ended", "missed", "abandoned_early")]
+    assert await rows(db) == [
+        (ONE, "ended", "missed", "abandoned_early"),
+        ("1700000000.5", "ended", "missed", "abandoned_early"),
+    ]
     assert journal.open_calls() == []
 
 
-async def test_recorded_streams_end_up_in_the_journal_as_replay_tells_them(db: Sqlite, settings: Settings, root: Path) -> None:
+async def test_recorded_streams_end_up_in_the_journal_as_replay_tells_them(
+    db: Sqlite, settings: Settings, root: Path
+) -> None:
     journal = Journal(db, settings, "pbx")
     translator = Translator(["ct-inbound"])
     data = (root / "tests/asterisk/streams/two_calls_at_once.txt").read_bytes()
     for message in replay.read(data):
         await journal.apply(list(translator.events(message, 0)))
-    wanted = [(call.linkedid, call.state, call.outcome, call.reason) for call in replay.calls(replay.read(data), ["ct-inbound"])]
+    wanted = [
+        (call.linkedid, call.state, call.outcome, call.reason)
+        for call in replay.calls(replay.read(data), ["ct-inbound"])
+    ]
     assert await rows(db) == wanted
     stored = await calls.by_id(db, (await db.fetch("SELECT id FROM calls ORDER BY arrived_at"))[1]["id"])
     assert stored is not None

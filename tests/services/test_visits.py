@@ -58,7 +58,9 @@ async def test_half_an_hour_of_silence_opens_a_session(db: Sqlite, settings: Set
     assert late.session != first.session
 
 
-async def test_different_visitors_get_different_numbers_while_there_are_some(db: Sqlite, settings: Settings, now: int) -> None:
+async def test_different_visitors_get_different_numbers_while_there_are_some(
+    db: Sqlite, settings: Settings, now: int
+) -> None:
     shop = Shop(db, settings, now)
     shown = await asyncio.gather(*(shop.view() for _ in POOL))
     assert {one.number for one in shown} == POOL

@@ -15,7 +15,9 @@ from ctserver.storage.sqlite import Sqlite
 
 FIRST = Migration(1, "first", "CREATE TABLE a (x TEXT);\nCREATE INDEX a_x ON a (x);\n")
 SECOND = Migration(2, "second", "CREATE TABLE b (x TEXT);\nINSERT INTO a VALUES ('one; two');\n")
-FAILING = Migration(3, "failing", "CREATE TABLE c (x TEXT);\nINSERT INTO a VALUES ('lost');\nINSERT INTO nowhere VALUES (1);\n")
+FAILING = Migration(
+    3, "failing", "CREATE TABLE c (x TEXT);\nINSERT INTO a VALUES ('lost');\nINSERT INTO nowhere VALUES (1);\n"
+)
 
 
 @pytest.fixture
