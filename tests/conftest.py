@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -37,6 +37,7 @@ record = false
 [sites.shop]
 name = "Shop"
 domains = ["shop.example"]
+serve_bots = true
 number = "+44 20 7946 0000"
 pool = "small"
 [pools.small]
@@ -188,7 +189,6 @@ async def pbx() -> AsyncIterator[FakePbx]:
 
 
 @pytest.fixture(autouse=True)
-def _no_secret_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _no_secret_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("CTSERVER_AMI_SECRET", "CTSERVER_AMI_SECRET_PBX", "CTSERVER_CONFIG"):
         monkeypatch.delenv(name, raising=False)
-    yield

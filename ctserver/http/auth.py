@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 import hmac
 from collections.abc import Awaitable, Callable
+from functools import lru_cache
 
 from aiohttp import web
 from argon2 import PasswordHasher
@@ -28,7 +29,6 @@ FAILURES = 10  # wrong passwords from one address within FAILURE_MS before it mu
 FAILURE_MS = 5 * 60_000
 
 _hasher = PasswordHasher()
-_NOBODY_HASH = _hasher.hash("nobody has this password")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -78,7 +78,7 @@ async def login(request: web.Request) -> web.StreamResponse:
         return _form(request, error="Too many wrong passwords. Please wait five minutes.", target=target, status=429)
     deps.attempts.setdefault(address, []).append(deps.now())  # before the slow part: guesses come many at once
     known = await users.password_hash(deps.db, name)
-    if not await asyncio.to_thread(_matches, known or _NOBODY_HASH, password) or known is None:
+    if not await asyncio.to_thread(_matches, known, password):
         return _form(request, error="Login or password is wrong.", target=target, status=403)
     deps.attempts.pop(address, None)
     return await _begin(deps, name, target)
@@ -160,9 +160,15 @@ def _locked(deps: Deps, address: str) -> bool:
     return len(recent) >= FAILURES
 
 
-def _matches(known: str, password: str) -> bool:
+@lru_cache(maxsize=1)
+def _nobody_hash() -> str:
+    return _hasher.hash("nobody has this password")
+
+
+def _matches(known: str | None, password: str) -> bool:
+    """An unknown login takes as long as a known one."""
     try:
-        return _hasher.verify(known, password)
+        return _hasher.verify(known or _nobody_hash(), password) and known is not None
     except (VerificationError, InvalidHashError):
         return False
 

@@ -122,8 +122,7 @@ async def visit(request: web.Request) -> web.Response:
     try:
         body, site, headers = await _read(request, deps)
         asker = deps.gate.asker(request)
-        page = source.host_of(request.headers.get("Origin", "")) or source.host_of(body.text("u", MAX_URL))
-        deps.gate.admit(request, asker, site, page)
+        deps.gate.admit(request, asker, site, _page(request, body))
         visitor = body.text("v", 26)
         visitor = visitor if _VISITOR.fullmatch(visitor) else ""
         deps.gate.count(asker, site, visitor, deps.now())
@@ -160,8 +159,7 @@ async def signal(request: web.Request) -> web.Response:
     deps = request.app[DEPS]
     try:
         body, site, headers = await _read(request, deps)
-        page = source.host_of(request.headers.get("Origin", ""))
-        deps.gate.admit(request, deps.gate.asker(request), site, page or deps.settings.sites[site].domains[0])
+        deps.gate.admit(request, deps.gate.asker(request), site, _page(request, body))
         kind = body.text("k", 40)
         if not _SIGNAL.fullmatch(kind):
             raise Refused("no such signal")
@@ -178,6 +176,11 @@ async def signal(request: web.Request) -> web.Response:
     )
     await visits.note(deps.db, deps.settings, note, deps.now())
     return web.Response(status=204, headers=headers)
+
+
+def _page(request: web.Request, body: _Body) -> str:
+    """The host of the page that asks, as the browser says it, else as the script does."""
+    return source.host_of(request.headers.get("Origin", "")) or source.host_of(body.text("u", MAX_URL))
 
 
 def _refuse(refusal: Refused) -> web.Response:

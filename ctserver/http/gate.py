@@ -60,12 +60,10 @@ class Gate:
 
     def count(self, asker: Asker, site_name: str, visitor_id: str, now: int) -> None:
         """Raises Refused when this site, or this address with ever new visitors, asks too often."""
-        if not self._views.allow(site_name, now):
-            raise Refused("too many page views of this site")
-        if visitor_id in self._known:
-            return
-        if not self._newcomers.allow(asker.ip, now):
+        if visitor_id not in self._known and not self._newcomers.allow(asker.ip, now):
             raise Refused("too many new visitors from this address")
+        if not self._views.allow(site_name, now):  # after that: who is refused takes nothing from the others
+            raise Refused("too many page views of this site")
 
     def remember(self, visitor_id: str) -> None:
         """This visitor is one of ours: he does not count as new again."""

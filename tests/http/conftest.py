@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient, TestServer
+from argon2 import PasswordHasher
 
 from ctserver import config
 from ctserver.asterisk import recordings
 from ctserver.config import Settings
-from ctserver.http import auth, server
+from ctserver.http import server
 from ctserver.http.deps import Deps, Health, TestCallFailed
 from ctserver.http.gate import Gate
 from ctserver.http.geo import Geo
@@ -25,7 +26,7 @@ from ctserver.storage import users
 from ctserver.storage.sqlite import Sqlite
 
 PASSWORD = "correct horse"
-HASH = auth.hash_password(PASSWORD)
+HASH = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)  # quick to check
 
 
 @dataclass

@@ -79,7 +79,9 @@ async def test_many_guesses_at_once_do_not_get_round_the_limit(site: Any) -> Non
 async def test_behind_a_trusted_proxy_one_guesser_does_not_lock_out_the_others(site: Any) -> None:
     for _ in range(FAILURES):
         await site.post(
-            "/login", {"password": "x", "csrf": await site.form()}, headers={"X-Forwarded-For": "6.6.6.6, 203.0.113.5"}
+            "/login",
+            {"login": "alice", "password": "x", "csrf": await site.form()},
+            headers={"X-Forwarded-For": "6.6.6.6, 203.0.113.5"},
         )
     login = {"login": "alice", "password": "correct horse", "csrf": await site.form()}
     assert (await site.post("/login", login, headers={"X-Forwarded-For": "1.1.1.1, 203.0.113.5"})).status == 429
@@ -89,7 +91,9 @@ async def test_behind_a_trusted_proxy_one_guesser_does_not_lock_out_the_others(s
 async def test_without_a_trusted_proxy_its_header_means_nothing(site: Any) -> None:
     for number in range(FAILURES):
         await site.post(
-            "/login", {"password": "x", "csrf": await site.form()}, headers={"X-Forwarded-For": f"6.6.6.{number}"}
+            "/login",
+            {"login": "alice", "password": "x", "csrf": await site.form()},
+            headers={"X-Forwarded-For": f"6.6.6.{number}"},
         )
     assert (await site.log_in()).status == 429
 
