@@ -25,7 +25,7 @@ from heapq import nlargest
 from math import exp, log
 
 from ctserver.domain import model as nouns
-from ctserver.domain.delay import MINUTE, PUBLISHED, STALE_MS, DelayModel
+from ctserver.domain.delay import DAY, MINUTE, PUBLISHED, STALE_MS, DelayModel
 from ctserver.domain.model import Source
 from ctserver.domain.reasons import Reason, explain
 
@@ -48,6 +48,9 @@ LIKELY_AT = 0.5
 """From here on a session stands out; below, the answer is `ambiguous` and names the best guess."""
 
 RUNNERS_UP = 4
+
+SIGNAL_LIFE_MS = DAY
+"""Signals older than this are not looked at: nobody needs a day to dial. Ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,10 +184,12 @@ def weigh(call: CallFacts, candidates: Sequence[Candidate], model: DelayModel) -
         else:
             weight = log_left[(age * age).bit_length()]
         factor = regions[c.region]
-        if c.signals:
-            live = _signal_logs(c, at, model, factor)
-            if live:
-                signals[len(rows)] = live
+        for s in c.signals:
+            if at - s.at < SIGNAL_LIFE_MS:
+                live = _signal_logs(c, at, model, factor)
+                if live:
+                    signals[len(rows)] = live
+                break
         weight += factor + log_device.get(c.device, 0.0)
         if c.last_call_at is not None:
             weight += _again_log(c, c.last_call_at, at)
@@ -215,7 +220,7 @@ def _signal_logs(c: Candidate, at: int, model: DelayModel, factor: float) -> dic
     for s in c.signals:
         since = at - s.at
         table = model.signal.get(s.kind)
-        if since < 0 or table is None or (s.kind == "hidden" and c.device == "desktop"):
+        if not 0 <= since < SIGNAL_LIFE_MS or table is None or (s.kind == "hidden" and c.device == "desktop"):
             continue
         part = table[(since * since).bit_length()]
         if c.last_call_at is not None and s.at <= c.last_call_at <= at:

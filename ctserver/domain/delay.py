@@ -101,7 +101,13 @@ DELAY_STRENGTH = 60.0
 """How many calls the published delays are worth. Ours."""
 
 STATE_STRENGTH = 6.0
-"""How many calls (or showings) the belief about one age bin's open pages is worth. Ours."""
+"""How many calls the belief about one age bin's open pages is worth. Ours."""
+
+SHOWING_STRENGTH = 50.0
+"""How many showings the belief about everybody's open pages is worth. Ours."""
+
+STATE_LIMIT = 15.0
+"""An open page never counts for more than this; at ages of hours there is too little to learn from. Ours."""
 
 DEVICE_STRENGTH = 30.0
 """How many calls the belief that devices do not matter is worth. Ours."""
@@ -171,16 +177,16 @@ _OTHERS_ON = curve(ON_PAGE_OTHERS)
 class Counts:
     """What a site has taught us, as expected numbers (a call two sessions share counts in part for each).
 
-    Tuples run over age bins. `others_*` describe showings that did not ring, seen at the moments of calls.
+    Tuples run over age bins. `delays`, `callers_on`, `device_callers`: calls that no signal explains. `still_on`: showings
+    whose page was open at that age, `devices`: all showings by device; both of everybody, callers or not.
     """
 
     calls: float = 0.0
     delays: tuple[float, ...] = _ZEROS
     callers_on: tuple[float, ...] = _ZEROS
-    others: tuple[float, ...] = _ZEROS
-    others_on: tuple[float, ...] = _ZEROS
+    still_on: tuple[float, ...] = _ZEROS
     device_callers: Mapping[str, float] = field(default_factory=dict)
-    device_others: Mapping[str, float] = field(default_factory=dict)
+    devices: Mapping[str, float] = field(default_factory=dict)
     signal_delays: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     signals: Mapping[str, float] = field(default_factory=dict)
     showings: float = 0.0
@@ -275,17 +281,17 @@ def _state_factors(c: Counts) -> tuple[list[float], list[float]]:
     on, left = [], []
     for b in range(BINS):
         caller = _shrunk(c.callers_on[b], c.delays[b], _CALLERS_ON[b], STATE_STRENGTH)
-        other = _shrunk(c.others_on[b], c.others[b], _OTHERS_ON[b], STATE_STRENGTH)
-        on.append(caller / other)
+        other = min(0.995, max(0.002, _shrunk(c.still_on[b], c.showings, _OTHERS_ON[b], SHOWING_STRENGTH)))
+        on.append(min(caller / other, STATE_LIMIT))
         left.append((1 - caller) / (1 - other))
     return on, left
 
 
 def _device_logs(c: Counts) -> dict[str, float]:
-    callers, others = sum(c.device_callers.values()), sum(c.device_others.values())
+    callers, others = sum(c.device_callers.values()), sum(c.devices.values())
     logs = {}
     for device in DEVICES:
-        share = (c.device_others.get(device, 0.0) + 1.0) / (others + len(DEVICES))
+        share = (c.devices.get(device, 0.0) + 1.0) / (others + len(DEVICES))
         among_callers = (c.device_callers.get(device, 0.0) + DEVICE_STRENGTH * share) / (callers + DEVICE_STRENGTH)
         logs[device] = log(among_callers / share)
     return logs

@@ -13,15 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import exp
 
-from ctserver.domain.attribution import CallFacts, Candidate, CallerHistory, on_page, weigh
-from ctserver.domain.attribution import NO_HISTORY as NONE_EARLIER
-from ctserver.domain.delay import BINS, DAY, MINUTE, SIGNAL_CALLS, Counts, DelayModel, bin_of
-
-DEVICE_AGE = 30 * MINUTE
-"""Devices of callers are compared with those of others who were shown the number this recently."""
-
-OTHERS_AGE = 2 * DAY
-"""Older showings teach nothing about who is still on the page."""
+from ctserver.domain.attribution import NO_HISTORY, CallerHistory, CallFacts, Candidate, on_page, weigh
+from ctserver.domain.delay import BINS, SIGNAL_CALLS, Counts, DelayModel, bin_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,18 +24,26 @@ class KnownCall:
 
     call: CallFacts
     candidates: Sequence[Candidate]
-    history: CallerHistory = NONE_EARLIER
+    history: CallerHistory = NO_HISTORY
     truth: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A showing, whoever it was: how long its page was open (ms, by heartbeat or farewell), and the device."""
+
+    stay: int
+    device: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
     """What happened in the same time besides calls: showings of numbers, signals by kind, numbers x days in service.
 
-    With all zero the rates stay as published and only the shapes are learnt.
+    With all empty the rates stay as published and only the shapes are learnt.
     """
 
-    showings: int = 0
+    showings: Sequence[Shown] = ()
     signals: Mapping[str, int] = field(default_factory=dict)
     number_days: float = 0.0
 
@@ -55,7 +56,7 @@ def learn(model: DelayModel, calls: Iterable[KnownCall], seen: Seen | None = Non
         _count(tally, known, model)
     for kind in SIGNAL_CALLS:
         tally.signals[kind] = tally.signals.get(kind, 0.0) + seen.signals.get(kind, 0)
-    tally.showings += seen.showings
+    _count_showings(tally, seen.showings)
     tally.number_days += seen.number_days
     return replace(model, counts=tally.frozen())
 
@@ -67,10 +68,9 @@ class _Tally:
     calls: float
     delays: list[float]
     callers_on: list[float]
-    others: list[float]
-    others_on: list[float]
+    still_on: list[float]
     device_callers: dict[str, float]
-    device_others: dict[str, float]
+    devices: dict[str, float]
     signal_delays: dict[str, list[float]]
     signals: dict[str, float]
     showings: float
@@ -89,10 +89,9 @@ class _Tally:
             calls=c.calls * fade,
             delays=[n * fade for n in c.delays],
             callers_on=[n * fade for n in c.callers_on],
-            others=[n * fade for n in c.others],
-            others_on=[n * fade for n in c.others_on],
+            still_on=[n * fade for n in c.still_on],
             device_callers=scaled(c.device_callers),
-            device_others=scaled(c.device_others),
+            devices=scaled(c.devices),
             signal_delays={kind: [n * fade for n in bins] for kind, bins in c.signal_delays.items()},
             signals=scaled(c.signals),
             showings=c.showings * fade,
@@ -108,10 +107,9 @@ class _Tally:
             calls=self.calls,
             delays=tuple(self.delays),
             callers_on=tuple(self.callers_on),
-            others=tuple(self.others),
-            others_on=tuple(self.others_on),
+            still_on=tuple(self.still_on),
             device_callers=self.device_callers,
-            device_others=self.device_others,
+            devices=self.devices,
             signal_delays={kind: tuple(bins) for kind, bins in self.signal_delays.items()},
             signals=self.signals,
             showings=self.showings,
@@ -147,6 +145,19 @@ def _count(tally: _Tally, known: KnownCall, model: DelayModel) -> None:
     _count_region(tally, call, weights.rows, base, signals, total, model)
 
 
+def _count_showings(tally: _Tally, showings: Sequence[Shown]) -> None:
+    """Who is still there at which age, and on what, among all that were shown a number."""
+    stays = [0] * (BINS + 1)
+    for shown in showings:
+        stays[bin_of(shown.stay)] += 1
+        tally.devices[shown.device] = tally.devices.get(shown.device, 0.0) + 1.0
+    longer = 0
+    for b in range(BINS - 1, -1, -1):
+        tally.still_on[b] += longer + stays[b] / 2
+        longer += stays[b]
+    tally.showings += len(showings)
+
+
 def _redialled(known: KnownCall) -> bool:
     """A caller with a history tells when people redial, not when visitors ring."""
     return bool(known.call.caller) and known.truth is None and bool(known.history.calls)
@@ -155,18 +166,11 @@ def _redialled(known: KnownCall) -> bool:
 def _count_candidate(
     tally: _Tally, call: CallFacts, c: Candidate, share: float, by_kind: dict[str, float] | None, total: float
 ) -> None:
-    age = call.at - c.shown_at
-    b = bin_of(age)
-    if age < OTHERS_AGE or share > 1e-4:
-        on = on_page(c, call.at)
-        tally.delays[b] += share
-        tally.others[b] += 1.0 - share
-        if on:
-            tally.callers_on[b] += share
-            tally.others_on[b] += 1.0 - share
-    if age < DEVICE_AGE:
-        tally.device_callers[c.device] = tally.device_callers.get(c.device, 0.0) + share
-        tally.device_others[c.device] = tally.device_others.get(c.device, 0.0) + 1.0 - share
+    b = bin_of(call.at - c.shown_at)
+    tally.delays[b] += share
+    if on_page(c, call.at):
+        tally.callers_on[b] += share
+    tally.device_callers[c.device] = tally.device_callers.get(c.device, 0.0) + share
     for kind, weight in (by_kind or {}).items():
         since = call.at - max(s.at for s in c.signals if s.kind == kind and s.at <= call.at)
         bins = tally.signal_delays.setdefault(kind, [0.0] * BINS)

@@ -20,7 +20,7 @@ from typing import Protocol
 from ctserver.domain import attribution, pool
 from ctserver.domain.attribution import CallerHistory, CallFacts, Candidate, EarlierCall, SignalAt
 from ctserver.domain.delay import DAY, HOUR, MINUTE, PUBLISHED, SECOND, DelayModel
-from ctserver.domain.learning import KnownCall, Seen, learn
+from ctserver.domain.learning import KnownCall, Seen, Shown, learn
 from ctserver.services.simulation.traffic import Visit
 
 HOLD = 30 * MINUTE
@@ -39,16 +39,17 @@ HOLDER_MEMORY = HOUR
 class Sighting:
     """A showing as the server learns of it. `at(t)` never tells anything that happens after t."""
 
-    __slots__ = ("_done", "_settled", "_visit", "called", "heartbeat", "number")
+    __slots__ = ("_done", "_held", "_settled", "_visit", "called", "heartbeat", "number")
 
     def __init__(self, visit: Visit, number: str, heartbeat: int) -> None:
         self._visit = visit
         self.number = number
         self.heartbeat = heartbeat
         self.called: tuple[int, float] | None = None
-        last = max([end for _, end in visit.presences] + [at for _, at in visit.signals])
-        self._settled = last
+        last = visit.presences[-1][1]
+        self._settled = max([last] + [at for _, at in visit.signals])
         self._done: Candidate | None = None
+        self._held: pool.Holder | None = None
 
     @property
     def session(self) -> str:
@@ -64,7 +65,7 @@ class Sighting:
 
     def credit(self, at: int, confidence: float) -> None:
         self.called = (at, confidence)
-        self._done = None
+        self._done = self._held = None
 
     def at(self, now: int) -> Candidate:
         if self._done is not None:
@@ -92,7 +93,8 @@ class Sighting:
 
     def seen(self, now: int) -> tuple[int, int | None]:
         """When last seen, and when left if a farewell came."""
-        start, end = max(p for p in self._visit.presences if p[0] <= max(now, self._visit.presences[0][0]))
+        presences = self._visit.presences
+        start, end = presences[-1] if now >= presences[-1][0] else presences[0]
         until = min(now, end)
         last = max(start + (until - start) // self.heartbeat * self.heartbeat, self._visit.shown_at)
         if now < end:
@@ -103,10 +105,15 @@ class Sighting:
         return max((at for kind, at in self._visit.signals if kind == "tapped" and at <= now), default=None)
 
     def holder(self, now: int, hold: int) -> pool.Holder:
+        if self._held is not None:
+            return self._held
         last, left = self.seen(now)
         v = self._visit
         called = self.called[0] if self.called else None
-        return pool.Holder(v.session, self.number, v.shown_at, last, left, last + hold, v.region, v.device, None, called)
+        held = pool.Holder(v.session, self.number, v.shown_at, last, left, last + hold, v.region, v.device, None, called)
+        if now > self._settled:
+            self._held = held
+        return held
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,11 +266,12 @@ class Ctserver:
         return picked.number
 
     def _state(self, number: str, now: int) -> pool.NumberState:
-        holders = [(s, s.holder(now, HOLD)) for s in self.recent[number]]
-        lasting = [(s, h) for s, h in holders if now - h.last_seen_at < HOLDER_MEMORY]
+        holders = [s.holder(now, HOLD) for s in self.recent[number]]
+        lasting = tuple(h for h in holders if now - h.last_seen_at < HOLDER_MEMORY)
         if len(lasting) < len(holders):
-            self.recent[number] = [s for s, _ in lasting]
-        return pool.NumberState(number, self.book.last_shown_at(number), tuple(h for _, h in lasting))
+            kept = {h.session for h in lasting}
+            self.recent[number] = [s for s in self.recent[number] if s.session in kept]
+        return pool.NumberState(number, self.book.last_shown_at(number), lasting)
 
     def whose(self, call: CallFacts) -> Named:
         candidates = [s.at(call.at) for s in self.book.shown[call.number]]
@@ -286,11 +294,13 @@ class Ctserver:
     def _seen(self, now: int) -> Seen:
         since = self._since or now
         signals: dict[str, int] = defaultdict(int)
-        showings = 0
+        showings: list[Shown] = []
         for sightings in self.book.shown.values():
             for s in sightings:
-                showings += s.shown_at >= since
-                for signal in s.at(now).signals:
+                view = s.at(now)
+                if s.shown_at >= since:
+                    showings.append(Shown(view.last_seen_at - view.shown_at, view.device))
+                for signal in view.signals:
                     signals[signal.kind] += since <= signal.at < now
         return Seen(showings, signals, len(self.book.numbers) * (now - since) / DAY)
 
