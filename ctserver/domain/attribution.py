@@ -47,6 +47,9 @@ EXACT_ALONE_MS = 30 * MINUTE
 LIKELY_AT = 0.5
 """From here on a session stands out; below, the answer is `ambiguous` and names the best guess."""
 
+NAMED_AT = 0.05
+"""Below this, when nobody we know is likelier, a best guess is no better than none."""
+
 RUNNERS_UP = 4
 
 SIGNAL_LIFE_MS = DAY
@@ -331,7 +334,7 @@ def _answer(call: CallFacts, scored: _Scored, earlier: EarlierCall | None) -> An
     runners_up = _runners_up(probabilities, best)
     evidence = _shares(scored.parts)
     main = max(evidence, key=evidence.__getitem__) if evidence else "history"
-    if probabilities[NOBODY] >= LIKELY_AT:
+    if confidence < NAMED_AT and probabilities[NOBODY] > confidence:
         return Answer("none", None, 0.0, Reason("nobody", {"percent": _percent(probabilities[NOBODY])}), probabilities, runners_up)
     kind = _kind(call, scored, main, confidence, runners_up, earlier)
     source = scored.row.source if scored.row else None
