@@ -172,7 +172,7 @@ def on_page(c: Candidate, at: int) -> bool:
 def weigh(call: CallFacts, candidates: Sequence[Candidate], model: DelayModel) -> Weights:
     """Log intensities at the moment of the call. The one loop that must be fast: it sees every showing of the number."""
     number, at = call.number, call.at
-    log_on, log_left, log_device = model.log_on, model.log_left, model.log_device
+    log_on, log_left = model.log_on, model.log_left
     regions = _region_table(call, candidates, model)
     rows: list[Candidate] = []
     base: list[float] = []
@@ -182,18 +182,17 @@ def weigh(call: CallFacts, candidates: Sequence[Candidate], model: DelayModel) -
         if age < 0 or c.number != number:
             continue
         left_at = c.left_at
-        if at - c.last_seen_at < STALE_MS and (left_at is None or left_at > at):
-            weight = log_on[(age * age).bit_length()]
-        else:
-            weight = log_left[(age * age).bit_length()]
+        there = at - c.last_seen_at < STALE_MS and (left_at is None or left_at > at)
+        table = log_on if there else log_left
+        weight = table[c.device if c.device in table else ""][(age * age).bit_length()]
         factor = regions[c.region]
         for s in c.signals:
             if at - s.at < SIGNAL_LIFE_MS:
-                live = _signal_logs(c, at, model, factor)
+                live = _signal_logs(c, at, there, model, factor)
                 if live:
                     signals[len(rows)] = live
                 break
-        weight += factor + log_device.get(c.device, 0.0)
+        weight += factor
         if c.last_call_at is not None:
             weight += _again_log(c, c.last_call_at, at)
         rows.append(c)
@@ -217,13 +216,17 @@ def _again_log(c: Candidate, last_call_at: int, at: int) -> float:
     return log(1.0 - (1.0 - AGAIN) * min(1.0, max(0.0, c.last_call_confidence))) if last_call_at <= at else 0.0
 
 
-def _signal_logs(c: Candidate, at: int, model: DelayModel, factor: float) -> dict[str, float]:
-    """Log weight by kind of the signals given before the call and not explained by an earlier one."""
+def _signal_logs(c: Candidate, at: int, there: bool, model: DelayModel, factor: float) -> dict[str, float]:
+    """Log weight by kind of the signals given before the call and not explained by an earlier one.
+
+    A page that hides and is then left was hidden in leaving; on a desktop it only means another tab.
+    """
     sums: dict[str, float] = {}
+    turned_away = there and c.device != "desktop"
     for s in c.signals:
         since = at - s.at
         table = model.signal.get(s.kind)
-        if not 0 <= since < SIGNAL_LIFE_MS or table is None or (s.kind == "hidden" and c.device == "desktop"):
+        if not 0 <= since < SIGNAL_LIFE_MS or table is None or (s.kind == "hidden" and not turned_away):
             continue
         part = table[(since * since).bit_length()]
         if c.last_call_at is not None and s.at <= c.last_call_at <= at:

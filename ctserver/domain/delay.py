@@ -2,7 +2,8 @@
 
 A showing is taken as a source of calls whose intensity (calls per millisecond) is
 
-    base(age, state, device) = rate * f(age) * P(state | caller, age) / P(state | others, age) * P(device | caller) / P(device | others)
+    base(age, state, device) = rate * f(age) * P(device | caller) / P(device | all)
+                               * P(state | caller, age, device) / P(state | all, age, device)
     signal(kind, since)      = P(call follows | kind) * g_kind(since)
 
 `age` is the time since the number was shown, `state` is "still on the page" or "left", `f` and `g_kind` are densities.
@@ -18,7 +19,7 @@ Counting with integers alone keeps the scoring of thousands of candidates inside
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import log
 
@@ -57,6 +58,10 @@ PUBLISHED_DELAYS: Quantiles = (
 """Share of callers who have rung by then. 15 and 30 min: CoMagic, quoted in the trade (more than 80 % within 10-15
 minutes, about 10 % more within half an hour, a tail of days). The points between and beyond are ours."""
 
+LATE_UNEXPLAINED = 1.5
+"""The published delays are those of all callers. Those who tap or turn from the page to dial are explained by that, and
+they are quick; among the rest callers after half an hour are so much more frequent. Ours."""
+
 SIGNAL_DELAYS: Mapping[str, Quantiles] = {
     "tapped": ((2 * SECOND, 0.02), (5 * SECOND, 0.25), (9 * SECOND, 0.6), (20 * SECOND, 0.92), (MINUTE, 0.99), (HOUR, 1.0)),
     "copied": ((3 * SECOND, 0.02), (15 * SECOND, 0.3), (MINUTE, 0.65), (5 * MINUTE, 0.88), (HOUR, 0.96), (7 * DAY, 1.0)),
@@ -91,8 +96,11 @@ ON_PAGE_OTHERS: Quantiles = (
 CALL_RATE = (0.03, 500.0)
 """P(a showing leads to a call without a signal), and how many showings that belief is worth. Ours."""
 
-NOBODY_RATE = (0.02, 10.0)
-"""Calls of people we never saw, per number and day, and how many number-days that belief is worth. Ours."""
+NOBODY_SHARE = (0.03, 60.0)
+"""Share of calls by people we never saw, and how many calls that belief is worth. Ours."""
+
+CALLS_A_DAY = 1.0
+"""Calls per number and day, until the site's own are counted. Ours."""
 
 AGREEMENT = (0.6, 20.0)
 """P(the region of a caller's number is that of the visitor for a reason, not by chance), and its worth in calls. Ours."""
@@ -100,8 +108,11 @@ AGREEMENT = (0.6, 20.0)
 DELAY_STRENGTH = 60.0
 """How many calls the published delays are worth. Ours."""
 
-STATE_STRENGTH = 6.0
-"""How many calls the belief about one age bin's open pages is worth. Ours."""
+STATE_STRENGTH = 10.0
+"""How many calls the belief about the open pages of callers is worth, at every age. Ours."""
+
+NEIGHBOURS = 2
+"""Callers' open pages are learnt over so many bins to either side: calls are few, and the share changes slowly. Ours."""
 
 SHOWING_STRENGTH = 50.0
 """How many showings the belief about everybody's open pages is worth. Ours."""
@@ -167,7 +178,14 @@ def _interpolate(points: Quantiles, age: float) -> float:
     return before
 
 
-_DELAY_PRIOR = masses(PUBLISHED_DELAYS)
+
+
+def _with_heavier_tail(prior: tuple[float, ...], start: int, factor: float) -> tuple[float, ...]:
+    heavier = [m * factor if bin_start(b) >= start else m for b, m in enumerate(prior)]
+    return tuple(m / sum(heavier) for m in heavier)
+
+
+_DELAY_PRIOR = _with_heavier_tail(masses(PUBLISHED_DELAYS), 30 * MINUTE, LATE_UNEXPLAINED)
 _SIGNAL_PRIOR = {kind: masses(q) for kind, q in SIGNAL_DELAYS.items()}
 _CALLERS_ON = curve(ON_PAGE_CALLERS)
 _OTHERS_ON = curve(ON_PAGE_OTHERS)
@@ -177,43 +195,50 @@ _OTHERS_ON = curve(ON_PAGE_OTHERS)
 class Counts:
     """What a site has taught us, as expected numbers (a call two sessions share counts in part for each).
 
-    Tuples run over age bins. `delays`, `callers_on`, `device_callers`: calls that no signal explains. `still_on`: showings
-    whose page was open at that age, `devices`: all showings by device; both of everybody, callers or not.
+    Tuples run over age bins, mappings over devices. `callers_by_device` and `callers_on` (their page still open) are
+    calls that no signal explains; `shown` and `still_on` (page open at that age) are everybody, callers or not.
     """
 
     calls: float = 0.0
-    delays: tuple[float, ...] = _ZEROS
-    callers_on: tuple[float, ...] = _ZEROS
-    still_on: tuple[float, ...] = _ZEROS
-    device_callers: Mapping[str, float] = field(default_factory=dict)
-    devices: Mapping[str, float] = field(default_factory=dict)
+    callers_by_device: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    callers_on: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    shown: Mapping[str, float] = field(default_factory=dict)
+    still_on: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     signal_delays: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     signals: Mapping[str, float] = field(default_factory=dict)
-    showings: float = 0.0
     number_days: float = 0.0
     nobody: float = 0.0
     regions: Mapping[str, float] = field(default_factory=dict)
     agreeing: float = 0.0
     comparable: float = 0.0
 
+    @property
+    def delays(self) -> tuple[float, ...]:
+        """Calls by delay, whatever the device."""
+        return tuple(map(sum, zip(*self.callers_by_device.values(), strict=True))) or _ZEROS
+
+    @property
+    def showings(self) -> float:
+        return sum(self.shown.values())
+
 
 @dataclass(frozen=True, slots=True)
 class DelayModel:
     """Counts, and the tables made of them once. Immutable; `learning.learn` returns a new one.
 
-    `log_on[bin]`, `log_left[bin]`: log intensity (calls per ms) of a showing of that age, page open or left.
-    `log_device`: its factor by device. `signal[kind][bin]`: intensity after a signal of that age.
-    `log_nobody`: log intensity of strangers on one number. `soon_on[bin]`, `soon_left[bin]`: calls expected within SOON_MS.
+    `log_on[device][bin]`, `log_left[device][bin]`: log intensity (calls per ms) of a showing of that age, page open or
+    left. `signal[kind][bin]`: intensity after a signal of that age.
+    `log_nobody`: log intensity of strangers on one number. `soon_on`, `soon_left`: calls expected
+    within SOON_MS, laid out as `log_on`.
     """
 
     counts: Counts = field(default_factory=Counts)
-    log_on: tuple[float, ...] = field(init=False, repr=False, compare=False)
-    log_left: tuple[float, ...] = field(init=False, repr=False, compare=False)
-    log_device: Mapping[str, float] = field(init=False, repr=False, compare=False)
+    log_on: Mapping[str, tuple[float, ...]] = field(init=False, repr=False, compare=False)
+    log_left: Mapping[str, tuple[float, ...]] = field(init=False, repr=False, compare=False)
     signal: Mapping[str, tuple[float, ...]] = field(init=False, repr=False, compare=False)
     log_nobody: float = field(init=False, repr=False, compare=False)
-    soon_on: tuple[float, ...] = field(init=False, repr=False, compare=False)
-    soon_left: tuple[float, ...] = field(init=False, repr=False, compare=False)
+    soon_on: Mapping[str, tuple[float, ...]] = field(init=False, repr=False, compare=False)
+    soon_left: Mapping[str, tuple[float, ...]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         for name, value in _tables(self.counts).items():
@@ -259,17 +284,20 @@ def _tables(c: Counts) -> dict[str, object]:
     delays = _shrunk_masses(c.delays, _DELAY_PRIOR, DELAY_STRENGTH)
     rate = _per_unit(sum(c.delays), c.showings, *CALL_RATE)
     density = [rate * delays[max(b, FIRST_BIN)] / bin_width(b) for b in range(BINS)]
-    on, left = _state_factors(c)
     soon = [rate * share for share in _within_soon(delays)]
+    factors = {device: _state_factors(c, device) for device in DEVICES}
     return {
-        "log_on": tuple(log(d * r) for d, r in zip(density, on, strict=True)),
-        "log_left": tuple(log(d * r) for d, r in zip(density, left, strict=True)),
-        "log_device": _device_logs(c),
+        "log_on": {device: tuple(map(log, _times(density, on))) for device, (on, _) in factors.items()},
+        "log_left": {device: tuple(map(log, _times(density, left))) for device, (_, left) in factors.items()},
         "signal": {kind: _signal_table(c, kind) for kind in SIGNAL_DELAYS},
-        "log_nobody": log(_per_unit(c.nobody, c.number_days, *NOBODY_RATE) / DAY),
-        "soon_on": tuple(s * r for s, r in zip(soon, on, strict=True)),
-        "soon_left": tuple(s * r for s, r in zip(soon, left, strict=True)),
+        "log_nobody": log(_shrunk(c.nobody, c.calls, *NOBODY_SHARE) * _calls_a_day(c) / DAY),
+        "soon_on": {device: _times(soon, on) for device, (on, _) in factors.items()},
+        "soon_left": {device: _times(soon, left) for device, (_, left) in factors.items()},
     }
+
+
+def _times(values: Sequence[float], factors: Sequence[float]) -> tuple[float, ...]:
+    return tuple(v * f for v, f in zip(values, factors, strict=True))
 
 
 def _per_unit(count: float, units: float, prior: float, strength: float) -> float:
@@ -277,24 +305,31 @@ def _per_unit(count: float, units: float, prior: float, strength: float) -> floa
     return max(1e-9, (count + prior * strength) / (units + strength)) if units else prior
 
 
-def _state_factors(c: Counts) -> tuple[list[float], list[float]]:
+def _calls_a_day(c: Counts) -> float:
+    """Per number. A few days are needed before the site's own count says more than the usual."""
+    return (c.calls + CALLS_A_DAY) / (c.number_days + 1.0)
+
+
+def _state_factors(c: Counts, device: str) -> tuple[list[float], list[float]]:
+    """By how much likelier than average a showing on that device rings, its page open or left, at every age."""
+    callers, callers_on = c.callers_by_device.get(device, _ZEROS), c.callers_on.get(device, _ZEROS)
+    shown, still_on = c.shown.get(device, 0.0), c.still_on.get(device, _ZEROS)
+    among = _device_factor(c, device)
     on, left = [], []
     for b in range(BINS):
-        caller = _shrunk(c.callers_on[b], c.delays[b], _CALLERS_ON[b], STATE_STRENGTH)
-        other = min(0.995, max(0.002, _shrunk(c.still_on[b], c.showings, _OTHERS_ON[b], SHOWING_STRENGTH)))
-        on.append(min(caller / other, STATE_LIMIT))
-        left.append((1 - caller) / (1 - other))
+        near = slice(max(0, b - NEIGHBOURS), b + NEIGHBOURS + 1)
+        caller = _shrunk(sum(callers_on[near]), sum(callers[near]), _CALLERS_ON[b], STATE_STRENGTH)
+        anyone = min(0.995, max(0.002, _shrunk(still_on[b], shown, _OTHERS_ON[b], SHOWING_STRENGTH)))
+        on.append(among * min(caller / anyone, STATE_LIMIT))
+        left.append(among * (1 - caller) / (1 - anyone))
     return on, left
 
 
-def _device_logs(c: Counts) -> dict[str, float]:
-    callers, others = sum(c.device_callers.values()), sum(c.devices.values())
-    logs = {}
-    for device in DEVICES:
-        share = (c.devices.get(device, 0.0) + 1.0) / (others + len(DEVICES))
-        among_callers = (c.device_callers.get(device, 0.0) + DEVICE_STRENGTH * share) / (callers + DEVICE_STRENGTH)
-        logs[device] = log(among_callers / share)
-    return logs
+def _device_factor(c: Counts, device: str) -> float:
+    """P(device | caller) / P(device | all)."""
+    share = (c.shown.get(device, 0.0) + 1.0) / (c.showings + len(DEVICES))
+    callers = sum(c.delays)
+    return (sum(c.callers_by_device.get(device, ())) + DEVICE_STRENGTH * share) / (callers + DEVICE_STRENGTH) / share
 
 
 def _signal_table(c: Counts, kind: str) -> tuple[float, ...]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from math import exp
 
 from ctserver.domain.attribution import NO_HISTORY, CallerHistory, CallFacts, Candidate, on_page, weigh
-from ctserver.domain.delay import BINS, SIGNAL_CALLS, Counts, DelayModel, bin_of
+from ctserver.domain.delay import BINS, DAY, SECOND, SIGNAL_CALLS, STALE_MS, Counts, DelayModel, bin_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,28 @@ class Seen:
     number_days: float = 0.0
 
 
+def seen_between(candidates: Iterable[Candidate], since: int, until: int, numbers: int) -> Seen:
+    """Count `Seen` from showings, as they stand at `until`; the same rules as attribution's say what a signal is.
+
+    `candidates` are those shown or active in [since, until), of any number; `numbers` those of the pool in service.
+    """
+    showings: list[Shown] = []
+    signals: dict[str, int] = {}
+    for c in candidates:
+        if since <= c.shown_at < until:
+            open_until = c.left_at if c.left_at is not None else c.last_seen_at + STALE_MS
+            showings.append(Shown(max(0, open_until - c.shown_at), c.device))
+        for s in c.signals:
+            if since <= s.at < until and not (s.kind == "hidden" and _only_left(c, s.at)):
+                signals[s.kind] = signals.get(s.kind, 0) + 1
+    return Seen(tuple(showings), signals, numbers * (until - since) / DAY)
+
+
+def _only_left(c: Candidate, hidden_at: int) -> bool:
+    """A page hides in being left; desktops hide a page whenever another tab is opened."""
+    return c.device == "desktop" or (c.left_at is not None and c.left_at - hidden_at < SECOND)
+
+
 def learn(model: DelayModel, calls: Iterable[KnownCall], seen: Seen | None = None, *, fade: float = 1.0) -> DelayModel:
     """A new model: what `model` knows, plus these calls. `fade` < 1 lets what was learnt before count for less."""
     seen = seen or Seen()
@@ -66,14 +88,12 @@ class _Tally:
     """`Counts` while being added to."""
 
     calls: float
-    delays: list[float]
-    callers_on: list[float]
-    still_on: list[float]
-    device_callers: dict[str, float]
-    devices: dict[str, float]
+    callers_by_device: dict[str, list[float]]
+    callers_on: dict[str, list[float]]
+    shown: dict[str, float]
+    still_on: dict[str, list[float]]
     signal_delays: dict[str, list[float]]
     signals: dict[str, float]
-    showings: float
     number_days: float
     nobody: float
     regions: dict[str, float]
@@ -85,16 +105,17 @@ class _Tally:
         def scaled(counts: Mapping[str, float]) -> dict[str, float]:
             return {key: n * fade for key, n in counts.items()}
 
+        def binned(counts: Mapping[str, tuple[float, ...]]) -> dict[str, list[float]]:
+            return {key: [n * fade for n in bins] for key, bins in counts.items()}
+
         return cls(
             calls=c.calls * fade,
-            delays=[n * fade for n in c.delays],
-            callers_on=[n * fade for n in c.callers_on],
-            still_on=[n * fade for n in c.still_on],
-            device_callers=scaled(c.device_callers),
-            devices=scaled(c.devices),
-            signal_delays={kind: [n * fade for n in bins] for kind, bins in c.signal_delays.items()},
+            callers_by_device=binned(c.callers_by_device),
+            callers_on=binned(c.callers_on),
+            shown=scaled(c.shown),
+            still_on=binned(c.still_on),
+            signal_delays=binned(c.signal_delays),
             signals=scaled(c.signals),
-            showings=c.showings * fade,
             number_days=c.number_days * fade,
             nobody=c.nobody * fade,
             regions=scaled(c.regions),
@@ -105,20 +126,26 @@ class _Tally:
     def frozen(self) -> Counts:
         return Counts(
             calls=self.calls,
-            delays=tuple(self.delays),
-            callers_on=tuple(self.callers_on),
-            still_on=tuple(self.still_on),
-            device_callers=self.device_callers,
-            devices=self.devices,
-            signal_delays={kind: tuple(bins) for kind, bins in self.signal_delays.items()},
+            callers_by_device=_tuples(self.callers_by_device),
+            callers_on=_tuples(self.callers_on),
+            shown=self.shown,
+            still_on=_tuples(self.still_on),
+            signal_delays=_tuples(self.signal_delays),
             signals=self.signals,
-            showings=self.showings,
             number_days=self.number_days,
             nobody=self.nobody,
             regions=self.regions,
             agreeing=self.agreeing,
             comparable=self.comparable,
         )
+
+
+def _tuples(counts: Mapping[str, list[float]]) -> dict[str, tuple[float, ...]]:
+    return {key: tuple(bins) for key, bins in counts.items()}
+
+
+def _row(counts: dict[str, list[float]], key: str) -> list[float]:
+    return counts.setdefault(key, [0.0] * BINS)
 
 
 def _count(tally: _Tally, known: KnownCall, model: DelayModel) -> None:
@@ -147,15 +174,16 @@ def _count(tally: _Tally, known: KnownCall, model: DelayModel) -> None:
 
 def _count_showings(tally: _Tally, showings: Sequence[Shown]) -> None:
     """Who is still there at which age, and on what, among all that were shown a number."""
-    stays = [0] * (BINS + 1)
+    stays: dict[str, list[float]] = {}
     for shown in showings:
-        stays[bin_of(shown.stay)] += 1
-        tally.devices[shown.device] = tally.devices.get(shown.device, 0.0) + 1.0
-    longer = 0
-    for b in range(BINS - 1, -1, -1):
-        tally.still_on[b] += longer + stays[b] / 2
-        longer += stays[b]
-    tally.showings += len(showings)
+        _row(stays, shown.device)[bin_of(shown.stay)] += 1.0
+    for device, ended in stays.items():
+        still_on = _row(tally.still_on, device)
+        longer = 0.0
+        for b in range(BINS - 1, -1, -1):
+            still_on[b] += longer + ended[b] / 2
+            longer += ended[b]
+        tally.shown[device] = tally.shown.get(device, 0.0) + longer
 
 
 def _redialled(known: KnownCall) -> bool:
@@ -167,14 +195,12 @@ def _count_candidate(
     tally: _Tally, call: CallFacts, c: Candidate, share: float, by_kind: dict[str, float] | None, total: float
 ) -> None:
     b = bin_of(call.at - c.shown_at)
-    tally.delays[b] += share
+    _row(tally.callers_by_device, c.device)[b] += share
     if on_page(c, call.at):
-        tally.callers_on[b] += share
-    tally.device_callers[c.device] = tally.device_callers.get(c.device, 0.0) + share
+        _row(tally.callers_on, c.device)[b] += share
     for kind, weight in (by_kind or {}).items():
         since = call.at - max(s.at for s in c.signals if s.kind == kind and s.at <= call.at)
-        bins = tally.signal_delays.setdefault(kind, [0.0] * BINS)
-        bins[bin_of(since)] += weight / total
+        _row(tally.signal_delays, kind)[bin_of(since)] += weight / total
 
 
 def _count_region(

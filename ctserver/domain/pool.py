@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import exp
 
 from ctserver.domain.attribution import AGAIN
 from ctserver.domain.delay import PUBLISHED, STALE_MS, DelayModel
@@ -105,9 +104,8 @@ def price(state: NumberState, newcomer: Newcomer, now: int, model: DelayModel) -
     for h in state.holders:
         age = max(0, now - h.shown_at)
         there = now - h.last_seen_at < STALE_MS and (h.left_at is None or h.left_at > now)
-        calls = (model.soon_on if there else model.soon_left)[(age * age).bit_length()]
-        if h.device:
-            calls *= exp(model.log_device.get(h.device, 0.0))
+        table = model.soon_on if there else model.soon_left
+        calls = table[h.device if h.device in table else ""][(age * age).bit_length()]
         if h.called_at is not None:
             calls *= AGAIN
         total += calls * _likeness(h, newcomer)

@@ -13,14 +13,14 @@ sure they are; their confidence is 1.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from ctserver.domain import attribution, pool
 from ctserver.domain.attribution import CallerHistory, CallFacts, Candidate, EarlierCall, SignalAt
 from ctserver.domain.delay import DAY, HOUR, MINUTE, PUBLISHED, SECOND, DelayModel
-from ctserver.domain.learning import KnownCall, Seen, Shown, learn
+from ctserver.domain.learning import KnownCall, learn, seen_between
 from ctserver.services.simulation.traffic import Visit
 
 HOLD = 30 * MINUTE
@@ -286,23 +286,12 @@ class Ctserver:
     def night(self, now: int) -> None:
         """Learn from the day, and forget showings that are too old."""
         if self.learns and self._since is not None:
-            self.model = learn(self.model, self._calls, self._seen(now))
+            rows = (s.at(now) for showings in self.book.shown.values() for s in showings)
+            seen = seen_between(rows, self._since, now, len(self.book.numbers))
+            self.model = learn(self.model, self._calls, seen)
         self._calls, self._since = [], now
         for number, showings in self.book.shown.items():
             self.book.shown[number] = [s for s in showings if now - s.seen(now)[0] < MEMORY]
 
-    def _seen(self, now: int) -> Seen:
-        since = self._since or now
-        signals: dict[str, int] = defaultdict(int)
-        showings: list[Shown] = []
-        for sightings in self.book.shown.values():
-            for s in sightings:
-                view = s.at(now)
-                if s.shown_at >= since:
-                    showings.append(Shown(view.last_seen_at - view.shown_at, view.device))
-                for signal in view.signals:
-                    signals[signal.kind] += since <= signal.at < now
-        return Seen(showings, signals, len(self.book.numbers) * (now - since) / DAY)
 
-
-POLICIES = {"pin": Pin, "steal": Steal, "ctserver": Ctserver}
+POLICIES: Mapping[str, Callable[[Sequence[str], int], Policy]] = {"pin": Pin, "steal": Steal, "ctserver": Ctserver}

@@ -81,7 +81,7 @@ def pool_of(size: int) -> tuple[str, ...]:
 def replay(world: World, policy_name: str, size: int, policy: Policy | None = None) -> Replay:
     """Run one policy over a world, event by event."""
     numbers = pool_of(size)
-    policy = policy or POLICIES[policy_name](numbers, world.heartbeat)
+    policy = policy if policy is not None else POLICIES[policy_name](numbers, world.heartbeat)
     dialled: dict[str, str] = {}
     visitors: dict[str, str] = {}
     outcomes: list[Outcome] = []
