@@ -51,6 +51,8 @@ NAMED_AT = 0.05
 """Below this, when nobody we know is likelier, a best guess is no better than none."""
 
 RUNNERS_UP = 4
+WORTH_NAMING = 0.001
+"""Runners-up are the likeliest four others, if they are likelier than this."""
 
 SIGNAL_LIFE_MS = DAY
 """Signals older than this are not looked at: nobody needs a day to dial. Ours."""
@@ -170,10 +172,10 @@ def on_page(c: Candidate, at: int) -> bool:
 
 
 def weigh(call: CallFacts, candidates: Sequence[Candidate], model: DelayModel) -> Weights:
-    """Log intensities at the moment of the call. The one loop that must be fast: it sees every showing of the number."""
+    """Log intensities at the moment of the call. The one loop that must be fast: it sees all showings of the number."""
     number, at = call.number, call.at
     log_on, log_left = model.log_on, model.log_left
-    regions = _region_table(call, candidates, model)
+    regions, elsewhere = _region_table(call, model)
     rows: list[Candidate] = []
     base: list[float] = []
     signals: dict[int, dict[str, float]] = {}
@@ -184,35 +186,31 @@ def weigh(call: CallFacts, candidates: Sequence[Candidate], model: DelayModel) -
         left_at = c.left_at
         there = at - c.last_seen_at < STALE_MS and (left_at is None or left_at > at)
         table = log_on if there else log_left
-        weight = table[c.device if c.device in table else ""][(age * age).bit_length()]
-        factor = regions[c.region]
+        factor = regions.get(c.region, elsewhere)
+        weight = factor + (table.get(c.device) or table[""])[(age * age).bit_length()]
         for s in c.signals:
             if at - s.at < SIGNAL_LIFE_MS:
                 live = _signal_logs(c, at, there, model, factor)
                 if live:
                     signals[len(rows)] = live
                 break
-        weight += factor
-        if c.last_call_at is not None:
+        if c.last_call_at is not None and call.caller:
             weight += _again_log(c, c.last_call_at, at)
         rows.append(c)
         base.append(weight)
     return Weights(rows, base, signals, model.log_nobody)
 
 
-def _region_table(call: CallFacts, candidates: Sequence[Candidate], model: DelayModel) -> dict[str, float]:
-    regions = {c.region for c in candidates}
+def _region_table(call: CallFacts, model: DelayModel) -> tuple[dict[str, float], float]:
+    """The factors of the regions that differ from the rest, and that of the rest."""
     if not call.region:
-        return dict.fromkeys(regions, 0.0)
+        return {}, 0.0
     same, other = model.region_logs(call.region)
-    table = dict.fromkeys(regions, other)
-    table[call.region] = same
-    table[""] = 0.0
-    return table
+    return {call.region: same, "": 0.0}, other
 
 
 def _again_log(c: Candidate, last_call_at: int, at: int) -> float:
-    """A session whose call is explained is less likely to be the next caller's."""
+    """A session whose call is explained is less likely to be the next caller's; a withheld number may be the same."""
     return log(1.0 - (1.0 - AGAIN) * min(1.0, max(0.0, c.last_call_confidence))) if last_call_at <= at else 0.0
 
 
@@ -222,17 +220,20 @@ def _signal_logs(c: Candidate, at: int, there: bool, model: DelayModel, factor: 
     A page that hides and is then left was hidden in leaving; on a desktop it only means another tab.
     """
     sums: dict[str, float] = {}
-    turned_away = there and c.device != "desktop"
     for s in c.signals:
         since = at - s.at
         table = model.signal.get(s.kind)
-        if not 0 <= since < SIGNAL_LIFE_MS or table is None or (s.kind == "hidden" and not turned_away):
+        if table is None or not 0 <= since < SIGNAL_LIFE_MS:
+            continue
+        if s.kind == "hidden" and (not there or c.device == "desktop"):
             continue
         part = table[(since * since).bit_length()]
         if c.last_call_at is not None and s.at <= c.last_call_at <= at:
             part *= AGAIN
         sums[s.kind] = sums.get(s.kind, 0.0) + part
-    return {kind: log(total) + factor for kind, total in sums.items() if total > 0.0}
+    for kind in sums:
+        sums[kind] = log(sums[kind]) + factor
+    return sums
 
 
 def attribute(
@@ -282,7 +283,7 @@ def _score(weights: Weights, earlier: EarlierCall | None) -> _Scored:
     probabilities = _by_session(weights.rows, [w / total for w in linear])
     if heir is not None:
         probabilities[heir] = probabilities.get(heir, 0.0) + inherited / total
-    best = max(probabilities, key=probabilities.__getitem__) if probabilities else None
+    best = _likeliest(probabilities)
     row, parts = _parts(best, weights.rows, linear, base_of, signals)
     if heir is not None and heir == best:
         parts["history"] = inherited
@@ -313,6 +314,13 @@ def _by_session(rows: list[Candidate], shares: list[float]) -> dict[str, float]:
     for session, share in zip(sessions, shares, strict=True):
         by_session[session] += share
     return by_session
+
+
+def _likeliest(probabilities: dict[str, float]) -> str | None:
+    if not probabilities:
+        return None
+    shares = list(probabilities.values())
+    return list(probabilities)[shares.index(max(shares))]
 
 
 def _parts(
@@ -348,8 +356,8 @@ def _answer(call: CallFacts, scored: _Scored, earlier: EarlierCall | None) -> An
 
 
 def _runners_up(probabilities: dict[str, float], best: str) -> tuple[tuple[str, float], ...]:
-    leaders = nlargest(RUNNERS_UP + 2, probabilities.items(), key=lambda item: item[1])
-    return tuple((s, p) for s, p in leaders if s not in (best, NOBODY))[:RUNNERS_UP]
+    others = [(s, p) for s, p in probabilities.items() if p > WORTH_NAMING and s not in (best, NOBODY)]
+    return tuple(nlargest(RUNNERS_UP, others, key=lambda item: item[1]))
 
 
 def _shares(parts: dict[str, float]) -> dict[str, float]:

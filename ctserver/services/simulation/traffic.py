@@ -192,7 +192,8 @@ class _Maker:
         caller_region = region if self.random.random() < self.t.region_agrees else self._region()
         seen = "" if self.random.random() < self.t.region_unknown else region
         device = "phone" if self.random.random() < self.t.phones else "desktop"
-        return _Person(f"v{self.people}", f"+7900{self.people:07d}", caller_region, seen, device)
+        caller = "" if self.random.random() < self.t.withheld else f"+7900{self.people:07d}"
+        return _Person(f"v{self.people}", caller, caller_region, seen, device)
 
     def _visit(self, person: _Person, at: int) -> None:
         calls = self.random.random() < self._call_share(person.device)
@@ -284,9 +285,8 @@ class _Maker:
         )
 
     def _ring(self, person: _Person, at: int, session: str, visitor: str, place: float = 0.0) -> None:
-        hidden = self.random.random() < self.t.withheld
-        caller, region = ("", "") if hidden else (person.caller, person.caller_region)
-        self.calls.append(Call(at, caller, region, session, visitor, place))
+        region = person.caller_region if person.caller else ""
+        self.calls.append(Call(at, person.caller, region, session, visitor, place))
 
     def _delay(self) -> int:
         if self.random.random() < self.t.late_share:
