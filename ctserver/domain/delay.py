@@ -37,8 +37,8 @@ FIRST_BIN = 20
 STALE_MS = 90 * SECOND
 """A page that has not been heard of for three heartbeats of 30 s is taken as left. Ours."""
 
-SOON_MS = 10 * MINUTE
-"""How far ahead `pool` looks when it shares a number: about the time most callers need. Ours."""
+SOON_MS = 30 * MINUTE
+"""How far ahead `pool` looks when it shares a number: the half hour in which most callers ring. Ours."""
 
 Quantiles = tuple[tuple[int, float], ...]
 
