@@ -63,12 +63,40 @@ LATE_UNEXPLAINED = 1.5
 they are quick; among the rest callers after half an hour are so much more frequent. Ours."""
 
 SIGNAL_DELAYS: Mapping[str, Quantiles] = {
-    "tapped": ((2 * SECOND, 0.02), (5 * SECOND, 0.25), (9 * SECOND, 0.6), (20 * SECOND, 0.92), (MINUTE, 0.99), (HOUR, 1.0)),
-    "copied": ((3 * SECOND, 0.02), (15 * SECOND, 0.3), (MINUTE, 0.65), (5 * MINUTE, 0.88), (HOUR, 0.96), (7 * DAY, 1.0)),
-    "revealed": ((3 * SECOND, 0.01), (30 * SECOND, 0.1), (3 * MINUTE, 0.4), (15 * MINUTE, 0.85), (HOUR, 0.94), (7 * DAY, 1.0)),
-    "hidden": ((2 * SECOND, 0.02), (8 * SECOND, 0.2), (20 * SECOND, 0.6), (MINUTE, 0.9), (5 * MINUTE, 0.97), (HOUR, 1.0)),
+    "tapped": (
+        (2 * SECOND, 0.02),
+        (5 * SECOND, 0.25),
+        (9 * SECOND, 0.6),
+        (20 * SECOND, 0.92),
+        (MINUTE, 0.99),
+        (HOUR, 1.0),
+    ),
+    "copied": (
+        (3 * SECOND, 0.02),
+        (15 * SECOND, 0.3),
+        (MINUTE, 0.65),
+        (5 * MINUTE, 0.88),
+        (HOUR, 0.96),
+        (7 * DAY, 1.0),
+    ),
+    "revealed": (
+        (3 * SECOND, 0.01),
+        (30 * SECOND, 0.1),
+        (3 * MINUTE, 0.4),
+        (15 * MINUTE, 0.85),
+        (HOUR, 0.94),
+        (7 * DAY, 1.0),
+    ),
+    "hidden": (
+        (2 * SECOND, 0.02),
+        (8 * SECOND, 0.2),
+        (20 * SECOND, 0.6),
+        (MINUTE, 0.9),
+        (5 * MINUTE, 0.97),
+        (HOUR, 1.0),
+    ),
 }
-"""Time from a signal to the call it leads to, as the exchange sees it. Ours: dialling and set-up take 3-20 s after a tap."""
+"""Time from a signal to the call it leads to, as the exchange sees it. Ours: after a tap, set-up takes 3-20 s."""
 
 SIGNAL_CALLS: Mapping[str, tuple[float, float]] = {
     "tapped": (0.7, 10.0),
@@ -78,7 +106,14 @@ SIGNAL_CALLS: Mapping[str, tuple[float, float]] = {
 }
 """P(a call follows this signal), and how many signals that belief is worth. Ours."""
 
-ON_PAGE_CALLERS: Quantiles = ((0, 0.7), (15 * MINUTE, 0.65), (30 * MINUTE, 0.5), (2 * HOUR, 0.25), (DAY, 0.1), (60 * DAY, 0.05))
+ON_PAGE_CALLERS: Quantiles = (
+    (0, 0.7),
+    (15 * MINUTE, 0.65),
+    (30 * MINUTE, 0.5),
+    (2 * HOUR, 0.25),
+    (DAY, 0.1),
+    (60 * DAY, 0.05),
+)
 """Share of callers whose page is still open at that delay. Ours."""
 
 ON_PAGE_OTHERS: Quantiles = (
@@ -103,7 +138,7 @@ CALLS_A_DAY = 1.0
 """Calls per number and day, until the site's own are counted. Ours."""
 
 AGREEMENT = (0.6, 20.0)
-"""P(the region of a caller's number is that of the visitor for a reason, not by chance), and its worth in calls. Ours."""
+"""P(a caller's number is of the visitor's region for a reason, not by chance), and its worth in calls. Ours."""
 
 DELAY_STRENGTH = 60.0
 """How many calls the published delays are worth. Ours."""
@@ -112,7 +147,7 @@ STATE_STRENGTH = 10.0
 """How many calls the belief about the open pages of callers is worth, at every age. Ours."""
 
 NEIGHBOURS = 2
-"""Callers' open pages are learnt over so many bins to either side: calls are few, and the share changes slowly. Ours."""
+"""Callers' open pages are learnt over so many bins to either side: calls are few. Ours."""
 
 SHOWING_STRENGTH = 50.0
 """How many showings the belief about everybody's open pages is worth. Ours."""
@@ -157,7 +192,10 @@ def cumulative(quantiles: Quantiles, age: float) -> float:
 
 def masses(quantiles: Quantiles) -> tuple[float, ...]:
     """The probability of every bin, summing to 1; bins below FIRST_BIN are empty. Never exactly zero above."""
-    raw = [0.0 if b < FIRST_BIN else cumulative(quantiles, bin_start(b + 1)) - cumulative(quantiles, bin_start(b)) for b in range(BINS)]
+    raw = [
+        0.0 if b < FIRST_BIN else cumulative(quantiles, bin_start(b + 1)) - cumulative(quantiles, bin_start(b))
+        for b in range(BINS)
+    ]
     floored = [0.0 if b < FIRST_BIN else m + 1e-9 for b, m in enumerate(raw)]
     total = sum(floored)
     return tuple(m / total for m in floored)
@@ -176,8 +214,6 @@ def _interpolate(points: Quantiles, age: float) -> float:
             return before + (value - before) * (log(age / start) / log(at / start) if at > start else 1.0)
         before_at, before = at, value
     return before
-
-
 
 
 def _with_heavier_tail(prior: tuple[float, ...], start: int, factor: float) -> tuple[float, ...]:

@@ -23,7 +23,9 @@ def candidates(count: int, apart_ms: int) -> list[Candidate]:
         left = at + 3 * MINUTE if at + 3 * MINUTE < NOW else None
         signals = (SignalAt("tapped", at + MINUTE),) if i % 4 == 0 else ()
         rows.append(
-            Candidate(f"s{i}", "+1", at, left or NOW - 5000, left, signals, REGIONS[i % 4], DEVICES[i % 2], visitor=f"v{i}")
+            Candidate(
+                f"s{i}", "+1", at, left or NOW - 5000, left, signals, REGIONS[i % 4], DEVICES[i % 2], visitor=f"v{i}"
+            )
         )
     return rows
 

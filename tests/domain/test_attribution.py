@@ -159,7 +159,9 @@ def test_showings_after_the_call_do_not_count():
 
 
 def test_a_session_shown_the_number_twice_is_one_session():
-    answer = attribute(call(), [shown("a", 9 * MINUTE, stayed=MINUTE), shown("a", 3 * MINUTE), shown("b", HOUR, stayed=MINUTE)])
+    answer = attribute(
+        call(), [shown("a", 9 * MINUTE, stayed=MINUTE), shown("a", 3 * MINUTE), shown("b", HOUR, stayed=MINUTE)]
+    )
     assert set(answer.probabilities) == {"a", "b", NOBODY}
     assert sum(answer.probabilities.values()) == pytest.approx(1.0)
 

@@ -1,4 +1,4 @@
-"""The laws of attribution, whatever the input: total, deterministic, a distribution, monotone, deaf to other numbers."""
+"""The laws of attribution, whatever the input: total, deterministic, sums to 1, monotone, deaf to other numbers."""
 
 from dataclasses import replace
 
@@ -33,7 +33,9 @@ candidates = st.lists(
     max_size=12,
 )
 calls = st.builds(CallFacts, st.just("+1"), st.just(NOW), st.sampled_from(["", "+79"]), regions)
-earlier = st.builds(EarlierCall, moments, st.sampled_from(["s0", "s1", "gone"]), st.floats(0, 1), st.sampled_from(["", "v1"]))
+earlier = st.builds(
+    EarlierCall, moments, st.sampled_from(["s0", "s1", "gone"]), st.floats(0, 1), st.sampled_from(["", "v1"])
+)
 histories = st.lists(earlier, max_size=3).map(lambda e: CallerHistory(tuple(e)))
 KINDS = {"static", "exact", "tapped", "likely", "repeat", "ambiguous", "none"}
 
@@ -60,7 +62,9 @@ def test_the_same_question_has_the_same_answer(call, shown, history):
 
 
 @settings(max_examples=200, deadline=None)
-@given(calls, candidates, histories, st.integers(0, 11), st.sampled_from(["tapped", "copied"]), st.integers(-5000, 10**6))
+@given(
+    calls, candidates, histories, st.integers(0, 11), st.sampled_from(["tapped", "copied"]), st.integers(-5000, 10**6)
+)
 def test_a_tap_never_lowers_its_candidate(call, shown, history, index, kind, ago):
     if not shown:
         return

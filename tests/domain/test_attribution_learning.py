@@ -1,4 +1,4 @@
-"""The delay model: the published figures at first, the site's own in time; sure calls count whole, doubtful ones spread."""
+"""The delay model: published figures at first, the site's own in time; sure calls count whole, doubtful ones spread."""
 
 from dataclasses import asdict
 
@@ -71,8 +71,26 @@ def test_taps_that_lead_nowhere_make_taps_worth_less():
 def test_what_was_seen_is_counted_from_the_showings_themselves():
     since = NOW - DAY
     rows = [
-        Candidate("a", "+1", NOW - HOUR, NOW - 50 * MINUTE, NOW - 50 * MINUTE, (SignalAt("tapped", NOW - 55 * MINUTE),), "", "phone"),
-        Candidate("b", "+1", NOW - HOUR, NOW - 50 * MINUTE, NOW - 50 * MINUTE, (SignalAt("hidden", NOW - 50 * MINUTE),), "", "phone"),
+        Candidate(
+            "a",
+            "+1",
+            NOW - HOUR,
+            NOW - 50 * MINUTE,
+            NOW - 50 * MINUTE,
+            (SignalAt("tapped", NOW - 55 * MINUTE),),
+            "",
+            "phone",
+        ),
+        Candidate(
+            "b",
+            "+1",
+            NOW - HOUR,
+            NOW - 50 * MINUTE,
+            NOW - 50 * MINUTE,
+            (SignalAt("hidden", NOW - 50 * MINUTE),),
+            "",
+            "phone",
+        ),
         Candidate("c", "+2", NOW - 3 * DAY, NOW - 3 * DAY, None, (SignalAt("tapped", NOW - 3 * DAY),)),
     ]
     seen = seen_between(rows, since, NOW, numbers=2)

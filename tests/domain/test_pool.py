@@ -13,7 +13,9 @@ HOLD = 30 * MINUTE
 ALICE = Newcomer("alice", "R1", "phone")
 
 
-def held(number: str, session: str, ago: int, *, seen: int = 5 * SECOND, left: int | None = None, **more: object) -> Holder:
+def held(
+    number: str, session: str, ago: int, *, seen: int = 5 * SECOND, left: int | None = None, **more: object
+) -> Holder:
     """Shown `ago`, last seen `seen` ago; `left` ago if given."""
     last = NOW - (left if left is not None else seen)
     gone = None if left is None else NOW - left
@@ -37,7 +39,11 @@ def test_a_hold_ends_when_it_was_promised_to_or_when_the_setting_says():
 
 
 def test_of_the_free_numbers_the_one_shown_longest_ago_is_taken():
-    numbers = [NumberState("+1", NOW - 2 * HOUR), NumberState("+2", NOW - 9 * HOUR), state("+3", held("+3", "bob", MINUTE))]
+    numbers = [
+        NumberState("+1", NOW - 2 * HOUR),
+        NumberState("+2", NOW - 9 * HOUR),
+        state("+3", held("+3", "bob", MINUTE)),
+    ]
     assert pick(numbers, ALICE, NOW, hold_ms=HOLD) == Pick("+2", "free")
 
 

@@ -32,7 +32,7 @@ DAY_OF_FOUR = world(
 
 
 def test_pin_by_hand():
-    """ann holds 1, bob 2, cid finds none; at 35 ann's hold is over and dan gets 1; ann and bob ring again as known callers.
+    """ann holds 1, bob 2, cid finds none; at 35 ann's hold is over and dan gets 1; ann and bob ring again.
 
     ann 4 right; cid 12 unseen; bob 20 right; ann 33 known, right; dan 38 holds 1, right; bob 40 known, right.
     """
@@ -61,7 +61,7 @@ def test_steal_by_hand():
     """
     assert all(o.right for o in replay(DAY_OF_FOUR, "steal", 2).outcomes)
     one_number = replay(DAY_OF_FOUR, "steal", 1)
-    # ann 4 right; cid 12 right; bob 20 -> cid wrong; ann 33 known; dan 38 right; bob 40 known, credited as before: wrong
+    # ann 4 right; cid 12 right; bob 20 -> cid wrong; ann 33 known; dan 38 right; bob 40 as before: wrong
     assert [o.right for o in one_number.outcomes] == [True, True, False, True, True, False]
     assert one_number.result().coverage == 1.0
 
@@ -100,7 +100,9 @@ def test_changing_the_future_changes_no_answer():
 
 def test_the_truth_of_a_call_is_not_part_of_what_policies_are_asked():
     assert set(CallFacts.__dataclass_fields__) == {"number", "at", "caller", "region", "static"}
-    lied_to = world(list(DAY_OF_FOUR.visits), [Call(c.at, c.caller, c.region, c.session, "someone else") for c in DAY_OF_FOUR.calls])
+    lied_to = world(
+        list(DAY_OF_FOUR.visits), [Call(c.at, c.caller, c.region, c.session, "someone else") for c in DAY_OF_FOUR.calls]
+    )
     for policy in ("pin", "steal", "ctserver"):
         honest, lied = replay(DAY_OF_FOUR, policy, 2), replay(lied_to, policy, 2)
         assert [o.named for o in honest.outcomes] == [o.named for o in lied.outcomes]

@@ -110,7 +110,9 @@ class Sighting:
         last, left = self.seen(now)
         v = self._visit
         called = self.called[0] if self.called else None
-        held = pool.Holder(v.session, self.number, v.shown_at, last, left, last + hold, v.region, v.device, None, called)
+        held = pool.Holder(
+            v.session, self.number, v.shown_at, last, left, last + hold, v.region, v.device, None, called
+        )
         if now > self._settled:
             self._held = held
         return held
@@ -244,7 +246,9 @@ def _last_shown(book: _Book, call: CallFacts) -> str | None:
 class Ctserver:
     """The server's own rules."""
 
-    def __init__(self, numbers: Sequence[str], heartbeat: int, model: DelayModel = PUBLISHED, learns: bool = True) -> None:
+    def __init__(
+        self, numbers: Sequence[str], heartbeat: int, model: DelayModel = PUBLISHED, learns: bool = True
+    ) -> None:
         self.book = _Book(numbers, heartbeat)
         self.model = model
         self.learns = learns

@@ -21,7 +21,8 @@ def to_json(results: Sequence[Result]) -> str:
 
 def table(results: Sequence[Result]) -> str:
     """One line per policy and size, shares in per cent."""
-    head = f"{'policy':<10}{'numbers':>8}{'calls':>8}{'accuracy':>10}{'coverage':>10}{'calibration':>13}{'shared':>9}{'no number':>11}"
+    names = f"{'policy':<10}{'numbers':>8}{'calls':>8}{'accuracy':>10}{'coverage':>10}"
+    head = names + f"{'calibration':>13}{'shared':>9}{'no number':>11}"
     lines = [
         f"{r.policy:<10}{r.numbers:>8}{r.calls:>8}{r.accuracy:>10.1%}{r.coverage:>10.1%}"
         f"{r.calibration_error:>13.3f}{r.shared:>9.1%}{r.overflowed:>11.1%}"
@@ -48,13 +49,17 @@ def svg(results: Sequence[Result], title: str = "Calls credited to the right vis
         f'<text x="{LEFT}" y="18" font-weight="600">{escape(title)}, %</text>',
     ]
     for percent in range(least, 101, 10):
-        parts.append(f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(percent):.1f}" y2="{y(percent):.1f}" stroke="#e3e5e8"/>')
+        parts.append(
+            f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(percent):.1f}" y2="{y(percent):.1f}" stroke="#e3e5e8"/>'
+        )
         parts.append(f'<text x="{LEFT - 8}" y="{y(percent) + 4:.1f}" text-anchor="end" fill="#555">{percent}</text>')
     for numbers in sorted({r.numbers for r in results}):
         parts.append(
             f'<text x="{x(numbers):.1f}" y="{HEIGHT - BOTTOM + 20}" text-anchor="middle" fill="#555">{numbers}</text>'
         )
-    parts.append(f'<text x="{x(most / 2):.1f}" y="{HEIGHT - 10}" text-anchor="middle" fill="#555">numbers in the pool</text>')
+    parts.append(
+        f'<text x="{x(most / 2):.1f}" y="{HEIGHT - 10}" text-anchor="middle" fill="#555">numbers in the pool</text>'
+    )
     for policy in dict.fromkeys(r.policy for r in results):
         line = sorted((r.numbers, 100 * r.accuracy) for r in results if r.policy == policy)
         colour = COLOURS.get(policy, "#333")

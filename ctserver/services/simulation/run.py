@@ -1,4 +1,4 @@
-"""Replay a world under a policy, and count who was named rightly. The only place that holds answer and truth together."""
+"""Replay a world under a policy, and count who was named rightly. Only here do answer and truth meet."""
 
 from __future__ import annotations
 

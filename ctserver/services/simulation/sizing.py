@@ -35,7 +35,7 @@ class Recorded:
 @dataclass(frozen=True, slots=True)
 class PoolSize:
     """`exclusive[share]`: numbers for that share of visitors under exclusive holding in the busiest hour.
-    `simulated`: accuracy by size when numbers are shared. `one_more`: accuracy gained by one number beyond `numbers`."""
+    `simulated`: accuracy by size when numbers are shared. `one_more`: what one number more gains beyond `numbers`."""
 
     visitors_a_day: float
     busiest_hour: float
@@ -87,7 +87,7 @@ def peak_concurrency(stays: Iterable[tuple[int, int]]) -> int:
 
 
 def fit(showings: Sequence[Recorded], days: float, calls: int = 0, tapped: int = 0) -> Traffic:
-    """Traffic like that of the site: how many, when, how long, on what; calls and taps if there were enough calls to tell."""
+    """Traffic like the site's: how many, when, how long, on what; calls and taps if there were enough calls to tell."""
     base = Traffic()
     if not showings or days <= 0:
         return base
@@ -144,7 +144,7 @@ def pool_size(
     simulated_days: int = 14,
     seed: int = 1,
 ) -> PoolSize:
-    """The four answers for this site. `numbers` is what it has now; `sizes` are simulated besides `numbers` and one more."""
+    """The four answers. `numbers` is what the site has now; `sizes` are simulated besides `numbers` and one more."""
     traffic = fit(showings, days, calls, tapped)
     hourly = Counter(s.shown_at // HOUR for s in showings)
     busiest = float(max(hourly.values(), default=0))
