@@ -40,7 +40,7 @@ def test_never_below_handing_out_the_oldest(half_tap):
         assert half_tap["ctserver", size].accuracy >= half_tap["steal", size].accuracy
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1])
 def test_never_below_it_without_taps_either(seed):
     results = {(r.policy, r.numbers): r.accuracy for r in compare(543, SIZES, ("steal", "ctserver"), 30, 0.0, seed)}
     for size in SIZES:
