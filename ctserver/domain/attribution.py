@@ -5,7 +5,8 @@ Every showing of the called number, and "nobody we know", is a source of calls w
 
     P(i | call) = w_i / (w_nobody + sum of all w_j)
 
-    w_i = region_i * again_i * ( base(age_i, state_i, device_i) + sum over its signals of P(call | kind) * g_kind(t - at) )
+    w_i = region_i * again_i * base(age_i, state_i, device_i)
+          + region_i * sum over its signals of P(call | kind) * g_kind(t - at)
           + h_i
     h_i = share of the caller's history: if this caller's number rang before and that call was i's with probability p,
           h_i = k * p / (1 - k * p) * (w_nobody + sum of all w_j without signals),  k = TRUST_HISTORY

@@ -37,8 +37,8 @@ FIRST_BIN = 20
 STALE_MS = 90 * SECOND
 """A page that has not been heard of for three heartbeats of 30 s is taken as left. Ours."""
 
-SOON_MS = 10 * MINUTE
-"""How far ahead `pool` looks when it shares a number: about the time most callers need. Ours."""
+SOON_MS = 30 * MINUTE
+"""How far ahead `pool` looks when it shares a number: the half hour in which most callers ring. Ours."""
 
 Quantiles = tuple[tuple[int, float], ...]
 
@@ -96,7 +96,7 @@ SIGNAL_DELAYS: Mapping[str, Quantiles] = {
         (HOUR, 1.0),
     ),
 }
-"""Time from a signal to the call it leads to, as the exchange sees it. Ours: dialling and set-up take 3-20 s after a tap."""
+"""Time from a signal to the call it leads to, as the exchange sees it. Ours: after a tap, set-up takes 3-20 s."""
 
 SIGNAL_CALLS: Mapping[str, tuple[float, float]] = {
     "tapped": (0.7, 10.0),
@@ -138,7 +138,7 @@ CALLS_A_DAY = 1.0
 """Calls per number and day, until the site's own are counted. Ours."""
 
 AGREEMENT = (0.6, 20.0)
-"""P(the region of a caller's number is that of the visitor for a reason, not by chance), and its worth in calls. Ours."""
+"""P(a caller's number is of the visitor's region for a reason, not by chance), and its worth in calls. Ours."""
 
 DELAY_STRENGTH = 60.0
 """How many calls the published delays are worth. Ours."""
@@ -147,7 +147,7 @@ STATE_STRENGTH = 10.0
 """How many calls the belief about the open pages of callers is worth, at every age. Ours."""
 
 NEIGHBOURS = 2
-"""Callers' open pages are learnt over so many bins to either side: calls are few, and the share changes slowly. Ours."""
+"""Callers' open pages are learnt over so many bins to either side: calls are few. Ours."""
 
 SHOWING_STRENGTH = 50.0
 """How many showings the belief about everybody's open pages is worth. Ours."""

@@ -1,4 +1,6 @@
-"""Which number to show: the visitor's own again, a free one, or one to share. Never refuses while sharing beats not knowing.
+"""Which number to show: the visitor's own again, a free one, or one to share.
+
+A pool that may share never refuses: a call that may be one of two visitors' beats a call that is nobody's.
 
 A number shown to several people at once is no loss by itself: it is one only if two of them would ring at the same
 time and could not be told apart. So, when no number is free, the newcomer gets the number whose present holders are

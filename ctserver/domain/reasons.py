@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """`code` is a key of WORDS; `values` hold `seconds` (a time span) or `percent` (0-100) where the words need them."""
+    """`code` is a key of WORDS; `values` hold `seconds` (a span) or `percent` (0-100) where the words need them."""
 
     code: str
     values: Mapping[str, int] = field(default_factory=dict)
