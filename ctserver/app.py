@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import multiprocessing
 import os
 import shutil
 import signal
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from aiohttp import web
@@ -22,8 +24,10 @@ from ctserver.http import auth, server
 from ctserver.http.deps import Deps, Health, TestCallFailed
 from ctserver.http.gate import Gate
 from ctserver.http.geo import Geo
+from ctserver.services import pools
 from ctserver.services.attribution import Attributor
 from ctserver.services.routing import Router
+from ctserver.services.simulation import PoolSize
 from ctserver.services.visits import rule_book
 from ctserver.storage import migrate, routes, sessions, sqlite, users
 from ctserver.storage.db import StorageError
@@ -127,8 +131,8 @@ class Running:
         table = {digits: route.encode(store=False) for digits, route in self.router.table().items()}
         table[""] = self.router.default.encode(store=False)
         await db.write(lambda tx: routes.replace_all(tx, table))
-        pools = {name: pool.numbers for name, pool in self._settings.pools.items()}
-        await db.write(lambda tx: sessions.settle_numbers(tx, pools))
+        members = {name: pool.numbers for name, pool in self._settings.pools.items()}
+        await db.write(lambda tx: sessions.settle_numbers(tx, members))
 
     async def _first_user(self) -> None:
         if await users.count(self.db):
@@ -208,6 +212,13 @@ class Running:
             if learnt := await self.attributor.learn(self.db, ids.now_ms()):
                 log.info("learnt from %d calls when visitors ring", learnt)
 
+        async def watch_pools() -> None:
+            for fact in await pools.watch(self.db, self._settings, ids.now_ms()):
+                log.warning("pool %s: %s", fact.pool, fact.detail)
+
+        async def measure_pools() -> None:
+            await pools.refresh_reports(self.db, self._settings, ids.now_ms(), _elsewhere)
+
         async def alive() -> None:
             systemd.notify("WATCHDOG=1")
 
@@ -216,6 +227,8 @@ class Running:
             ("save what could not be saved", flush, 5),
             ("forget expired logins", forget_logins, 3600),
             ("learn from calls", learn, 1800),
+            ("watch the pools", watch_pools, 300),
+            ("measure the pools", measure_pools, 3600),
             ("tell systemd", alive, systemd.watchdog_seconds() or 3600),
         ]
         self._tasks = [asyncio.create_task(_every(*row), name=row[0]) for row in table]
@@ -278,6 +291,12 @@ def disk_health(settings: Settings) -> str:
     except OSError as error:
         return str(error.strerror)
     return "ok" if free >= wanted else f"{free} MB free, less than the {wanted} MB of [recordings] min_free_mb"
+
+
+async def _elsewhere(question: pools.Question) -> PoolSize:
+    """A simulation in a process of its own, at the lowest priority: calls come first."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), os.nice, (19,)) as processes:
+        return await asyncio.get_running_loop().run_in_executor(processes, question.answer)
 
 
 def _write_private(file: Path, text: str) -> None:

@@ -132,6 +132,23 @@ CREATE TABLE credits (
     PRIMARY KEY (call, session)
 );
 
+-- How many numbers for which share of calls: the latest answer for each pool (JSON).
+CREATE TABLE pool_reports (
+    pool   TEXT   PRIMARY KEY,
+    at     BIGINT NOT NULL,
+    report TEXT   NOT NULL
+);
+
+-- Things that happened and that a person should know of. kind: pool_short.
+CREATE TABLE facts (
+    id      TEXT   PRIMARY KEY,
+    at      BIGINT NOT NULL,
+    kind    TEXT   NOT NULL,
+    subject TEXT   NOT NULL,
+    detail  TEXT   NOT NULL
+);
+CREATE INDEX facts_kind ON facts (kind, subject, at);
+
 -- What a site's calls have taught of delays and rates (JSON), up to which time.
 CREATE TABLE models (
     site         TEXT   PRIMARY KEY,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ctserver.config import NumberUse, Settings, number_uses
 from ctserver.domain import phone
 from ctserver.domain.attribution import NOBODY, Answer, CallFacts, attribute
+from ctserver.domain.calibration import Calibration, calibrate
 from ctserver.domain.call import Call
 from ctserver.domain.delay import PUBLISHED, DelayModel
 from ctserver.domain.learning import KnownCall, learn, seen_between
@@ -17,6 +18,7 @@ from ctserver.storage.db import Database, Transaction
 
 LOOK_BACK_MS = 30 * 86_400_000  # showings and earlier calls older than this are not asked for
 DAY_MS = 86_400_000
+SURE = 0.95
 FADE = 0.98  # of what was learnt, a day later: half of it after five weeks
 
 
@@ -40,6 +42,12 @@ class Attributor:
         """Whose call is this, by all that was known when it arrived."""
         known = self._known(tx, call)
         return attribute(known.call, known.candidates, known.history, self.model(call.site))
+
+    def answer_without_signals(self, tx: Transaction, call: Call) -> Answer:
+        """As `answer`, had nobody tapped, copied or revealed anything, and nobody rung before."""
+        known = self._known(tx, call)
+        candidates = [replace(candidate, signals=()) for candidate in known.candidates]
+        return attribute(known.call, candidates, model=self.model(call.site))
 
     def _known(self, tx: Transaction, call: Call) -> KnownCall:
         use = self.uses.get(call.did, NumberUse("", "", ""))
@@ -79,6 +87,21 @@ def save_answer(tx: Transaction, call: str, answer: Answer) -> None:
         shares[answer.session] = answer.confidence
     shares[NOBODY] = answer.probabilities.get(NOBODY, 0.0)
     evidence.save_credits(tx, call, shares)
+
+
+async def calibration(db: Database, attributor: Attributor, since: int, until: int) -> Calibration:
+    """Predicted against observed, over the calls whose truth is known: those that a tap explains beyond doubt are asked
+    about again without anybody's signals, and the session that tapped is the truth."""
+
+    def unit(tx: Transaction) -> Calibration:
+        outcomes = []
+        for call in calls.between(tx, since, until):
+            sure = call.attribution.kind == "tapped" and call.attribution.confidence >= SURE
+            if sure and (answer := attributor.answer_without_signals(tx, call)).session:
+                outcomes.append((answer.confidence, answer.session == call.attribution.session))
+        return calibrate(outcomes)
+
+    return await db.write(unit)
 
 
 @dataclass(frozen=True, slots=True)

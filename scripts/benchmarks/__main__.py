@@ -8,10 +8,11 @@ import signal
 import sys
 from types import ModuleType
 
-from benchmarks import calls, visits
+from benchmarks import attribution, calls, visits
 from benchmarks.common import Figure, say
 
 BENCHMARKS: dict[str, ModuleType] = {
+    "attribution": attribution,
     "calls": calls,
     "visits": visits,
 }

@@ -2,7 +2,7 @@
 real calls. No input or output, no clock; randomness comes from the seed alone."""
 
 from ctserver.services.simulation.report import svg, table, to_json
-from ctserver.services.simulation.run import Replay, Result, compare, replay, simulate
+from ctserver.services.simulation.run import Replay, Result, compare, compare_traffic, replay, simulate
 from ctserver.services.simulation.sizing import PoolSize, Recorded, fit, pool_size
 from ctserver.services.simulation.traffic import Traffic, World, make
 
@@ -14,6 +14,7 @@ __all__ = [
     "Traffic",
     "World",
     "compare",
+    "compare_traffic",
     "fit",
     "make",
     "pool_size",

@@ -136,6 +136,13 @@ def compare(
     reveal: float | None = None,
 ) -> list[Result]:
     """Every policy with every pool size over one world; ordered by policy, then size."""
-    world = world_of.make(Traffic(visitors=visitors, taps=taps, reveal=reveal), days, seed)
+    return compare_traffic(Traffic(visitors=visitors, taps=taps, reveal=reveal), numbers_list, policies, days, seed)
+
+
+def compare_traffic(
+    traffic: Traffic, numbers_list: Iterable[int], policies: Iterable[str], days: int, seed: int
+) -> list[Result]:
+    """As `compare`, over traffic with any assumptions."""
+    world = world_of.make(traffic, days, seed)
     sizes = tuple(numbers_list)
     return [replay(world, policy, size).result() for policy in policies for size in sizes]

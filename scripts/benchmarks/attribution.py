@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Callable
 from time import perf_counter
 
+from benchmarks.common import Figure
 from ctserver.domain.attribution import CallFacts, Candidate, SignalAt, attribute
 from ctserver.domain.delay import MINUTE
 from ctserver.domain.pool import Holder, Newcomer, NumberState, pick
 
+ABOUT = "one call attributed among thousands of candidates, one number picked, in this process"
 NOW = 1_770_000_000_000
 HOLD = 30 * MINUTE
 REGIONS = ("", "R1", "R2", "R3")
 DEVICES = ("phone", "desktop")
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--candidates", type=int, default=5000, help="showings of the called number")
 
 
 def candidates(count: int, apart_ms: int) -> list[Candidate]:
@@ -54,21 +61,29 @@ def best_of(runs: int, work: Callable[[], object]) -> float:
     return min(times)
 
 
-def attribution_bench() -> dict[str, float]:
-    """Name and figure; `_ms` and `_us` say the unit."""
+def run(options: argparse.Namespace, say: Callable[[str], None]) -> list[Figure]:
+    """The figures; the baseline is one candidate, so that the ratio tells what a crowd costs."""
+    say("scoring calls against their candidates")
     call = CallFacts("+1", NOW, "+79001112233", "R1")
-    days, hour = candidates(5000, 10 * MINUTE), candidates(5000, 700)
+    days, hour = candidates(options.candidates, 10 * MINUTE), candidates(options.candidates, 700)
     newcomer = Newcomer("new", "R1", "phone")
     roomy, short = states(36, 2), states(12, 1)
-    return {
-        "attribute_5000_over_days_ms": best_of(40, lambda: attribute(call, days)) * 1e3,
-        "attribute_5000_within_an_hour_ms": best_of(40, lambda: attribute(call, hour)) * 1e3,
-        "attribute_20_ms": best_of(40, lambda: attribute(call, days[:20])) * 1e3,
-        "pick_36_one_free_us": best_of(200, lambda: pick(roomy, newcomer, NOW, hold_ms=HOLD)) * 1e6,
-        "pick_12_all_held_us": best_of(200, lambda: pick(short, newcomer, NOW, hold_ms=HOLD)) * 1e6,
-    }
-
-
-if __name__ == "__main__":
-    for name, figure in attribution_bench().items():
-        print(f"{name:<36}{figure:10.3f}")
+    one = best_of(200, lambda: attribute(call, days[:1])) * 1e3
+    many = best_of(40, lambda: attribute(call, days)) * 1e3
+    crowd = best_of(40, lambda: attribute(call, hour)) * 1e3
+    return [
+        Figure("attribute_ms", round(many, 3), f"one call, {options.candidates} candidates over days", "<= 5"),
+        Figure("attribute_crowd_ms", round(crowd, 3), "all of them within an hour, a quarter tapped", "<= 5"),
+        Figure("attribute_one_ms", round(one, 4), "baseline: one candidate"),
+        Figure(
+            "candidate_ratio", round(many / one / options.candidates, 4), "cost of one more candidate against the first"
+        ),
+        Figure(
+            "pick_free_ms", round(best_of(200, lambda: pick(roomy, newcomer, NOW, hold_ms=HOLD)) * 1e3, 4), "36 numbers"
+        ),
+        Figure(
+            "pick_shared_ms",
+            round(best_of(200, lambda: pick(short, newcomer, NOW, hold_ms=HOLD)) * 1e3, 4),
+            "12, all held",
+        ),
+    ]

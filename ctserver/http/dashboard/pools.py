@@ -1,0 +1,61 @@
+"""How each pool does by the hour, and how many numbers it takes."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+
+from aiohttp import web
+
+from ctserver.http import render
+from ctserver.http.deps import DEPS, Deps
+from ctserver.storage import pools
+
+DAY_MS = 86_400_000
+
+
+def add_routes(app: web.Application) -> None:
+    app.router.add_get("/pools", pools_page)
+
+
+async def pools_page(request: web.Request) -> web.StreamResponse:
+    deps = request.app[DEPS]
+    context = {
+        "page": "pools",
+        "health": await deps.health(),
+        "pools": [await _pool(deps, name) for name in deps.settings.pools],
+    }
+    return render.page(request, "pools.html", context)
+
+
+async def _pool(deps: Deps, name: str) -> dict[str, Any]:
+    now = deps.now()
+    pool = deps.settings.pools[name]
+    hours = await pools.by_hour(deps.db, name, pool.numbers, now - DAY_MS)
+    rows = [_hour(hour, counts) for hour, counts in sorted(hours.items(), reverse=True)]
+    short = await pools.latest_facts(deps.db, "pool_short", now - DAY_MS)
+    latest = await pools.report(deps.db, name)
+    return {
+        "id": name,
+        "size": len(pool.numbers),
+        "hours": rows,
+        "most_shown": max((row["shown"] for row in rows), default=0),
+        "short": short[name]["detail"] if name in short else "",
+        "report": {"at": latest["at"], **json.loads(latest["report"])} if latest else None,
+    }
+
+
+def _hour(hour: int, counts: dict[str, float]) -> dict[str, Any]:
+    calls = int(counts.get("calls", 0))
+    start = render.local(hour)
+    return {
+        "label": f"{start:%H:%M}-{start + timedelta(hours=1):%H:%M}",
+        "shown": int(counts.get("shown", 0)),
+        "exclusive": int(counts.get("exclusive", 0)),
+        "shared": int(counts.get("shared", 0)),
+        "overflowed": int(counts.get("overflowed", 0)),
+        "calls": calls,
+        "named": int(counts.get("named", 0)),
+        "confidence": counts.get("confidence", 0) / calls if calls else None,
+    }

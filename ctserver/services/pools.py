@@ -1,0 +1,112 @@
+"""How a pool does, how many numbers it takes, and telling a person when it runs short."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ctserver import ids
+from ctserver.config import Settings
+from ctserver.domain.delay import STALE_MS
+from ctserver.domain.fact import PoolShort, pool_short
+from ctserver.services.simulation import PoolSize, Recorded, pool_size
+from ctserver.storage import pools
+from ctserver.storage.db import Database, Row, Transaction
+
+DAY_MS = 86_400_000
+LOOK_BACK_DAYS = 14
+REPORT_EVERY_MS = DAY_MS
+ENOUGH = 50  # showings; fewer say nothing of a site's days. Ours.
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What `pool_size` is asked about a pool; plain values, so that another process can answer."""
+
+    showings: tuple[Recorded, ...]
+    days: float
+    numbers: int
+    hold_ms: int
+    calls: int
+    tapped: int
+
+    def answer(self) -> PoolSize:
+        """Takes seconds of computing."""
+        near = sorted({max(1, self.numbers + step) for step in (-3, -2, -1, 0, 1, 2, 4, 8)})
+        return pool_size(
+            self.showings,
+            self.days,
+            self.numbers,
+            hold_ms=self.hold_ms,
+            calls=self.calls,
+            tapped=self.tapped,
+            sizes=near,
+        )
+
+
+async def question(db: Database, settings: Settings, pool: str, now: int) -> Question:
+    """The pool's own traffic of the last two weeks."""
+    since = now - LOOK_BACK_DAYS * DAY_MS
+    rows = await pools.showings(db, pool, since)
+    held = settings.pools[pool]
+    calls, tapped = await pools.calls_and_taps(db, held.numbers, since)
+    days = max(1.0, (now - rows[0]["shown_at"]) / DAY_MS) if rows else 1.0
+    showings = tuple(recorded(row) for row in rows)
+    return Question(showings, days, len(held.numbers), held.hold_minutes * 60_000, calls, tapped)
+
+
+def recorded(row: Row) -> Recorded:
+    """A showing as the simulation reads it; without a farewell the page was open until it went silent."""
+    until = row["left_at"] if row["left_at"] is not None else row["seen_at"] + STALE_MS
+    return Recorded(row["shown_at"], max(0, until - row["shown_at"]), row["device"], row["country"])
+
+
+async def refresh_reports(
+    db: Database, settings: Settings, now: int, compute: Callable[[Question], Awaitable[PoolSize]]
+) -> int:
+    """Answer anew for pools whose answer is a day old; `compute` does the heavy part elsewhere. Returns how many."""
+    done = 0
+    for pool in settings.pools:
+        latest = await pools.report(db, pool)
+        if latest is not None and now - latest["at"] < REPORT_EVERY_MS:
+            continue
+        asked = await question(db, settings, pool, now)
+        if len(asked.showings) < ENOUGH:
+            continue
+        text = json.dumps(plain(await compute(asked)))
+        await db.write(lambda tx, pool=pool, text=text: pools.save_report(tx, pool, now, text))  # type: ignore[misc]
+        done += 1
+    return done
+
+
+def plain(size: PoolSize) -> dict[str, Any]:
+    """The answer as JSON has it."""
+    return {
+        "visitors_a_day": size.visitors_a_day,
+        "busiest_hour": size.busiest_hour,
+        "peak": size.peak,
+        "rule_of_thumb": size.rule_of_thumb,
+        "exclusive": {str(share): numbers for share, numbers in size.exclusive.items()},
+        "simulated": [asdict(result) for result in size.simulated],
+        "numbers": size.numbers,
+        "one_more": size.one_more,
+    }
+
+
+async def watch(db: Database, settings: Settings, now: int) -> list[PoolShort]:
+    """Record a fact for every pool that has been short for an hour; returns the new ones."""
+    fresh = {pool: ids.new(now) for pool in settings.pools}
+
+    def unit(tx: Transaction) -> list[PoolShort]:
+        found = []
+        for pool, id in fresh.items():
+            showings, short = pools.short_in_hour(tx, pool, now)
+            fact = pool_short(pool, now, showings, short, pools.last_fact(tx, "pool_short", pool))
+            if fact:
+                pools.add_fact(tx, id, now, fact.kind, pool, fact.detail)
+                found.append(fact)
+        return found
+
+    return await db.write(unit)
