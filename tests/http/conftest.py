@@ -24,7 +24,7 @@ from ctserver.storage import users
 from ctserver.storage.sqlite import Sqlite
 
 PASSWORD = "correct horse"
-HASH = PasswordHasher(time_cost=1, memory_cost=8).hash(PASSWORD)  # quick to check
+HASH = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1).hash(PASSWORD)  # quick to check
 
 
 @dataclass
