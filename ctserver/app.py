@@ -20,8 +20,12 @@ from ctserver.asterisk.fastagi import Fastagi
 from ctserver.config import Settings, number_uses
 from ctserver.http import auth, server
 from ctserver.http.deps import Deps, Health, TestCallFailed
+from ctserver.http.gate import Gate
+from ctserver.http.geo import Geo
+from ctserver.services.attribution import Attributor
 from ctserver.services.routing import Router
-from ctserver.storage import migrate, routes, sqlite, users
+from ctserver.services.visits import rule_book
+from ctserver.storage import migrate, routes, sessions, sqlite, users
 from ctserver.storage.db import StorageError
 from ctserver.storage.sqlite import Sqlite
 
@@ -72,8 +76,9 @@ class Running:
         self.db = await self._open_database()
         await self._first_user()
         await self._start_fastagi()
+        self.attributor = await Attributor.load(self.db, settings)
         for pbx in settings.asterisk:
-            await self._start_bridge(Bridge(self.db, settings, pbx))
+            await self._start_bridge(Bridge(self.db, settings, self.attributor, pbx))
         await self._start_web()
         self._start_upkeep()
         systemd.notify("READY=1")
@@ -122,6 +127,8 @@ class Running:
         table = {digits: route.encode(store=False) for digits, route in self.router.table().items()}
         table[""] = self.router.default.encode(store=False)
         await db.write(lambda tx: routes.replace_all(tx, table))
+        pools = {name: pool.numbers for name, pool in self._settings.pools.items()}
+        await db.write(lambda tx: sessions.settle_numbers(tx, pools))
 
     async def _first_user(self) -> None:
         if await users.count(self.db):
@@ -150,12 +157,16 @@ class Running:
 
         async def stop() -> None:
             await _cancel([task])
+            await bridge.link.drain()
             await bridge.journal.flush()
 
         self._steps.append((f"AMI {bridge.pbx.id}", stop))
 
     async def _start_web(self) -> None:
         settings = self._settings
+        self.geo = Geo(settings.path(settings.geo.file) if settings.geo.file else None)
+        if problem := self.geo.problem():
+            log.warning("%s", problem)
         deps = Deps(
             db=self.db,
             settings=settings,
@@ -165,6 +176,8 @@ class Running:
             now=ids.now_ms,
             recordings=self.recordings,
             peaks=recordings.peaks,
+            rules=rule_book(settings),
+            gate=Gate(settings, self.geo),
         )
         runner = web.AppRunner(
             server.make(deps), access_log=None, shutdown_timeout=STOP_SECONDS, keepalive_timeout=30, lingering_time=0
@@ -191,6 +204,10 @@ class Running:
             now = ids.now_ms()
             await self.db.write(lambda tx: users.forget_expired(tx, now))
 
+        async def learn() -> None:
+            if learnt := await self.attributor.learn(self.db, ids.now_ms()):
+                log.info("learnt from %d calls when visitors ring", learnt)
+
         async def alive() -> None:
             systemd.notify("WATCHDOG=1")
 
@@ -198,6 +215,7 @@ class Running:
             ("adopt recordings", adopt, 0.5),
             ("save what could not be saved", flush, 5),
             ("forget expired logins", forget_logins, 3600),
+            ("learn from calls", learn, 1800),
             ("tell systemd", alive, systemd.watchdog_seconds() or 3600),
         ]
         self._tasks = [asyncio.create_task(_every(*row), name=row[0]) for row in table]

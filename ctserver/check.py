@@ -10,6 +10,7 @@ from pathlib import Path
 from ctserver import files
 from ctserver.asterisk import ami
 from ctserver.config import Asterisk, ConfigError, Settings
+from ctserver.http.geo import Geo
 from ctserver.storage import migrate, sqlite
 from ctserver.storage.db import StorageError
 
@@ -33,6 +34,9 @@ async def check(settings: Settings) -> list[Result]:
         _port("FastAGI port", settings.fastagi.listen, "[fastagi] listen"),
         _port("web port", settings.server.listen, "[server] listen"),
     ]
+    if settings.geo.file:
+        problem = Geo(settings.path(settings.geo.file)).problem()
+        results.append(Result("places", problem is None, problem or settings.geo.file, "name an MMDB file: [geo] file"))
     return results + [await _ami(settings, pbx) for pbx in settings.asterisk]
 
 

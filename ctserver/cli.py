@@ -18,8 +18,10 @@ from ctserver import __version__, app, config, files, ids, logs
 from ctserver.asterisk import ami, bridge, dialplan, replay
 from ctserver.check import check
 from ctserver.config import ConfigError, Settings
-from ctserver.domain import phone
+from ctserver.domain import phone, rules, source
+from ctserver.domain.model import VisitorFacts
 from ctserver.http import auth
+from ctserver.services import attribution, visits
 from ctserver.storage import migrate, users
 from ctserver.storage.db import StorageError
 from ctserver.storage.sqlite import Sqlite
@@ -85,6 +87,15 @@ def _parser() -> argparse.ArgumentParser:
     again.add_argument("--json", action="store_true", help="one JSON object a line")
     user = add("user", _user, "make a login for the dashboard, or give one a new password")
     user.add_argument("login")
+    rule = add("rules", _rules, "explain which number a visit would be shown, and why")
+    rule.add_argument("url", help="the page a visitor lands on")
+    rule.add_argument("--referrer", default="")
+    rule.add_argument("--target", default=config.MAIN)
+    rule.add_argument("--region", default="")
+    rule.add_argument("--device", default="", choices=["", "desktop", "phone", "tablet"])
+    redo = add("reattribute", _reattribute, "ask again whose calls they were, and tell what would change")
+    redo.add_argument("--since", required=True, metavar="DATE", help="2026-01-31, or a time like 2026-01-31T12:00")
+    redo.add_argument("--apply", action="store_true", help="write the changes; without it nothing is changed")
     add("snippet", _snippet, "print the line to put into a site's pages").add_argument("site", nargs="?")
     return parser
 
@@ -251,6 +262,55 @@ async def _database(settings: Settings) -> AsyncIterator[Sqlite]:
         raise app.StartError(f"the database: {error}", "") from error
     finally:
         await db.close()
+
+
+def _rules(options: argparse.Namespace) -> int:
+    settings = _settings(options)
+    host = source.host_of(options.url)
+    site = next((name for name, site in settings.sites.items() if source.is_own(host, site.domains)), None)
+    if site is None:
+        raise app.StartError(f"no site has the domain {host!r}", "add it to `domains` of a site, or give a full URL")
+    targets = settings.sites[site].all_targets
+    if options.target not in targets:
+        raise app.StartError(f"{site} has no target {options.target!r}", f"name one of: {', '.join(targets)}")
+    found = source.classify(options.url, options.referrer, settings.sites[site].domains)
+    known = VisitorFacts(region=options.region, device=options.device)
+    facts = visits.facts_of(site, options.target, found, known, options.url, options.referrer)
+    book = visits.rule_book(settings)
+    lines = [f"site {site}, target {options.target}: {found.source} / {found.medium} {found.campaign}".rstrip()]
+    for rule in book:
+        lines.append(f"  rule {rule.name}: {rules.mismatch(rule, facts) or 'fits'}")
+        if rules.mismatch(rule, facts) is None:
+            break
+    decision = rules.decide(book, facts, targets[options.target].pool)
+    shown = {"pool": "a number of the pool", "static": "the static number", "page": "the page's own number"}
+    lines.append(f"shown: {shown[decision.show[0]]} {decision.show[1]}".rstrip() + f" ({decision.why})")
+    if settings.sites[site].static_only:
+        lines.append("but static_only is on: only the static number of the source, or the page's own")
+    sys.stdout.write("\n".join(lines) + "\n")
+    return 0
+
+
+def _reattribute(options: argparse.Namespace) -> int:
+    settings = _settings(options)
+    try:
+        since = int(datetime.fromisoformat(options.since).astimezone().timestamp() * 1000)
+    except ValueError as error:
+        raise app.StartError(f"--since: {error}", "write it like 2026-01-31") from error
+
+    async def ask() -> list[attribution.Change]:
+        async with _database(settings) as db:
+            attributor = await attribution.Attributor.load(db, settings)
+            return await attribution.reattribute(db, attributor, since, ids.now_ms(), apply=options.apply)
+
+    changes = asyncio.run(ask())
+    for change in changes:
+        when = f"{datetime.fromtimestamp(change.at / 1000, UTC).astimezone():%F %T}"
+        before, after = (f"{kind} {source or '-'} {sure:.0%}" for kind, source, sure in (change.before, change.after))
+        sys.stdout.write(f"{when}  {change.did}  {before}  ->  {after}\n")
+    done = "changed" if options.apply else "would change; --apply changes them"
+    sys.stdout.write(f"{len(changes)} calls {done}\n")
+    return 0
 
 
 def _snippet(options: argparse.Namespace) -> int:

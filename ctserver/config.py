@@ -6,12 +6,14 @@ Secrets are never written in ctserver.toml: they come from a file that it names,
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import os
 import re
 import tomllib
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -71,6 +73,13 @@ def _one_line(value: str) -> str:
     return value
 
 
+def _network(value: str) -> str:
+    try:
+        return str(ipaddress.ip_network(value, strict=False))
+    except ValueError:
+        raise ValueError(f"{value!r} is no IP address or network") from None
+
+
 def _lower(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
 
@@ -78,6 +87,8 @@ def _lower(value: object) -> object:
 PhoneNumber = Annotated[str, AfterValidator(_number)]
 Address = Annotated[str, AfterValidator(_address)]
 Identifier = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
+Reference = Annotated[str, Field(pattern=r"^([a-z0-9][a-z0-9_-]{0,31})?$")]  # empty: none
+MAIN = "main"  # the target that is the site's own number
 OneLine = Annotated[str, Field(max_length=500), AfterValidator(_one_line)]
 Domain = Annotated[str, BeforeValidator(_lower)]
 
@@ -121,7 +132,7 @@ class Recordings(_Table):
 
 
 class Calls(_Table):
-    default_line: Identifier = ""
+    default_line: Reference = ""
 
 
 class Line(_Table):
@@ -131,18 +142,96 @@ class Line(_Table):
     record: bool = True
 
 
+class Target(_Table):
+    """A number written in the site's pages: how to find it, how to show another in its place, and from which pool."""
+
+    number: PhoneNumber
+    selector: OneLine = ""
+    mask: OneLine = ""
+    mode: Literal["now", "reveal", "lazy"] = "now"
+    reveal_text: OneLine = "Show number"
+    pool: Reference = ""
+    line: Reference = ""
+
+
 class Site(_Table):
     name: str = ""
     domains: list[Domain] = Field(min_length=1)
     number: PhoneNumber
-    pool: Identifier = ""
-    line: Identifier = ""
+    selector: OneLine = ""
+    mask: OneLine = ""
+    mode: Literal["now", "reveal", "lazy"] = "now"
+    reveal_text: OneLine = "Show number"
+    pool: Reference = ""
+    line: Reference = ""
+    targets: dict[Identifier, Target] = {}
+    static_only: bool = False
+    session_minutes: int = Field(default=30, ge=1, le=1440)
+    heartbeat_seconds: int = Field(default=30, ge=5, le=600)
+    consent: Literal["none", "cookieless", "wait"] = "none"
+    respect_dnt: bool = False
+    visitor_days: int = Field(default=90, ge=1, le=730)
+    cookie_domain: Domain = ""
+    serve_bots: bool = False
+    exclude_ips: list[Annotated[str, AfterValidator(_network)]] = []
+
+    @cached_property
+    def all_targets(self) -> dict[str, Target]:
+        """The site's own number as target `main`, and the others."""
+        main = Target.model_construct(
+            number=self.number,
+            selector=self.selector,
+            mask=self.mask,
+            mode=self.mode,
+            reveal_text=self.reveal_text,
+            pool=self.pool,
+            line=self.line,
+        )
+        return {MAIN: main, **self.targets}
 
 
 class Pool(_Table):
     numbers: list[PhoneNumber] = Field(min_length=1)
     hold_minutes: int = Field(default=30, ge=1, le=10080)
-    line: Identifier = ""
+    release_minutes: int = Field(default=3, ge=0, le=10080)
+    cool_down_minutes: int = Field(default=0, ge=0, le=1440)
+    share: bool = True
+    overflow: Reference = ""
+    line: Reference = ""
+
+
+Patterns = Annotated[list[OneLine], BeforeValidator(lambda value: [value] if isinstance(value, str) else value)]
+
+
+class Rule(_Table):
+    """Conditions of domain.rules; exactly one of `pool`, `static`, `page` says what to show."""
+
+    site: Reference = ""
+    target: Reference = ""
+    channel: Patterns = []
+    medium: Patterns = []
+    source: Patterns = []
+    campaign: Patterns = []
+    landing: Patterns = []
+    referrer: Patterns = []
+    region: Patterns = []
+    device: Patterns = []
+    pool: Reference = ""
+    static: Reference = ""
+    page: bool = False
+
+
+class Limits(_Table):
+    new_visitors_per_minute: int = Field(default=60, ge=0)
+    visits_per_site_per_minute: int = Field(default=30_000, ge=0)
+
+
+class Privacy(_Table):
+    ip: Literal["truncate", "drop", "keep"] = "truncate"
+
+
+class Geo(_Table):
+    file: str = ""
 
 
 class Static(_Table):
@@ -151,7 +240,7 @@ class Static(_Table):
     source: str
     medium: str = "offline"
     campaign: str = ""
-    line: Identifier = ""
+    line: Reference = ""
 
 
 class Settings(_Table):
@@ -169,6 +258,10 @@ class Settings(_Table):
     sites: dict[Identifier, Site] = {}
     pools: dict[Identifier, Pool] = {}
     static: dict[Identifier, Static] = {}
+    rules: list[Rule] = []
+    limits: Limits = Limits()
+    privacy: Privacy = Privacy()
+    geo: Geo = Geo()
 
     def path(self, text: str) -> Path:
         return (self.base / text).resolve()
@@ -246,6 +339,9 @@ def _override(file: Path, data: dict[str, Any], dotted: str, text: str) -> None:
             table = table.setdefault(step, [{}] if step == "asterisk" else {})
     if not isinstance(table, dict):
         raise ConfigError(file, [Problem(dotted, "there is no such key to set", "see the keys in ctserver.toml")])
+    if text.startswith("+"):  # a phone number, which TOML would take for a number
+        table[last] = text
+        return
     try:
         table[last] = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
@@ -331,11 +427,22 @@ def _references(data: Mapping[str, Any]) -> Iterator[Problem]:
         ("sites", "pool", "pools"),
         ("sites", "line", "lines"),
         ("pools", "line", "lines"),
+        ("pools", "overflow", "static"),
         ("static", "site", "sites"),
         ("static", "line", "lines"),
     ):
         for name, table in _dict(data.get(kind)).items():
             yield from _reference(f"{kind}.{name}.{key}", _dict(table).get(key), target, data)
+    for site, table in _dict(data.get("sites")).items():
+        for name, target in _dict(_dict(table).get("targets")).items():
+            for key, kind in (("pool", "pools"), ("line", "lines")):
+                yield from _reference(f"sites.{site}.targets.{name}.{key}", _dict(target).get(key), kind, data)
+    for index, rule in enumerate(_list(data.get("rules"))):
+        for key, kind in (("site", "sites"), ("pool", "pools"), ("static", "static")):
+            yield from _reference(f"rules.{index}.{key}", _dict(rule).get(key), kind, data)
+        if sum(bool(_dict(rule).get(key)) for key in ("pool", "static", "page")) != 1:
+            hint = "say what to show: pool = ..., static = ... or page = true"
+            yield Problem(f"rules.{index}", "names no number to show, or several", hint)
     yield from _reference("calls.default_line", _dict(data.get("calls")).get("default_line"), "lines", data)
 
 
@@ -394,14 +501,27 @@ class NumberUse:
 def number_uses(settings: Settings) -> dict[str, NumberUse]:
     """Every tracked number: those of the pools, and the static ones with their sources."""
     uses: dict[str, NumberUse] = {}
-    for site_id, site in settings.sites.items():
-        line = site.line or settings.default_line
-        if site.pool:
-            pool = settings.pools[site.pool]
-            for number in pool.numbers:
-                uses.setdefault(number, NumberUse(number, site_id, pool.line or line, pool=site.pool))
+    for pool_id, site_id, line in _pool_owners(settings):
+        pool = settings.pools[pool_id]
+        for number in pool.numbers:
+            uses.setdefault(number, NumberUse(number, site_id, pool.line or line, pool=pool_id))
     for static in settings.static.values():
         line = static.line or settings.sites[static.site].line or settings.default_line
         source = Source(static.medium, static.source, static.campaign)
         uses[static.number] = NumberUse(static.number, static.site, line, source=source)
     return uses
+
+
+def _pool_owners(settings: Settings) -> Iterator[tuple[str, str, str]]:
+    """(pool, site, line) for every pool that a target or a rule uses, and then for those that nothing uses yet."""
+    for site_id, site in settings.sites.items():
+        for target in site.all_targets.values():
+            if target.pool:
+                yield target.pool, site_id, target.line or site.line or settings.default_line
+    first = next(iter(settings.sites), "")
+    for rule in settings.rules:
+        if rule.pool:
+            site_id = rule.site or first
+            yield rule.pool, site_id, (settings.sites[site_id].line if site_id else "") or settings.default_line
+    for pool_id in settings.pools:
+        yield pool_id, "", settings.default_line

@@ -14,8 +14,16 @@ CREATE TABLE sessions (
     term         TEXT   NOT NULL,
     content      TEXT   NOT NULL,
     click_ids    TEXT   NOT NULL,
+    channel      TEXT   NOT NULL,
+    country      TEXT   NOT NULL,
     region       TEXT   NOT NULL,
-    device       TEXT   NOT NULL
+    city         TEXT   NOT NULL,
+    device       TEXT   NOT NULL,
+    browser      TEXT   NOT NULL,
+    os           TEXT   NOT NULL,
+    ip           TEXT   NOT NULL,
+    ids          TEXT   NOT NULL,
+    properties   TEXT   NOT NULL
 );
 CREATE INDEX sessions_visitor ON sessions (visitor, started_at);
 
@@ -35,15 +43,18 @@ CREATE TABLE leases (
     number   TEXT   NOT NULL,
     pool     TEXT   NOT NULL,
     session  TEXT   NOT NULL REFERENCES sessions (id),
+    how      TEXT   NOT NULL,
     shown_at BIGINT NOT NULL,
     seen_at  BIGINT NOT NULL,
     until    BIGINT NOT NULL,
     left_at  BIGINT
 );
 CREATE INDEX leases_number ON leases (number, shown_at);
+CREATE INDEX leases_pool ON leases (pool, shown_at);
 CREATE INDEX leases_session ON leases (session);
 
--- The latest lease of each number. A lease is taken by changing this row from the lease that was seen in it.
+-- The latest lease of each number, and when the last of its holders lets it go. A lease is taken by changing this row
+-- from the state that was seen in it.
 CREATE TABLE numbers (
     number   TEXT   PRIMARY KEY,
     pool     TEXT   NOT NULL,
@@ -52,6 +63,17 @@ CREATE TABLE numbers (
     shown_at BIGINT NOT NULL,
     until    BIGINT NOT NULL
 );
+
+-- A pool had no number free: what the visitor got instead. shown: shared | static | overflow | page.
+CREATE TABLE shortages (
+    id      TEXT   PRIMARY KEY,
+    at      BIGINT NOT NULL,
+    site    TEXT   NOT NULL,
+    pool    TEXT   NOT NULL,
+    session TEXT   NOT NULL,
+    shown   TEXT   NOT NULL
+);
+CREATE INDEX shortages_pool ON shortages (pool, at);
 
 CREATE TABLE signals (
     id      TEXT   PRIMARY KEY,
@@ -101,6 +123,21 @@ CREATE INDEX calls_arrived ON calls (arrived_at, id);
 CREATE INDEX calls_caller ON calls (caller, arrived_at);
 CREATE INDEX calls_session ON calls (session);
 CREATE INDEX calls_state ON calls (state);
+
+-- Whose call it may have been, and with which probability: the best guess, the runners-up, "" for nobody we know.
+CREATE TABLE credits (
+    call    TEXT NOT NULL REFERENCES calls (id),
+    session TEXT NOT NULL,
+    share   DOUBLE PRECISION NOT NULL,
+    PRIMARY KEY (call, session)
+);
+
+-- What a site's calls have taught of delays and rates (JSON), up to which time.
+CREATE TABLE models (
+    site         TEXT   PRIMARY KEY,
+    learnt_until BIGINT NOT NULL,
+    counts       TEXT   NOT NULL
+);
 
 CREATE TABLE legs (
     call        TEXT   NOT NULL REFERENCES calls (id),

@@ -37,6 +37,7 @@ record = false
 [sites.shop]
 name = "Shop"
 domains = ["shop.example"]
+serve_bots = true
 number = "+44 20 7946 0000"
 pool = "small"
 [pools.small]

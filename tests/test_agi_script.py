@@ -23,7 +23,7 @@ NIGHT = "night|30|no|no|PJSIP/night"
 
 # Starts the script as user nobody, who may not be able to read Python's own files: they are loaded before.
 AS_NOBODY = """
-import argparse, contextlib, io, os, pathlib, shutil, signal, sqlite3, sys, urllib.parse, asterisk.agi, encodings.utf_8, encodings.ascii, gettext, locale
+import argparse, contextlib, io, os, pathlib, shutil, signal, sqlite3, sys, urllib.parse, asterisk.agi, encodings.utf_8, encodings.ascii, gettext, locale, textwrap
 source = open(sys.argv[1]).read()
 if os.geteuid() == 0:
     os.setgroups([])

@@ -68,8 +68,11 @@ def flat(table: Any, model: Any = Settings, path: tuple[str, ...] = ()) -> Itera
 
 
 def test_every_setting_stands_in_the_shipped_file_and_nothing_else(root: Path) -> None:
-    shipped = tomllib.loads((root / "ctserver.toml").read_text(encoding="utf-8"))
-    assert set(flat(shipped)) == set(leaves(Settings))
+    text = (root / "ctserver.toml").read_text(encoding="utf-8")
+    examples = re.sub(
+        r"^# (?=\[|[a-z_]+ = )", "", text, flags=re.M
+    )  # tables that the demo does without stand as comments
+    assert set(flat(tomllib.loads(examples))) == set(leaves(Settings))
 
 
 def test_every_key_of_the_shipped_file_has_a_comment_or_a_comment_above_its_table(root: Path) -> None:

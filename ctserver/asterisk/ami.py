@@ -25,6 +25,7 @@ CONNECT_SECONDS = 5.0
 ACTION_SECONDS = 5.0
 PING_SECONDS = 2.0  # also wakes sessions that hold back the last event of a burst (Asterisk up to 22.10)
 BACK_OFF_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0)
+GATHER_SECONDS = 0.05  # a call's events come in bursts: a burst is one commit, after the phone rings
 MAX_QUEUE = 100_000
 NOT_YET = "not connected yet"
 
@@ -103,7 +104,7 @@ class Link:
     """A lasting link to one PBX.
 
     `on_up` is awaited after each login, before the first event is consumed; `consume` gets the events in order, all
-    that wait at once.
+    of a burst at once.
     """
 
     def __init__(
@@ -122,7 +123,8 @@ class Link:
         self._consume = consume
         self._name = name
         self._manager: _Manager | None = None
-        self._events: asyncio.Queue[Message] = asyncio.Queue(MAX_QUEUE)
+        self._events: list[Message] = []
+        self._some = asyncio.Event()
         self.problem: str | None = NOT_YET
 
     async def run(self) -> None:
@@ -180,23 +182,30 @@ class Link:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     def _events_put(self, message: Message) -> None:
-        try:
-            self._events.put_nowait(message)
-        except asyncio.QueueFull:
+        if len(self._events) >= MAX_QUEUE:
             log.error("AMI %s: %d events wait, one is dropped", self._name, MAX_QUEUE)
+            return
+        self._events.append(message)
+        self._some.set()
 
     async def _consume_all(self, manager: _Manager) -> None:
         await self._on_up(self)
         self.problem = None
         log.info("AMI %s: linked to %s:%s", self._name, self._config["host"], self._config["port"])
         while True:
-            batch = [await self._events.get()]
-            while not self._events.empty():
-                batch.append(self._events.get_nowait())
-            try:
+            await self._some.wait()
+            await asyncio.sleep(GATHER_SECONDS)
+            await self.drain()
+
+    async def drain(self) -> None:
+        """Consume the events that wait."""
+        batch, self._events = self._events, []
+        self._some.clear()
+        try:
+            if batch:
                 await self._consume(batch)
-            except Exception:
-                log.exception("AMI %s: %d events could not be used", self._name, len(batch))
+        except Exception:
+            log.exception("AMI %s: %d events could not be used", self._name, len(batch))
 
     async def _watch(self) -> None:
         while True:

@@ -12,6 +12,7 @@ from ctserver.asterisk.translate import Translator
 from ctserver.asterisk.wire import Message, text
 from ctserver.config import Asterisk, Settings
 from ctserver.domain.call import Event, Vanished
+from ctserver.services.attribution import Attributor
 from ctserver.services.calls import Journal
 from ctserver.storage.db import Database
 
@@ -21,10 +22,10 @@ log = logging.getLogger(__name__)
 class Bridge:
     """Reads what the PBX says into the journal, and asks it for test calls."""
 
-    def __init__(self, db: Database, settings: Settings, pbx: Asterisk) -> None:
+    def __init__(self, db: Database, settings: Settings, attributor: Attributor, pbx: Asterisk) -> None:
         host, _, port = pbx.ami.rpartition(":")
         self.pbx = pbx
-        self.journal = Journal(db, settings, pbx.id)
+        self.journal = Journal(db, settings, attributor, pbx.id)
         self._contexts = pbx.inbound_contexts
         self._translator = Translator(self._contexts)
         self.link = Link(

@@ -27,6 +27,26 @@ DIRECT = Source(medium="(none)", source="(direct)")
 
 
 @dataclass(frozen=True, slots=True)
+class VisitorFacts:
+    """What is known of the browser and its place; "" where it is not known.
+
+    `device` is "desktop", "phone" or "tablet"; `country` ISO 3166-1, `region` and `city` English names; `ip` as much of
+    the address as the settings keep; `ids` are the analytics systems' ids, `properties` the site's own.
+    """
+
+    channel: str = ""
+    country: str = ""
+    region: str = ""
+    city: str = ""
+    device: str = ""
+    browser: str = ""
+    os: str = ""
+    ip: str = ""
+    ids: dict[str, str] = field(default_factory=dict)
+    properties: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Session:
     """A run of visits with one source."""
 
@@ -38,8 +58,16 @@ class Session:
     landing_url: str
     referrer: str
     source: Source
-    region: str = ""  # ISO 3166-2 or a city's name when known, "" when not
-    device: str = ""  # "desktop" | "phone" | "tablet" | ""
+    visitor_facts: VisitorFacts = field(default_factory=lambda: VisitorFacts())
+
+    @property
+    def region(self) -> str:
+        """The finest place that is known, for telling visitors apart."""
+        return self.visitor_facts.region or self.visitor_facts.country
+
+    @property
+    def device(self) -> str:
+        return self.visitor_facts.device
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +90,10 @@ class Lease:
     number: str
     pool: str
     session: str
+    how: str  # free (nobody else held it then) | shared
     shown_at: int
     until: int
-    released_at: int | None = None
+    left_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ from functools import lru_cache
 
 import phonenumbers
 
-
 COUNTRIES = frozenset(phonenumbers.SUPPORTED_REGIONS)  # ISO 3166-1 alpha-2
 
 
@@ -27,7 +26,7 @@ def e164(text: str, country: str) -> str:
         number = phonenumbers.parse(text, country)
     except phonenumbers.NumberParseException as error:
         raise NotANumber(f"{text!r} is no phone number") from error
-    if not phonenumbers.is_possible_number(number):
+    if phonenumbers.is_possible_number_with_reason(number) != phonenumbers.ValidationResult.IS_POSSIBLE:
         raise NotANumber(f"{text!r} has the wrong number of digits for a phone number")
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
@@ -44,9 +43,15 @@ def from_trunk(text: str, country: str) -> str:
             found = e164(attempt, country)
         except NotANumber:
             continue
-        if attempt.startswith("+") or is_valid(found):
+        if attempt.startswith("+") or is_valid(found) or _has_trunk_prefix(text, country):
             return found
     return text
+
+
+def _has_trunk_prefix(text: str, country: str) -> bool:
+    """Does it begin with the digit that is dialled before national numbers? Internal extensions rarely do."""
+    prefix = phonenumbers.ndd_prefix_for_region(country, True)
+    return bool(prefix) and text.startswith(str(prefix))
 
 
 @lru_cache(maxsize=4096)
@@ -56,6 +61,15 @@ def is_valid(number: str) -> bool:
         return phonenumbers.is_valid_number(phonenumbers.parse(number, None))
     except phonenumbers.NumberParseException:
         return False
+
+
+@lru_cache(maxsize=4096)
+def country_of(number: str) -> str:
+    """ISO 3166-1 of the country that an E.164 number belongs to, "" if it cannot be told."""
+    try:
+        return phonenumbers.region_code_for_number(phonenumbers.parse(number, None)) or ""
+    except phonenumbers.NumberParseException:
+        return ""
 
 
 @lru_cache(maxsize=4096)

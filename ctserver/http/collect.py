@@ -12,21 +12,18 @@ from typing import Any
 from aiohttp import web
 
 from ctserver import files
-from ctserver.config import Settings
+from ctserver.config import Settings, Target
 from ctserver.domain import phone, source
 from ctserver.http import script
 from ctserver.http.deps import DEPS, Deps
+from ctserver.http.gate import Refused
 from ctserver.services import visits
 
 MAX_URL = 2000
 MAX_TITLE = 300
-HEARTBEAT_SECONDS = 30
+MAX_ENTRIES = 20
 _VISITOR = re.compile(r"[0-9a-hjkmnp-tv-z]{26}")
 _SIGNAL = re.compile(r"[a-z][a-z0-9_-]{0,39}")
-
-
-class Refused(Exception):
-    """This request is not served; the message goes into X-Ct-Refused."""
 
 
 def add_routes(app: web.Application) -> None:
@@ -44,10 +41,10 @@ async def ct_js(request: web.Request) -> web.Response:
         return web.Response(status=404, text=f"// {refusal}\n", content_type="text/javascript")
     body = script_of(deps.settings, site)
     tag = hashlib.sha256(body.encode()).hexdigest()[:20]
-    headers = {
-        "Cache-Control": "max-age=300, stale-while-revalidate=86400",
-        "Cross-Origin-Resource-Policy": "cross-origin",
-    }
+    keep = (
+        "max-age=31536000, immutable" if request.query.get("v") == tag else "max-age=300, stale-while-revalidate=86400"
+    )
+    headers = {"Cache-Control": keep, "Cross-Origin-Resource-Policy": "cross-origin"}
     if f'"{tag}"' in request.headers.get("If-None-Match", ""):
         return web.Response(status=304, headers={**headers, "ETag": f'"{tag}"'})
     response = web.Response(text=body, content_type="text/javascript", charset="utf-8", headers=headers)
@@ -64,17 +61,33 @@ def script_of(settings: Settings, site: str) -> str:
 def public_config(settings: Settings, site_id: str) -> dict[str, Any]:
     """What the script must know; all of it is public."""
     site = settings.sites[site_id]
-    country, prefix, national = phone.parts(site.number)
     return {
         "s": site_id,
         "o": settings.server.public_url,
-        "t": [{"k": visits.TARGET, "n": site.number, "c": country, "p": prefix, "l": national}],
-        "a": sorted(settings.pools[site.pool].numbers) if site.pool else [],
-        "consent": "none",
-        "dnt": 0,
-        "days": 90,
-        "sub": 0,
+        "t": [_public_target(name, target) for name, target in site.all_targets.items()],
+        "a": sorted(_shown_on(settings, site_id)),
+        "consent": site.consent,
+        "dnt": int(site.respect_dnt),
+        "days": site.visitor_days,
+        "sub": site.cookie_domain or 0,
     }
+
+
+def _public_target(name: str, target: Target) -> dict[str, Any]:
+    country, prefix, national = phone.parts(target.number)
+    shown = {"k": name, "n": target.number, "c": country, "p": prefix, "l": national, "mode": target.mode}
+    if target.mode == "reveal":
+        shown["rt"] = target.reveal_text
+    return {**shown, **{key: text for key, text in (("q", target.selector), ("m", target.mask)) if text}}
+
+
+def _shown_on(settings: Settings, site_id: str) -> set[str]:
+    """Every number that this site's pages may show instead of their own."""
+    site = settings.sites[site_id]
+    pools = {target.pool for target in site.all_targets.values() if target.pool}
+    pools |= {rule.pool for rule in settings.rules if rule.pool and rule.site in ("", site_id)}
+    numbers = {number for pool in pools for number in settings.pools[pool].numbers}
+    return numbers | {static.number for static in settings.static.values() if static.site == site_id}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,30 +103,54 @@ class _Body:
 
     def names(self, name: str) -> list[str]:
         value = self.fields.get(name)
-        return [entry for entry in value if isinstance(entry, str)] if isinstance(value, list) else []
+        return [entry for entry in value[:MAX_ENTRIES] if isinstance(entry, str)] if isinstance(value, list) else []
+
+    def texts(self, name: str) -> dict[str, str]:
+        """A few short named texts; numbers and truth values are written out."""
+        value = self.fields.get(name)
+        entries = list(value.items())[:MAX_ENTRIES] if isinstance(value, dict) else []
+        kept = {key: entry for key, entry in entries if isinstance(entry, str | int | float)}
+        return {key[:40]: str(entry)[:MAX_TITLE].encode("utf-8", "replace").decode() for key, entry in kept.items()}
 
 
 async def visit(request: web.Request) -> web.Response:
-    """A page view: `{"s": site, "v": visitor, "u": URL, "r": referrer, "t": title, "n": [targets]}` -> a number."""
+    """A page view: `{"s": site, "v": visitor, "u": URL, "r": referrer, "t": title, "n": [targets]}` -> numbers.
+
+    With a session in `e` it is the same page view, which has come upon more targets.
+    """
     deps = request.app[DEPS]
     try:
-        body, site, headers = await _admit(request, deps)
+        body, site, headers = await _read(request, deps)
+        asker = deps.gate.asker(request)
+        deps.gate.admit(request, asker, site, _page(request, body))
+        visitor = body.text("v", 26)
+        visitor = visitor if _VISITOR.fullmatch(visitor) else ""
+        deps.gate.count(asker, site, visitor, deps.now())
     except Refused as refusal:
-        return web.Response(status=204, headers={"X-Ct-Refused": str(refusal), "Access-Control-Allow-Origin": "*"})
-    visitor = body.text("v", 26)
+        return _refuse(refusal)
+    url, referrer = body.text("u", MAX_URL), body.text("r", MAX_URL)
+    found = source.classify(url, referrer, deps.settings.sites[site].domains)
+    wanted = body.names("n")
     view = visits.PageView(
         site=site,
-        visitor=visitor if _VISITOR.fullmatch(visitor) else "",
-        url=body.text("u", MAX_URL),
-        referrer=body.text("r", MAX_URL),
+        visitor=visitor,
+        session=body.text("e", 26),
+        url=url,
+        referrer=referrer,
         title=body.text("t", MAX_TITLE),
-        wants_number=visits.TARGET in body.names("n"),
+        source=found,
+        wants=tuple(name for name in deps.settings.sites[site].all_targets if name in wanted),
+        facts=deps.gate.facts(asker, found, script.client_ids(body.names("i")), body.texts("p")),
     )
-    shown = await visits.record(deps.db, deps.settings, view, deps.now())
-    answer: dict[str, Any] = {"v": shown.visitor, "e": shown.session, "n": {}, "h": shown.hold_ms // 1000}
-    answer["b"] = HEARTBEAT_SECONDS
-    if shown.number:
-        answer["n"][visits.TARGET] = _number(shown.number)
+    shown = await visits.record(deps.db, deps.settings, deps.rules, view, deps.now())
+    deps.gate.remember(shown.visitor)
+    answer = {
+        "v": shown.visitor,
+        "e": shown.session,
+        "n": {target: _number(number) for target, number in shown.numbers.items()},
+        "h": shown.hold_ms // 1000,
+        "b": deps.settings.sites[site].heartbeat_seconds,
+    }
     return web.Response(text=json.dumps(answer), content_type="application/json", headers=headers)
 
 
@@ -121,19 +158,36 @@ async def signal(request: web.Request) -> web.Response:
     """What the visitor did: `{"s": site, "v": visitor, "e": session, "k": kind, "n": number}`. Answers nothing."""
     deps = request.app[DEPS]
     try:
-        body, _, headers = await _admit(request, deps)
+        body, site, headers = await _read(request, deps)
+        deps.gate.admit(request, deps.gate.asker(request), site, _page(request, body))
         kind = body.text("k", 40)
         if not _SIGNAL.fullmatch(kind):
             raise Refused("no such signal")
     except Refused as refusal:
-        return web.Response(status=204, headers={"X-Ct-Refused": str(refusal), "Access-Control-Allow-Origin": "*"})
+        return _refuse(refusal)
     number = body.text("n", 20)
-    number = number if number in deps.uses else ""
-    await visits.note(deps.db, deps.settings, body.text("v", 26), body.text("e", 26), kind, number, deps.now())
+    note = visits.Note(
+        visitor=body.text("v", 26),
+        session=body.text("e", 26),
+        kind=kind,
+        number=number if number in deps.uses else "",
+        ids=script.client_ids(body.names("i")),
+        properties=body.texts("p"),
+    )
+    await visits.note(deps.db, deps.settings, note, deps.now())
     return web.Response(status=204, headers=headers)
 
 
-async def _admit(request: web.Request, deps: Deps) -> tuple[_Body, str, dict[str, str]]:
+def _page(request: web.Request, body: _Body) -> str:
+    """The host of the page that asks, as the browser says it, else as the script does."""
+    return source.host_of(request.headers.get("Origin", "")) or source.host_of(body.text("u", MAX_URL))
+
+
+def _refuse(refusal: Refused) -> web.Response:
+    return web.Response(status=204, headers={"X-Ct-Refused": str(refusal), "Access-Control-Allow-Origin": "*"})
+
+
+async def _read(request: web.Request, deps: Deps) -> tuple[_Body, str, dict[str, str]]:
     """The body, the site, and the headers of the answer. Raises Refused."""
     try:
         fields = json.loads(await request.read())
@@ -146,9 +200,6 @@ async def _admit(request: web.Request, deps: Deps) -> tuple[_Body, str, dict[str
     if site not in deps.settings.sites:
         raise Refused("no such site")
     origin = request.headers.get("Origin", "")
-    page = source.host_of(origin) or source.host_of(body.text("u", MAX_URL))
-    if not source.is_own(page, deps.settings.sites[site].domains):
-        raise Refused("this page is not on the site's domains")
     return body, site, {"Access-Control-Allow-Origin": origin or "*", "Vary": "Origin", "Cache-Control": "no-store"}
 
 

@@ -10,6 +10,8 @@ from typing import Protocol
 from aiohttp import web
 
 from ctserver.config import NumberUse, Settings
+from ctserver.domain.rules import Rule
+from ctserver.http.gate import Gate
 from ctserver.storage.db import Database
 
 
@@ -58,6 +60,8 @@ class Deps:
     now: Callable[[], int]
     recordings: Path
     peaks: Callable[[Path], dict[str, object]]
+    rules: list[Rule]
+    gate: Gate
     attempts: dict[str, list[int]] = field(default_factory=dict)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from ctserver.http import auth, collect, demo, render
+from ctserver.http import api, auth, collect, demo, render
 from ctserver.http.dashboard import calls, numbers
 from ctserver.http.deps import DEPS, Deps
 from ctserver.storage.db import StorageError
@@ -32,6 +32,7 @@ def make(deps: Deps) -> web.Application:
     auth.add_routes(app)
     calls.add_routes(app)
     numbers.add_routes(app)
+    api.add_routes(app)
     render.add_routes(app)
     if deps.settings.server.demo:
         demo.add_routes(app)

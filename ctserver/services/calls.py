@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ctserver import ids
-from ctserver.config import NumberUse, Settings, number_uses
-from ctserver.domain import attribution, phone
+from ctserver.config import NumberUse, Settings
 from ctserver.domain import call as machine
+from ctserver.domain import phone
 from ctserver.domain.call import Arrived, Call, Event
 from ctserver.domain.model import Attribution
-from ctserver.storage import calls, recordings, sessions
+from ctserver.services.attribution import Attributor, save_answer
+from ctserver.storage import calls, recordings
 from ctserver.storage.db import Database, StorageError, Transaction
 
 log = logging.getLogger(__name__)
@@ -25,10 +26,11 @@ UNKNOWN_USE = NumberUse("", "", "")
 class Journal:
     """The calls of one PBX."""
 
-    def __init__(self, db: Database, settings: Settings, pbx: str) -> None:
+    def __init__(self, db: Database, settings: Settings, attributor: Attributor, pbx: str) -> None:
         self._db = db
         self._country = settings.server.country
-        self._uses = number_uses(settings)
+        self._attributor = attributor
+        self._uses = attributor.uses
         self._default_line = settings.default_line
         self._pbx = pbx
         self._open: dict[str, Call] = {}
@@ -113,16 +115,13 @@ class Journal:
                     log.warning("call %s of %s is in the journal already", call.linkedid, call.pbx)
                     doubles.add(call.id)
                     continue
-                call = replace(call, attribution=self._attribute(tx, call))
+                answer = self._attributor.answer(tx, call)
+                call = replace(call, attribution=answer.attribution())
                 attributed[call.id] = call.attribution
-            calls.save(tx, call)
+                calls.save(tx, call)
+                save_answer(tx, call.id, answer)
+            else:
+                calls.save(tx, call)
             if call.state == machine.ENDED and call.ended_at is not None:
                 recordings.expect(tx, call.id, call.ended_at + RECORDING_SETTLES_MS)
         return attributed, doubles
-
-    def _attribute(self, tx: Transaction, call: Call) -> Attribution:
-        use = self._uses.get(call.did, UNKNOWN_USE)
-        if use.source:
-            return Attribution("static", 1.0, source=use.source, why="this number names the source by itself")
-        since = call.arrived_at - attribution.LOOK_BACK_MS
-        return attribution.attribute(sessions.candidates(tx, call.did, since, call.arrived_at), call.arrived_at)

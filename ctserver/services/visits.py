@@ -1,17 +1,21 @@
-"""A page view: which session it belongs to, and which number it is shown."""
+"""A page view: which session it belongs to, and which numbers it is shown."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 from ctserver import ids
-from ctserver.config import Settings, Site
-from ctserver.domain import pool, session, source
-from ctserver.domain.model import Lease, Session, Visit
+from ctserver.config import Pool, Settings, Site
+from ctserver.domain import pool, rules, session
+from ctserver.domain.model import DIRECT, Lease, Session, Source, Visit, VisitorFacts
 from ctserver.storage import sessions
 from ctserver.storage.db import Database, Transaction
 
-TARGET = "main"
+MINUTE_MS = 60_000
+SHARING_LOOKS_BACK_MS = 3_600_000
+RUSH_MS = 20_000
+BEAT, LEFT = "beat", "left"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,25 +27,64 @@ class PageView:
     url: str
     referrer: str
     title: str
-    wants_number: bool = True
-    device: str = ""
+    wants: tuple[str, ...] = ()
+    session: str = ""  # of the same page view, when it has come upon more targets
+    source: Source = DIRECT
+    facts: VisitorFacts = field(default_factory=VisitorFacts)
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What the script is told: who the visitor is, and the number to show (None: the page's own)."""
+    """What the script is told: who the visitor is, and a number for each target that is not to keep the page's own."""
 
     visitor: str
     session: str
-    number: str | None
+    numbers: Mapping[str, str]
     hold_ms: int
 
 
-async def record(db: Database, settings: Settings, view: PageView, now: int) -> Shown:
-    """Record the visit and lease a number. The answer comes when both are on disk."""
-    site = settings.sites[view.site]
-    plan = _Plan(settings, site, view, now, ids.new(now), ids.new(now), ids.new(now))
-    return await db.write(plan.run)
+async def record(db: Database, settings: Settings, book: list[rules.Rule], view: PageView, now: int) -> Shown:
+    """Record the visit and lease its numbers. The answer comes when all is on disk."""
+    fresh = tuple(ids.new(now) for _ in range(2 + 2 * len(view.wants)))
+    return await db.write(_Plan(settings, book, settings.sites[view.site], view, now, fresh).run)
+
+
+def rule_book(settings: Settings) -> list[rules.Rule]:
+    """The rules of ctserver.toml as the domain reads them."""
+    book = []
+    for number, rule in enumerate(settings.rules, 1):
+        conditions = {name: tuple(getattr(rule, name)) for name in rules.CONDITIONS if getattr(rule, name)}
+        show = ("pool", rule.pool) if rule.pool else ("static", rule.static) if rule.static else ("page", "")
+        book.append(rules.Rule(str(number), show, rule.site, rule.target, conditions))
+    return book
+
+
+def facts_of(site: str, target: str, found: Source, known: VisitorFacts, url: str, referrer: str) -> rules.Facts:
+    """What the rules are asked about a visit."""
+    return rules.Facts(
+        site=site,
+        target=target,
+        channel=known.channel,
+        medium=found.medium,
+        source=found.source,
+        campaign=found.campaign,
+        landing=url.partition("://")[2] or url,
+        referrer=referrer.partition("://")[2] or referrer,
+        region=known.region or known.country,
+        device=known.device,
+    )
+
+
+def source_static(settings: Settings, site: str, found: Source) -> str | None:
+    """The static number of this source: the one of its campaign before the one of all its campaigns."""
+    fitting = [
+        static
+        for static in settings.static.values()
+        if static.site == site
+        and (static.source, static.medium) == (found.source, found.medium)
+        and static.campaign in ("", found.campaign)
+    ]
+    return max(fitting, key=lambda static: bool(static.campaign)).number if fitting else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,82 +92,167 @@ class _Plan:
     """One visit's unit of work; its ids are made before, so that it can run again."""
 
     settings: Settings
+    book: list[rules.Rule]
     site: Site
     view: PageView
     now: int
-    session_id: str
-    visit_id: str
-    lease_id: str
+    fresh: tuple[str, ...]
 
     def run(self, tx: Transaction) -> Shown:
-        current = self._session(tx)
-        view = self.view
-        sessions.add_visit(tx, Visit(self.visit_id, current.id, self.now, view.url, view.title, view.referrer))
-        number = self._number(tx, current) if view.wants_number and self.site.pool else None
-        return Shown(current.visitor, current.id, number, self._hold_ms())
+        current, is_new = self._session(tx)
+        view, fresh = self.view, iter(self.fresh[2:])
+        if view.session != current.id:
+            sessions.add_visit(tx, Visit(self.fresh[1], current.id, self.now, view.url, view.title, view.referrer))
+        numbers: dict[str, str] = {}
+        hold_ms = 0
+        given: dict[str, str | None] = {}
+        targets = self.site.all_targets
+        for target in view.wants:
+            kind, name = self._decide(target, targets[target].pool, current)
+            if kind == "pool":
+                hold_ms = max(hold_ms, self.settings.pools[name].hold_minutes * MINUTE_MS)
+                if name not in given:
+                    given[name] = self._from_pool(tx, name, current, fresh, is_new=is_new)
+                number = given[name]
+            else:
+                number = self.settings.static[name].number if kind == "static" else None
+            if number:
+                numbers[target] = number
+        return Shown(current.visitor, current.id, numbers, hold_ms or 30 * MINUTE_MS)
 
-    def _session(self, tx: Transaction) -> Session:
+    def _session(self, tx: Transaction) -> tuple[Session, bool]:
+        """The session of this visit, and whether the visit opens it."""
         view = self.view
-        found = source.classify(view.url, view.referrer, self.site.domains)
+        found = view.source
         last = sessions.latest_session(tx, view.site, view.visitor) if view.visitor else None
-        if last and session.resumes(last, found, self.now):
+        if last and session.resumes(last, found, self.now, self.site.session_minutes * MINUTE_MS):
             sessions.touch_session(tx, last.id, self.now)
-            return replace(last, last_seen_at=self.now)
+            return replace(last, last_seen_at=self.now), False
         opened = Session(
-            id=self.session_id,
+            id=self.fresh[0],
             site=view.site,
-            visitor=view.visitor or self.session_id,
+            visitor=view.visitor or self.fresh[0],
             started_at=self.now,
             last_seen_at=self.now,
             landing_url=view.url,
             referrer=view.referrer,
             source=found,
-            device=view.device,
+            visitor_facts=view.facts,
         )
         sessions.add_session(tx, opened)
-        return opened
+        return opened, True
 
-    def _number(self, tx: Transaction, current: Session) -> str | None:
-        until = self.now + self._hold_ms()
-        if held := sessions.held_lease(tx, current.id, self.site.pool, self.now):
+    def _decide(self, target: str, own_pool: str, current: Session) -> tuple[str, str]:
+        if self.site.static_only:
+            number = source_static(self.settings, self.view.site, current.source)
+            name = next((name for name, static in self.settings.static.items() if static.number == number), "")
+            return ("static", name) if name else ("page", "")
+        if not self.book:
+            return ("pool", own_pool) if own_pool else ("page", "")
+        facts = facts_of(
+            self.view.site, target, current.source, current.visitor_facts, current.landing_url, current.referrer
+        )
+        return rules.decide(self.book, facts, own_pool).show
+
+    def _from_pool(
+        self, tx: Transaction, name: str, current: Session, fresh: Iterator[str], *, is_new: bool
+    ) -> str | None:
+        settings = self.settings.pools[name]
+        until = self.now + settings.hold_minutes * MINUTE_MS
+        lease_id, shortage_id = next(fresh), next(fresh)
+        if not is_new and (held := sessions.held_lease(tx, current.id, name, self.now)):
             sessions.extend_lease(tx, held, self.now, until)
             return held.number
-        states = sessions.number_states(tx, self.site.pool, self.settings.pools[self.site.pool].numbers)
-        picked = pool.pick(states, pool.Newcomer(current.id, current.region, current.device), self.now)
+        states, picked = self._free(tx, name, current, settings, is_new=is_new)
+        if picked is None and settings.share:
+            states, picked = self._shared(tx, name, current, settings, states)
         if picked is None:
-            return None
-        seen = next(state for state in states if state.number == picked.number)
-        lease = Lease(self.lease_id, picked.number, self.site.pool, current.id, self.now, until)
-        return picked.number if sessions.take_number(tx, lease, seen.last_shown_at) else None
+            return self._instead(tx, name, current, settings, shortage_id)
+        if picked.how == "shared":
+            sessions.add_shortage(tx, shortage_id, self.now, self.view.site, name, current.id, "shared")
+        seen = next(state.last_shown_at for state in states if state.number == picked.number)
+        lease = Lease(lease_id, picked.number, name, current.id, picked.how, self.now, until)
+        return picked.number if sessions.take_number(tx, lease, seen) else None
 
-    def _hold_ms(self) -> int:
-        pool_of_site = self.settings.pools.get(self.site.pool)
-        return pool_of_site.hold_minutes * 60_000 if pool_of_site else 0
+    def _free(
+        self, tx: Transaction, name: str, current: Session, settings: Pool, *, is_new: bool
+    ) -> tuple[list[pool.NumberState], pool.Pick | None]:
+        """A number that nobody holds; for one who is back after his time, his old one if nobody had it since."""
+        if is_new:
+            cool_down_ms = settings.cool_down_minutes * MINUTE_MS
+            states = sessions.next_numbers(tx, name, settings.numbers, self.now, cool_down_ms)
+            return states, self._pick(states, current, settings, share=False)
+        states = sessions.number_states(tx, name, settings.numbers)
+        for state in states:
+            if state.holders and state.holders[0].session == current.id:
+                return states, pool.Pick(state.number, "free")
+        return states, self._pick(states, current, settings, share=False)
+
+    def _shared(
+        self, tx: Transaction, name: str, current: Session, settings: Pool, states: list[pool.NumberState]
+    ) -> tuple[list[pool.NumberState], pool.Pick | None]:
+        """A number to share. In a rush, when the whole pool was shown within seconds, the oldest is as good as any."""
+        oldest = min(states, key=lambda state: state.last_shown_at)
+        if self.now - oldest.last_shown_at < RUSH_MS:
+            return [oldest], pool.Pick(oldest.number, "shared")
+        states = sessions.number_states(tx, name, settings.numbers)
+        states = sessions.with_holders(tx, name, states, self.now - SHARING_LOOKS_BACK_MS)
+        return states, self._pick(states, current, settings, share=True)
+
+    def _pick(
+        self, states: list[pool.NumberState], current: Session, settings: Pool, *, share: bool
+    ) -> pool.Pick | None:
+        return pool.pick(
+            states,
+            pool.Newcomer(current.id, current.region, current.device),
+            self.now,
+            hold_ms=settings.hold_minutes * MINUTE_MS,
+            cool_down_ms=settings.cool_down_minutes * MINUTE_MS,
+            share=share,
+        )
+
+    def _instead(self, tx: Transaction, name: str, current: Session, settings: Pool, id: str) -> str | None:
+        """No number of the pool: the static number of the visitor's source, else the overflow, else the page's own."""
+        guaranteed = source_static(self.settings, self.view.site, current.source)
+        overflow = self.settings.static[settings.overflow].number if settings.overflow else None
+        shown = "static" if guaranteed else "overflow" if overflow else "page"
+        sessions.add_shortage(tx, id, self.now, self.view.site, name, current.id, shown)
+        return guaranteed or overflow
 
 
-BEAT, LEFT = "beat", "left"
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What the script said of what a visitor did. Analytics ids and properties may be known only after the page view."""
+
+    visitor: str
+    session: str
+    kind: str
+    number: str = ""
+    ids: Mapping[str, str] = field(default_factory=dict)
+    properties: Mapping[str, str] = field(default_factory=dict)
 
 
-async def note(
-    db: Database, settings: Settings, visitor: str, session_id: str, kind: str, number: str, now: int
-) -> None:
-    """What a visitor did. A beat only keeps his number with him; everything else is kept as a signal.
+async def note(db: Database, settings: Settings, said: Note, now: int) -> None:
+    """What a visitor did. A beat only keeps his numbers with him; everything else is kept as a signal.
 
     Signals of sessions that are not this visitor's are dropped.
     """
     signal_id = ids.new(now)
 
     def unit(tx: Transaction) -> None:
-        found = sessions.session_by_id(tx, session_id)
-        if found is None or found.visitor != visitor:
+        found = sessions.session_by_id(tx, said.session)
+        if found is None or found.visitor != said.visitor:
             return
-        if kind != BEAT:
-            sessions.add_signal(tx, signal_id, session_id, number, kind, now)
-        if kind == LEFT:
-            sessions.mark_left(tx, session_id, now)
-            return
-        site = settings.sites.get(found.site)
-        if site and site.pool and (held := sessions.held_lease(tx, session_id, site.pool, now)):
-            sessions.extend_lease(tx, held, now, now + settings.pools[site.pool].hold_minutes * 60_000)
+        sessions.learn_facts(tx, found, said.ids, said.properties)
+        if said.kind != BEAT:
+            sessions.add_signal(tx, signal_id, said.session, said.number, said.kind, now)
+        for lease in sessions.held_leases(tx, said.session, now):
+            held = settings.pools.get(lease.pool)
+            if held is None:
+                continue
+            if said.kind == LEFT:
+                sessions.leave_lease(tx, lease, now, min(lease.until, now + held.release_minutes * MINUTE_MS))
+            else:
+                sessions.extend_lease(tx, lease, now, now + held.hold_minutes * MINUTE_MS)
 
     await db.write(unit)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ctserver.domain.call import Call, Leg
 from ctserver.domain.model import Attribution, Source
 from ctserver.storage.db import Database, Row, Transaction
-from ctserver.storage.sessions import click_ids_text, source_of
+from ctserver.storage.sessions import source_of, texts_column
 
 
 def save(tx: Transaction, call: Call) -> None:
@@ -58,7 +58,7 @@ def save(tx: Transaction, call: Call) -> None:
             source.campaign,
             source.term,
             source.content,
-            click_ids_text(source),
+            texts_column(source.click_ids),
         ),
     )
     for leg in call.legs:
@@ -70,6 +70,48 @@ def by_key(tx: Transaction, pbx: str, linkedid: str) -> Call | None:
     row = tx.one("SELECT * FROM calls WHERE pbx = $1 AND linkedid = $2", (pbx, linkedid))
     return (
         call_of(row, tx.fetch("SELECT * FROM legs WHERE call = $1 ORDER BY started_at", (row["id"],))) if row else None
+    )
+
+
+def of_site(tx: Transaction, site: str, since: int, until: int) -> list[Call]:
+    """The calls to a site's numbers that arrived in [since, until), without their legs."""
+    rows = tx.fetch(
+        "SELECT * FROM calls WHERE site = $1 AND arrived_at >= $2 AND arrived_at < $3 ORDER BY arrived_at",
+        (site, since, until),
+    )
+    return [call_of(row) for row in rows]
+
+
+def between(tx: Transaction, since: int, until: int) -> list[Call]:
+    """All calls that arrived in [since, until), without their legs."""
+    rows = tx.fetch(
+        "SELECT * FROM calls WHERE arrived_at >= $1 AND arrived_at < $2 ORDER BY arrived_at", (since, until)
+    )
+    return [call_of(row) for row in rows]
+
+
+def set_attribution(tx: Transaction, call: str, attribution: Attribution) -> None:
+    """Another answer for a call in the journal."""
+    source = attribution.source or Source("", "")
+    tx.execute(
+        """
+        UPDATE calls SET attribution = $2, confidence = $3, why = $4, session = $5,
+                         medium = $6, source = $7, campaign = $8, term = $9, content = $10, click_ids = $11
+        WHERE id = $1
+        """,
+        (
+            call,
+            attribution.kind,
+            attribution.confidence,
+            attribution.why,
+            attribution.session or "",
+            source.medium,
+            source.source,
+            source.campaign,
+            source.term,
+            source.content,
+            texts_column(source.click_ids),
+        ),
     )
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 
-from ctserver.domain.attribution import Candidate
-from ctserver.domain.model import Lease, Session, Source, Visit
+from ctserver.domain.model import Lease, Session, Source, Visit, VisitorFacts
 from ctserver.domain.pool import Holder, NumberState
 from ctserver.storage.db import Database, Row, Transaction
 
@@ -24,12 +24,13 @@ def session_by_id(tx: Transaction, id: str) -> Session | None:
 
 
 def add_session(tx: Transaction, session: Session) -> None:
-    source = session.source
+    source, facts = session.source, session.visitor_facts
     tx.execute(
         """
         INSERT INTO sessions (id, site, visitor, started_at, last_seen_at, landing_url, referrer,
-                              medium, source, campaign, term, content, click_ids, region, device)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+                              medium, source, campaign, term, content, click_ids, channel,
+                              country, region, city, device, browser, os, ip, ids, properties)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)
         """,
         (
             session.id,
@@ -44,11 +45,30 @@ def add_session(tx: Transaction, session: Session) -> None:
             source.campaign,
             source.term,
             source.content,
-            click_ids_text(source),
-            session.region,
-            session.device,
+            texts_column(source.click_ids),
+            facts.channel,
+            facts.country,
+            facts.region,
+            facts.city,
+            facts.device,
+            facts.browser,
+            facts.os,
+            facts.ip,
+            texts_column(facts.ids),
+            texts_column(facts.properties),
         ),
     )
+
+
+def learn_facts(tx: Transaction, session: Session, ids: Mapping[str, str], properties: Mapping[str, str]) -> None:
+    """Analytics ids and properties that were not known when the session was opened."""
+    known = session.visitor_facts
+    all_ids, all_properties = {**ids, **known.ids}, {**known.properties, **properties}
+    if (all_ids, all_properties) != (known.ids, known.properties):
+        tx.execute(
+            "UPDATE sessions SET ids = $2, properties = $3 WHERE id = $1",
+            (session.id, texts_column(all_ids), texts_column(all_properties)),
+        )
 
 
 def touch_session(tx: Transaction, id: str, now: int) -> None:
@@ -71,20 +91,87 @@ def held_lease(tx: Transaction, session: str, pool: str, now: int) -> Lease | No
     return lease_of(row) if row else None
 
 
+def held_leases(tx: Transaction, session: str, now: int) -> list[Lease]:
+    """Everything that this session still holds."""
+    return [lease_of(row) for row in tx.fetch("SELECT * FROM leases WHERE session = $1 AND until > $2", (session, now))]
+
+
 def extend_lease(tx: Transaction, lease: Lease, now: int, until: int) -> None:
+    """The visitor was seen: the number stays with him until then."""
     tx.execute("UPDATE leases SET seen_at = $2, until = $3, left_at = NULL WHERE id = $1", (lease.id, now, until))
-    tx.execute("UPDATE numbers SET until = $2 WHERE number = $1 AND lease = $3", (lease.number, until, lease.id))
+    tx.execute("UPDATE numbers SET until = $2 WHERE number = $1 AND until < $2", (lease.number, until))
 
 
-def mark_left(tx: Transaction, session: str, now: int) -> None:
-    """The visitor closed the page; the number stays his until its time is over."""
-    tx.execute("UPDATE leases SET left_at = $2 WHERE session = $1 AND until > $2", (session, now))
+def leave_lease(tx: Transaction, lease: Lease, now: int, until: int) -> None:
+    """The visitor has closed the page: the number is free for others after `until`."""
+    tx.execute("UPDATE leases SET left_at = $2, until = $3 WHERE id = $1", (lease.id, now, until))
+    tx.execute(
+        """
+        UPDATE numbers SET until = COALESCE((SELECT MAX(until) FROM leases WHERE number = $1 AND until > $2), $2)
+        WHERE number = $1
+        """,
+        (lease.number, now),
+    )
 
 
-def number_states(tx: Transaction, pool: str, numbers: list[str]) -> list[NumberState]:
-    """The numbers of a pool with the latest holder of each; a number never shown has no row yet."""
+def number_states(tx: Transaction, pool: str, numbers: Sequence[str]) -> list[NumberState]:
+    """The numbers of a pool, each as held by its latest session until the last of its holders lets it go."""
     known = {row["number"]: row for row in tx.fetch("SELECT * FROM numbers WHERE pool = $1", (pool,))}
     return [_state(number, known.get(number)) for number in numbers]
+
+
+def next_numbers(tx: Transaction, pool: str, numbers: Sequence[str], now: int, cool_down_ms: int) -> list[NumberState]:
+    """The numbers to pick a free one from: while some were never shown, all; then the one that comes first, the free
+    before the held, the longest unshown before the others. A big pool costs little more than a small one so."""
+    row = tx.one(
+        """
+        SELECT number, session, shown_at, until, (SELECT COUNT(*) FROM numbers WHERE pool = $1) AS shown
+        FROM numbers WHERE pool = $1 ORDER BY CASE WHEN until <= $2 THEN 0 ELSE 1 END, shown_at LIMIT 1
+        """,
+        (pool, now - cool_down_ms),
+    )
+    if row and row["shown"] == len(numbers):
+        return [_state(row["number"], row)]
+    return number_states(tx, pool, numbers)
+
+
+def settle_numbers(tx: Transaction, pools: Mapping[str, Sequence[str]]) -> None:
+    """Put every number that was ever shown into the pool that the settings now have it in, or into none."""
+    homes = {number: pool for pool, numbers in pools.items() for number in numbers}
+    for row in tx.fetch("SELECT number, pool FROM numbers"):
+        home = homes.get(row["number"], "")
+        if home != row["pool"]:
+            tx.execute("UPDATE numbers SET pool = $2 WHERE number = $1", (row["number"], home))
+
+
+def with_holders(tx: Transaction, pool: str, states: list[NumberState], since: int) -> list[NumberState]:
+    """The same numbers with everybody they were shown to since then, for choosing one to share."""
+    holders: dict[str, list[Holder]] = {}
+    rows = tx.fetch(
+        """
+        SELECT l.number, l.session, l.shown_at, l.seen_at, l.left_at, l.until, s.region, s.country, s.device
+        FROM leases l JOIN sessions s ON s.id = l.session WHERE l.pool = $1 AND l.shown_at > $2
+        ORDER BY l.shown_at DESC LIMIT 1000
+        """,
+        (pool, since),
+    )
+    for row in rows:
+        holders.setdefault(row["number"], []).append(
+            Holder(
+                session=row["session"],
+                number=row["number"],
+                shown_at=row["shown_at"],
+                last_seen_at=row["seen_at"],
+                left_at=row["left_at"],
+                until=row["until"],
+                region=row["region"] or row["country"],
+                device=row["device"],
+            )
+        )
+    return [
+        NumberState(state.number, state.last_shown_at, tuple(holders.get(state.number, state.holders)))
+        for state in states
+    ]
 
 
 def take_number(tx: Transaction, lease: Lease, shown_before: int) -> bool:
@@ -93,7 +180,8 @@ def take_number(tx: Transaction, lease: Lease, shown_before: int) -> bool:
         """
         INSERT INTO numbers (number, pool, lease, session, shown_at, until) VALUES ($1, $2, $3, $4, $5, $6)
         ON CONFLICT (number) DO UPDATE
-        SET pool = $2, lease = $3, session = $4, shown_at = $5, until = $6
+        SET pool = $2, lease = $3, session = $4, shown_at = $5,
+            until = CASE WHEN numbers.until > $6 THEN numbers.until ELSE $6 END
         WHERE numbers.shown_at = $7
         """,
         (lease.number, lease.pool, lease.id, lease.session, lease.shown_at, lease.until, shown_before),
@@ -101,23 +189,45 @@ def take_number(tx: Transaction, lease: Lease, shown_before: int) -> bool:
     if changed != 1:
         return False
     tx.execute(
-        "INSERT INTO leases (id, number, pool, session, shown_at, seen_at, until) VALUES ($1, $2, $3, $4, $5, $5, $6)",
-        (lease.id, lease.number, lease.pool, lease.session, lease.shown_at, lease.until),
+        """
+        INSERT INTO leases (id, number, pool, session, how, shown_at, seen_at, until)
+        VALUES ($1, $2, $3, $4, $5, $6, $6, $7)
+        """,
+        (lease.id, lease.number, lease.pool, lease.session, lease.how, lease.shown_at, lease.until),
     )
     return True
 
 
-def candidates(tx: Transaction, number: str, since: int, until: int) -> list[Candidate]:
-    """Every session that was shown `number` between these times."""
-    rows = tx.fetch(
-        """
-        SELECT l.session, l.shown_at, l.seen_at, l.until, s.medium, s.source, s.campaign, s.term, s.content, s.click_ids
-        FROM leases l JOIN sessions s ON s.id = l.session
-        WHERE l.number = $1 AND l.shown_at BETWEEN $2 AND $3 ORDER BY l.shown_at DESC LIMIT 500
-        """,
-        (number, since, until),
+def add_shortage(tx: Transaction, id: str, now: int, site: str, pool: str, session: str, shown: str) -> None:
+    """The pool had no number free; `shown` is what the visitor got instead."""
+    tx.execute(
+        "INSERT INTO shortages (id, at, site, pool, session, shown) VALUES ($1, $2, $3, $4, $5, $6)",
+        (id, now, site, pool, session, shown),
     )
-    return [Candidate(row["session"], row["shown_at"], row["seen_at"], row["until"], source_of(row)) for row in rows]
+
+
+async def shortages_since(db: Database, since: int) -> dict[str, dict[str, int]]:
+    """For each pool: how often each thing was shown for want of a free number."""
+    found: dict[str, dict[str, int]] = {}
+    rows = await db.fetch(
+        "SELECT pool, shown, COUNT(*) AS times FROM shortages WHERE at >= $1 GROUP BY pool, shown", (since,)
+    )
+    for row in rows:
+        found.setdefault(row["pool"], {})[row["shown"]] = row["times"]
+    return found
+
+
+async def holders_at(db: Database, number: str, at: int) -> list[Row]:
+    """Who held this number then, the latest showing first."""
+    return await db.fetch(
+        """
+        SELECT l.session, l.how, l.shown_at, l.seen_at, l.until, l.left_at, s.visitor, s.site, s.landing_url,
+               s.medium, s.source, s.campaign, s.term, s.content, s.click_ids
+        FROM leases l JOIN sessions s ON s.id = l.session
+        WHERE l.number = $1 AND l.shown_at <= $2 AND l.until > $2 ORDER BY l.shown_at DESC LIMIT 50
+        """,
+        (number, at),
+    )
 
 
 def add_signal(tx: Transaction, id: str, session: str, number: str, kind: str, now: int) -> None:
@@ -156,8 +266,18 @@ def session_of(row: Row) -> Session:
         landing_url=row["landing_url"],
         referrer=row["referrer"],
         source=source_of(row),
-        region=row["region"],
-        device=row["device"],
+        visitor_facts=VisitorFacts(
+            channel=row["channel"],
+            country=row["country"],
+            region=row["region"],
+            city=row["city"],
+            device=row["device"],
+            browser=row["browser"],
+            os=row["os"],
+            ip=row["ip"],
+            ids=texts(row["ids"]),
+            properties=texts(row["properties"]),
+        ),
     )
 
 
@@ -166,28 +286,40 @@ def visit_of(row: Row) -> Visit:
 
 
 def lease_of(row: Row) -> Lease:
-    return Lease(row["id"], row["number"], row["pool"], row["session"], row["shown_at"], row["until"], row["left_at"])
+    return Lease(
+        row["id"],
+        row["number"],
+        row["pool"],
+        row["session"],
+        row["how"],
+        row["shown_at"],
+        row["until"],
+        row["left_at"],
+    )
 
 
 def source_of(row: Row) -> Source:
-    clicks = row["click_ids"]
     return Source(
         row["medium"],
         row["source"],
         row["campaign"],
         row["term"],
         row["content"],
-        json.loads(clicks) if clicks not in ("", "{}") else {},
+        texts(row["click_ids"]),
     )
 
 
-def click_ids_text(source: Source) -> str:
-    """The click ids as the columns of that name hold them: a JSON object."""
-    return json.dumps(source.click_ids) if source.click_ids else "{}"
+def texts_column(values: dict[str, str]) -> str:
+    """A few named texts as a column holds them: a JSON object."""
+    return json.dumps(values, ensure_ascii=False) if values else "{}"
+
+
+def texts(column: str) -> dict[str, str]:
+    return json.loads(column) if column not in ("", "{}") else {}
 
 
 def _state(number: str, row: Row | None) -> NumberState:
     if row is None:
         return NumberState(number, 0)
-    holder = Holder(row["session"], number, row["shown_at"], row["shown_at"], None, row["until"])
+    holder = Holder(row["session"], number, row["shown_at"], row["until"], None, row["until"])
     return NumberState(number, row["shown_at"], (holder,))

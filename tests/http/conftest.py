@@ -20,11 +20,13 @@ from ctserver.asterisk import recordings
 from ctserver.config import Settings
 from ctserver.http import server
 from ctserver.http.deps import Deps, Health, TestCallFailed
+from ctserver.http.gate import Gate
+from ctserver.http.geo import Geo
 from ctserver.storage import users
 from ctserver.storage.sqlite import Sqlite
 
 PASSWORD = "correct horse"
-HASH = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1).hash(PASSWORD)  # quick to check
+HASH = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)  # quick to check
 
 
 @dataclass
@@ -110,6 +112,8 @@ async def site(db: Sqlite, settings: Settings, tmp_path: Path, now: int, aiohttp
         now=lambda: clock[0],
         recordings=folder,
         peaks=recordings.peaks,
+        rules=[],
+        gate=Gate(settings, Geo(None)),
     )
     running = TestServer(server.make(deps))
     await running.start_server(lingering_time=0)  # as the command does

@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
+from ctserver.domain import source
 from ctserver.domain.call import Arrived, CallerHungUp, LegDone, LegHungUp, LegRinging, LegStarted, Routed
 from ctserver.http.server import CONTENT_POLICY
 from ctserver.services import visits
+from ctserver.services.attribution import Attributor
 from ctserver.services.calls import Journal
 from ctserver.services.visits import PageView
 from ctserver.storage import recordings
@@ -24,17 +26,19 @@ async def ring(site: Any, *, evil: bool = False, wave_file: bool = False) -> str
     """An answered call of a visitor who came by an advertisement; its id."""
     now = site.clock[0]
     mark = EVIL if evil else "x"
-    view = PageView(
-        "shop", "", f"https://shop.example/{mark}?utm_source={mark}&utm_medium={mark}&utm_campaign={mark}&utm_term={mark}&gclid={mark}",
-        f"https://ref.example/{mark}", f"title {mark}",
-    )  # fmt: skip
-    shown = await visits.record(site.db, site.settings, view, now - 9_000)
-    await visits.note(site.db, site.settings, shown.visitor, shown.session, "tapped", shown.number or "", now - 5_000)
+    url = f"https://shop.example/{mark}?utm_source={mark}&utm_medium={mark}&utm_campaign={mark}&utm_term={mark}&gclid={mark}"
+    referrer = f"https://ref.example/{mark}"
+    found = source.classify(url, referrer)
+    view = PageView("shop", "", url, referrer, f"title {mark}", ("main",), source=found)
+    shown = await visits.record(site.db, site.settings, [], view, now - 9_000)
+    await visits.note(
+        site.db, site.settings, visits.Note(shown.visitor, shown.session, "tapped", shown.numbers["main"]), now - 5_000
+    )
     caller = EVIL[:40] if evil else "+447700900123"
-    journal = Journal(site.db, site.settings, "pbx")
+    journal = Journal(site.db, site.settings, Attributor(site.settings, {}), "pbx")
     await journal.apply(
         [
-            Arrived(LINKEDID, now - 4_000, LINKEDID, "PJSIP/t-1", shown.number or "", caller, f"Алексей {mark}"),
+            Arrived(LINKEDID, now - 4_000, LINKEDID, "PJSIP/t-1", shown.numbers["main"], caller, f"Алексей {mark}"),
             Routed(LINKEDID, now - 3_900, "1", "office", "ctserver"),
             LegStarted(LINKEDID, now - 3_800, "b", f"PJSIP/{mark}-0001"),
             LegRinging(LINKEDID, now - 3_700, "b"),
@@ -106,7 +110,7 @@ async def test_a_search_finds_what_it_says(alice: Any, query: str, found: bool) 
 
 
 async def test_older_calls_are_a_page_away(alice: Any) -> None:
-    journal = Journal(alice.db, alice.settings, "pbx")
+    journal = Journal(alice.db, alice.settings, Attributor(alice.settings, {}), "pbx")
     at = 1_700_000_000_000
     await journal.apply([Arrived(f"{n}.1", at + n, f"{n}.1", "PJSIP/t", "1", f"+4477009{n:05}", "") for n in range(60)])
     html = await alice.page("/calls")
@@ -228,7 +232,7 @@ async def test_a_recording_is_played_whole_or_in_part(alice: Any) -> None:
 async def test_the_player_is_given_what_it_draws(alice: Any) -> None:
     peaks = await (await alice.get(f"/calls/{await ring(alice, wave_file=True)}/peaks.json")).json()
     assert peaks["seconds"] == 1.0
-    assert len(peaks["caller"]) == len(peaks["company"]) == 800
+    assert len(peaks["caller"]) == len(peaks["company"]) == 20
 
 
 async def test_without_a_login_there_is_no_recording(alice: Any) -> None:

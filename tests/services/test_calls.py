@@ -10,8 +10,10 @@ from ctserver import files
 from ctserver.asterisk import replay
 from ctserver.asterisk.translate import Translator
 from ctserver.config import Settings
+from ctserver.domain import source
 from ctserver.domain.call import Arrived, CallerHungUp, Event, LegDone, LegStarted, Vanished
 from ctserver.services import visits
+from ctserver.services.attribution import Attributor
 from ctserver.services.calls import Journal
 from ctserver.services.visits import PageView
 from ctserver.storage import calls, migrate, sqlite
@@ -60,7 +62,7 @@ async def rows(db: Sqlite) -> list[tuple[object, ...]]:
 
 
 async def test_a_whole_call_is_in_the_journal(db: Sqlite, settings: Settings) -> None:
-    journal = Journal(db, settings, "pbx")
+    journal = Journal(db, settings, Attributor(settings, {}), "pbx")
     await journal.apply([arrived(), *answered(), ended()])
     row = await db.one("SELECT * FROM calls")
     assert row is not None
@@ -78,8 +80,10 @@ async def test_a_whole_call_is_in_the_journal(db: Sqlite, settings: Settings) ->
 
 async def test_a_call_is_attributed_to_the_visitor_who_holds_the_number(db: Sqlite, settings: Settings) -> None:
     at = 1_700_000_000_000
-    shown = await visits.record(db, settings, PageView("shop", "", ADS, "", ""), at - 5_000)
-    await Journal(db, settings, "pbx").apply([arrived(did=shown.number or "")])
+    shown = await visits.record(
+        db, settings, [], PageView("shop", "", ADS, "", "", ("main",), source=source.classify(ADS, "")), at - 5_000
+    )
+    await Journal(db, settings, Attributor(settings, {}), "pbx").apply([arrived(did=shown.numbers["main"])])
     row = await db.one("SELECT * FROM calls")
     assert row is not None
     assert (row["session"], row["attribution"]) == (shown.session, "exact")
@@ -88,21 +92,29 @@ async def test_a_call_is_attributed_to_the_visitor_who_holds_the_number(db: Sqli
 
 
 async def test_a_static_number_names_its_source(db: Sqlite, settings: Settings) -> None:
-    await Journal(db, settings, "pbx").apply([arrived(did="02079460190")])
+    await Journal(db, settings, Attributor(settings, {}), "pbx").apply([arrived(did="02079460190")])
     row = await db.one("SELECT * FROM calls")
     assert row is not None
     assert (row["attribution"], row["confidence"], row["source"], row["line"]) == ("static", 1.0, "billboard", "night")
 
 
 async def test_a_call_to_a_number_nobody_was_shown_is_nobodys(db: Sqlite, settings: Settings) -> None:
-    await Journal(db, settings, "pbx").apply([arrived(), arrived("1700000000.5", "anonymous")])
+    await Journal(db, settings, Attributor(settings, {}), "pbx").apply(
+        [arrived(), arrived("1700000000.5", "anonymous")]
+    )
     assert {row["attribution"] for row in await db.fetch("SELECT attribution FROM calls")} == {"none"}
 
 
 async def test_the_attribution_stays_when_the_call_goes_on(db: Sqlite, settings: Settings) -> None:
-    journal = Journal(db, settings, "pbx")
-    shown = await visits.record(db, settings, PageView("shop", "", ADS, "", ""), 1_699_999_990_000)
-    await journal.apply([arrived(did=shown.number or "")])
+    journal = Journal(db, settings, Attributor(settings, {}), "pbx")
+    shown = await visits.record(
+        db,
+        settings,
+        [],
+        PageView("shop", "", ADS, "", "", ("main",), source=source.classify(ADS, "")),
+        1_699_999_990_000,
+    )
+    await journal.apply([arrived(did=shown.numbers["main"])])
     await journal.apply(answered())
     await journal.apply([ended()])
     row = await db.one("SELECT session, outcome FROM calls")
@@ -111,7 +123,7 @@ async def test_the_attribution_stays_when_the_call_goes_on(db: Sqlite, settings:
 
 
 async def test_calls_that_cannot_be_saved_are_kept_and_saved_later(db: Sqlite, settings: Settings) -> None:
-    journal = Journal(db, settings, "pbx")
+    journal = Journal(db, settings, Attributor(settings, {}), "pbx")
     await journal.apply([arrived()])
     await fill_up(db)
     more = [f"17000000{number:02}.1" for number in range(10, 40)]
@@ -127,7 +139,7 @@ async def test_calls_that_cannot_be_saved_are_kept_and_saved_later(db: Sqlite, s
 
 
 async def test_resuming_forgets_nothing_that_is_not_saved_yet(db: Sqlite, settings: Settings) -> None:
-    journal = Journal(db, settings, "pbx")
+    journal = Journal(db, settings, Attributor(settings, {}), "pbx")
     await journal.apply([arrived(), arrived("1700000000.5")])
     await fill_up(db)
     late = [f"17000000{number:02}.1" for number in range(10, 40)]
@@ -141,11 +153,11 @@ async def test_resuming_forgets_nothing_that_is_not_saved_yet(db: Sqlite, settin
 
 
 async def test_a_restart_in_mid_call_goes_on_where_it_was(db: Sqlite, settings: Settings, tmp_path: Path) -> None:
-    before = Journal(db, settings, "pbx")
+    before = Journal(db, settings, Attributor(settings, {}), "pbx")
     await before.apply([arrived(), *answered()])
     reopened = await sqlite.open(tmp_path / "ctserver.db")
     await migrate.verify(reopened, migrate.read(files.folder("migrations")))
-    after = Journal(reopened, settings, "pbx")
+    after = Journal(reopened, settings, Attributor(settings, {}), "pbx")
     (call,) = await after.resume()
     assert call == before.open_calls()[0]
     await after.apply([ended()])
@@ -154,22 +166,24 @@ async def test_a_restart_in_mid_call_goes_on_where_it_was(db: Sqlite, settings: 
 
 
 async def test_a_call_that_ended_while_nobody_watched_keeps_what_was_known(db: Sqlite, settings: Settings) -> None:
-    await Journal(db, settings, "pbx").apply([arrived(), *answered(), arrived("1700000000.5")])
-    journal = Journal(db, settings, "pbx")
+    await Journal(db, settings, Attributor(settings, {}), "pbx").apply(
+        [arrived(), *answered(), arrived("1700000000.5")]
+    )
+    journal = Journal(db, settings, Attributor(settings, {}), "pbx")
     await journal.apply([Vanished(call.linkedid, 1_700_000_090_000) for call in await journal.resume()])
     assert await rows(db) == [(ONE, "ended", "answered", "unknown"), ("1700000000.5", "ended", "missed", "unknown")]
 
 
 async def test_the_calls_of_another_pbx_are_not_ours(db: Sqlite, settings: Settings) -> None:
-    await Journal(db, settings, "other").apply([arrived()])
-    journal = Journal(db, settings, "pbx")
+    await Journal(db, settings, Attributor(settings, {}), "other").apply([arrived()])
+    journal = Journal(db, settings, Attributor(settings, {}), "pbx")
     assert await journal.resume() == []
     await journal.apply([arrived(), ended()])
     assert len(await rows(db)) == 2
 
 
 async def test_a_call_that_is_in_the_journal_already_spoils_no_other(db: Sqlite, settings: Settings) -> None:
-    journal = Journal(db, settings, "pbx")
+    journal = Journal(db, settings, Attributor(settings, {}), "pbx")
     await journal.apply([arrived(), ended()])
     await journal.apply([arrived()])
     await journal.apply([*answered(), arrived("1700000000.5")])
@@ -184,7 +198,7 @@ async def test_a_call_that_is_in_the_journal_already_spoils_no_other(db: Sqlite,
 async def test_recorded_streams_end_up_in_the_journal_as_replay_tells_them(
     db: Sqlite, settings: Settings, root: Path
 ) -> None:
-    journal = Journal(db, settings, "pbx")
+    journal = Journal(db, settings, Attributor(settings, {}), "pbx")
     translator = Translator(["ct-inbound"])
     data = (root / "tests/asterisk/streams/two_calls_at_once.txt").read_bytes()
     for message in replay.read(data):
@@ -196,4 +210,4 @@ async def test_recorded_streams_end_up_in_the_journal_as_replay_tells_them(
     assert await rows(db) == wanted
     stored = await calls.by_id(db, (await db.fetch("SELECT id FROM calls ORDER BY arrived_at"))[1]["id"])
     assert stored is not None
-    assert (stored.caller, stored.caller_name) == ("07700900456", 'x\\y "q"')
+    assert (stored.caller, stored.caller_name) == ("+447700900456", 'x\\y "q"')

@@ -81,7 +81,9 @@
         isInlineSwap: (style) => style === "calm",
         handleSwap(style, target, fragment) {
           if (style !== "calm") return false;
-          if (target.dataset.live === "grow") grow(target, fragment); else children(target, fragment);
+          if (target.dataset.live === "grow") grow(target, fragment);
+          else if (fragment.firstElementChild) children(target, fragment);
+          else location.reload();
           return [];
         },
       });

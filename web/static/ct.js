@@ -4,9 +4,11 @@
 // Never: throws into the page, adds or removes nodes, touches a global other than window.ct.
 // Whatever goes wrong, the page keeps the number it was written with.
 //
-// This is the source; ctserver/http/script.py makes it smaller as it is served, by three rules that bind how we write:
-// whole-line comments go; names that begin with $ are shortened; blanks around punctuation go, so no string or regular
-// expression here holds a blank, and every statement ends in a semicolon or a brace.
+// This is the source; ctserver/http/script.py makes it smaller as it is served, by rules that bind how we write:
+// - whole-line comments go, and with "//? name" before it a line is served only to sites that use that option;
+// - names that begin with $ are shortened; outermost statements are indented by two blanks, and only they;
+// - const becomes let, blanks around punctuation go: no string or regular expression holds a blank or a template,
+//   and every statement ends in a semicolon or a brace.
 ($site => {
   if (window.ct && ct.on) return;
   const $targets = $site.t;
@@ -20,12 +22,18 @@
   const $spread = $number => [...$number].join($gap);
   // Groups: 1 country code with + or 00 or bare, perhaps (0); 2 national prefix; 3 national digits.
   const $pattern = $core => RegExp($site.x.replace(/~/g, $gap) + '(' + $core + ')', 'gu');
-  const $find = $pattern(Object.keys($site.a).map($spread).join('|'));
-  const $any = $pattern('\\d(?:' + $gap + '\\d){5,}');
+  const $find = $pattern(Object.keys($site.a).reverse().map($spread).join('|'));
+  //? select
+  const $loose = $pattern('\\d(?:' + $gap + '\\d){5,}');
   // Neighbours that make the digits part of something longer: an order number, an account, a price, an address.
   const $before = /(\d[\s\uffff]*[^\w(]?|\p{L}[-/]?|[#№=@_]|\p{Sc}\s?)$/u;
   const $after = /^([\s\uffff]*[^\w(+]?\d|(?!x\d|ext)[\p{L}@_]|\s?[\p{Sc}%])/u;
-  const $inline = /^(#.*|A|B|EM|FONT|I|MARK|S|SMALL|SPAN|STRONG|U)$/;
+  const $inline = /^(#[ct].*|A|B|EM|FONT|I|MARK|S|SMALL|SPAN|STRONG|U)$/;
+  // Does the text before and after a node run on through it?
+  const $flows = $node => $inline.test($node.nodeName)
+    //? select
+    && !$node.matches?.($site.q)
+  ;
   const $skip = 'head,script,style,noscript,textarea,[data-ct-skip],[contenteditable]';
   const $fields = ['href', 'placeholder', 'aria-label', 'title'];
 
@@ -40,12 +48,17 @@
 
   let $lease = { n: {} };
   const $load = $safe(() => {
-    const $kept = JSON.parse(decodeURIComponent($site.sub ? document.cookie.split($key + '=')[1].split(';')[0] : localStorage[$key]));
+    let $kept;
+    //? sub
+    if ($site.sub) $kept = document.cookie.split($key + '=')[1].split(';')[0]; else
+    $kept = localStorage[$key];
+    $kept = JSON.parse(decodeURIComponent($kept));
     if ($kept.d > Date.now()) $lease = $kept;
   });
   const $store = $safe($value => {
-    if ($site.sub) document.cookie = $key + '=' + $value + ';path=/;domain=' + $site.sub + ';max-age=' + ($value && $site.days * 86400);
-    else if ($value) localStorage[$key] = $value;
+    //? sub
+    if ($site.sub) document.cookie = $key + '=' + $value + ';path=/;domain=' + $site.sub + ';max-age=' + $site.days * 86400 * !!$value; else
+    if ($value) localStorage[$key] = $value;
     else delete localStorage[$key];
   });
   const $extend = () => {
@@ -56,36 +69,46 @@
   $load();
   // Kept data means that consent was given on an earlier page.
   let $keep = $site.consent == 'none' || $lease.v;
-  const $deny = $site.dnt && (navigator.doNotTrack == 1 || navigator.globalPrivacyControl);
-  let $on = !$deny && ($keep || $site.consent != 'wait');
-  const $shown = $t => $on && $lease.x > Date.now() && $lease.n[$t.k];
+  let $on = $keep || $site.consent != 'wait', $deny;
+  //? dnt
+  if (navigator.doNotTrack == 1 || navigator.globalPrivacyControl) $on = 0, $deny = 1;
+  const $shown = $t => $on && $lease.x > Date.now() && $lease.n[$t.k] || '';
+  //? reveal
   const $hidden = $t => $t.mode == 'reveal' && !$shown($t) && $asked[$t.k] != 2;
   const $numbers = () => Object.fromEntries($targets.map($t => [$t.k, ($shown($t) || $t).n]));
 
   // ---- Finding and rewriting
 
   const $owners = new WeakMap();
-  const $swap = ($text, $element, $href) => {
-    const $own = $targets.find($t => $t.q && $element.closest($t.q));
-    return $text.replace($own ? $any : $find, ($match, $abroad, $home, $core, $at) => {
+  const $swap = ($text, $nodes, $href) => {
+    const $parent = $node => $node.ownerElement || $node.parentElement || $node.parentNode.host;
+    let $own, $any = $find;
+    //? select
+    if ($own = $targets.find($t => $t.q && $parent($nodes[0]).closest($t.q))) $any = $loose;
+    return $text.replace($any, ($match, $abroad, $home, $core, $at) => {
       const $old = $digits($core);
       const [$code, $first] = $site.a[$old] || [$own.c];
       const $t = $own || $targets.find($t => $shown($t).l == $old) || $targets[$first];
-      const $rest = $text.slice($at + $match.length);
-      if ($href ? /^\d/.test($rest) : $match[0] != '+' && $before.test($text.slice(0, $at)) || $after.test($rest) || !($abroad || $home || $old[4])) return $match;
+      const $rest = $text.slice($at + $match.length), $ahead = $text.slice(0, $at);
+      const $element = $parent($nodes[$ahead.split('\uffff').length - 1]);
+      if ($href ? /^\d/.test($rest) : $match[0] != '+' && $before.test($ahead) || $after.test($rest) || !($abroad || $home || $old[4])) return $match;
       $owners.set($element, $t);
       $sight.unobserve($element);
       $sight.observe($element);
       if ($t.mode == 'now' || $shown($t)) $want($t);
+      //? reveal
       if ($t.mode == 'reveal') $element.toggleAttribute('data-ct-reveal', $hidden($t));
       const { c: $c, p: $p, l: $l, n: $n, f: $f } = $shown($t) || $t;
       const $full = ($abroad ? $digits($abroad).replace($code, $c) : $home ? $p : '') + $l;
       const $plain = $href || /^\+?\d+$/.test($match);
       let $i = 0;
-      if (!$href && $hidden($t)) $text = $t.rt;
-      else if (($abroad || $c == $code) && $full.length == $digits($match).length) return $match.replace(/\d/g, () => $full[$i++]);
-      else if (!$href && $t.m) $text = $t.m.replace(/X/g, () => $l[$i++]);
-      else $text = $abroad || $c != $code ? ($plain ? $n : $f[0]) : $plain ? $full : $f[1];
+      //? reveal
+      if (!$href && $hidden($t)) $text = $t.rt; else
+      if (($abroad || $c == $code) && $full.length == $digits($match).length) return $match.replace(/\d/g, () => $full[$i++]);
+      else
+      //? mask
+      if (!$href && $t.m) $text = $t.m.replace(/X/g, () => $l[$i++]); else
+      $text = $abroad || $c != $code ? ($plain ? $n : $f[0]) : $plain ? $full : $f[1];
       return $text + $match.replace(/[^\uffff]/g, '');
     });
   };
@@ -93,13 +116,13 @@
   // Text and attribute nodes -> what the page wrote, what we wrote.
   const $written = new WeakMap();
   let $writes = 0;
-  const $write = ($nodes, $element, $href) => {
+  const $write = ($nodes, $href) => {
     const $sources = $nodes.map($node => {
       const [$source, $value] = $written.get($node) || [];
       return $value == $node.nodeValue ? $source : $node.nodeValue;
     });
     const $text = $sources.join('\uffff');
-    if (/(\d\D{0,40}){4}/.test($text)) $swap($text, $element, $href).split('\uffff').map(($value, $i) => {
+    if (/(\d\D{0,40}){4}/.test($text)) $swap($text, $nodes, $href).split('\uffff').map(($value, $i) => {
       if ($value != $nodes[$i].nodeValue) {
         $nodes[$i].nodeValue = $value;
         $written.set($nodes[$i], [$sources[$i], $value]);
@@ -109,26 +132,26 @@
   };
 
   // Every number under a node. near: only the line of text directly in it, not the blocks inside.
-  const $look = ($root, $near) => {
+  const $look = $safe(($root, $near) => {
     const $start = $writes;
     let $line = [];
     const $flush = () => {
-      if ($line[0]) $write($line, $line[0].parentElement || $line[0].parentNode.host);
+      if ($line[0]) $write($line);
       $line = [];
     };
     const $walk = $node => {
       if ($node.nodeType == 3) return $line.push($node);
-      const $block = !$inline.test($node.nodeName);
+      const $block = !$flows($node);
       if ($block) $flush();
       if ($node.matches) {
         if ($node.matches($skip) || $near && $block && $node != $root) return;
         for (const $field of $node.attributes) {
-          const $tel = /^tel:/i.test($field.value);
-          if ($fields.includes($field.name) && ($tel || $field.name != 'href')) $write([$field], $node, $tel);
+          const $href = $field.name == 'href';
+          if ($fields.includes($field.name) && (!$href || /^tel:/i.test($field.value))) $write([$field], $href);
         }
         if ($node.shadowRoot) $watch($node.shadowRoot);
       }
-      $node.childNodes.forEach($walk);
+      for (let $child = $node.firstChild; $child; $child = $child.nextSibling) $walk($child);
       if ($block) $flush();
     };
     if (!$root.parentElement?.closest($skip)) $walk($root);
@@ -138,10 +161,10 @@
       document.dispatchEvent(new CustomEvent('ct:swap', { detail: $detail }));
       window.dataLayer?.push({ event: 'ct_swap', ct_numbers: $detail });
     }
-  };
+  });
   const $refresh = () => $look(document);
   const $watch = $root => {
-    $changes.observe($root, { childList: true, subtree: true, characterData: true, attributeFilter: $fields });
+    $changes.observe($root, { childList: 1, subtree: 1, characterData: 1, attributeFilter: $fields });
     $look($root);
   };
 
@@ -151,11 +174,12 @@
   const $changes = new MutationObserver($safe($records => {
     const $start = $writes, $seen = new Set();
     if ($fights < 99) for (const { type: $type, target: $target, addedNodes: $added } of $records) {
-      for (let $node of $type == 'childList' ? $added : [$target]) {
-        if (!$seen.has($node.parentNode)) {
+      for (const $node of $type == 'childList' ? $added : [$target]) {
+        if (!$seen.has($node) && !$seen.has($node.parentNode)) {
+          let $line = $node;
           if ($node.matches) $look($node);
-          while ($node && $inline.test($node.nodeName)) $node = $node.parentNode;
-          if ($node) $look($node, 1);
+          while ($line && $flows($line)) $line = $line.parentNode;
+          if ($line) $look($line, 1);
         }
         $seen.add($node);
       }
@@ -167,6 +191,7 @@
     if (!$visible) return;
     $sight.unobserve($target);
     const $t = $owners.get($target);
+    //? lazy
     if ($t.mode == 'lazy') $want($t);
     if ($shown($t) && !$asked[$shown($t).n]) $asked[$shown($t).n] = $signal('seen', $t);
   })));
@@ -209,11 +234,12 @@
       $fresh = 0;
     }
     const $keys = $wanted.splice(0);
-    if ($visit || $keys[0]) try {
+    if (!$visit && !$keys[0]) return;
+    try {
       const $reply = await fetch($site.o + '/v1/visit', {
         method: 'POST',
         credentials: 'omit',
-        keepalive: true,
+        keepalive: 1,
         signal: AbortSignal.timeout(2e3),
         body: $pack({ e: $visit ? '' : $lease.e, u: location.href, r: $from, t: document.title, n: $keys }),
       });
@@ -225,7 +251,7 @@
     $keys.map($k => $asked[$k] = 2);
     $refresh();
     $pulse = $pulse || setInterval($beat, ($lease.b || 30) * 1e3);
-    $waiting.map($do => $do());
+    $waiting.map?.($do => $do());
     $waiting = { push: $do => $do() };
   };
   const $beat = $safe(() => {
@@ -239,7 +265,7 @@
       return $extend();
     }
     $fresh = 1;
-    $ask();
+    $soon();
   });
   const $resume = () => {
     $load();
@@ -259,8 +285,7 @@
       $on = !$deny && ($yes || $site.consent == 'cookieless');
       if (!$yes) $store('', $lease = { n: {} });
       else if ($lease.e) $extend();
-      $refresh();
-      $ask();
+      $refresh($ask());
     },
   };
   const $queue = window.ct?.q || [];
@@ -273,11 +298,8 @@
     click: $e => {
       for (const $node of $e.composedPath()) {
         const $t = $owners.get($node);
-        if ($t && $hidden($t)) {
-          $e.preventDefault();
-          $want($t);
-          return $ask().then(() => $signal('revealed', $t));
-        }
+        //? reveal
+        if ($t && $hidden($t)) return $e.preventDefault($want($t)), $ask().then(() => $signal('revealed', $t));
         if ($t && /^tel:/i.test($node.href)) {
           $tapped = Date.now();
           $signal('tapped', $t);

@@ -13,8 +13,9 @@ from aiohttp import web
 
 from ctserver.domain import call as machine
 from ctserver.http import render
-from ctserver.http.dashboard.rows import CallRow, call_row, label_of
+from ctserver.http.dashboard.rows import CallRow, call_row, colour, label_of
 from ctserver.http.deps import DEPS, Deps
+from ctserver.storage import attribution as evidence
 from ctserver.storage import calls, journal, recordings, sessions
 from ctserver.storage.db import Row
 from ctserver.storage.journal import Filters
@@ -83,7 +84,7 @@ async def call_page(request: web.Request) -> web.StreamResponse:
         "health": await deps.health(),
         "call": call,
         "timeline": _timeline(row, await calls.legs(deps.db, call.id), call),
-        "attribution": _attribution(row),
+        "attribution": await _attribution(deps, row),
         "session": await _session(deps, row["session"]),
         "earlier": [call_row(other, deps.settings, now) for other in earlier],
         "recording": await _recording(deps, call),
@@ -221,8 +222,9 @@ def _status(status: str) -> str:
     return words.get(status, status.lower())
 
 
-def _attribution(row: Row) -> dict[str, Any]:
+async def _attribution(deps: Deps, row: Row) -> dict[str, Any]:
     source = sessions.source_of(row)
+    others = await evidence.runners_up(deps.db, row["id"], row["session"])
     return {
         "kind": row["attribution"],
         "kind_label": KINDS.get(row["attribution"], ""),
@@ -235,6 +237,15 @@ def _attribution(row: Row) -> dict[str, Any]:
         "term": source.term,
         "content": source.content,
         "click_ids": sorted(source.click_ids.items()),
+        "others": [
+            {
+                "share": other["share"],
+                "source_label": label_of(sessions.source_of(other)),
+                "source_colour": colour(label_of(sessions.source_of(other))),
+                "campaign": other["campaign"],
+            }
+            for other in others
+        ],
     }
 
 

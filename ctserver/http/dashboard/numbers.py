@@ -50,6 +50,7 @@ async def _numbers(deps: Deps) -> dict[str, Any]:
     now = deps.now()
     midnight = render.local(now).replace(hour=0, minute=0, second=0, microsecond=0)
     calls = await journal.by_number(deps.db, int(midnight.timestamp() * 1000))
+    short = await sessions.shortages_since(deps.db, int(midnight.timestamp() * 1000))
     holders = {row["number"]: row for row in await sessions.holders_now(deps.db)}
     settings = deps.settings
     pools = []
@@ -66,6 +67,7 @@ async def _numbers(deps: Deps) -> dict[str, Any]:
                 "numbers": numbers,
                 "free": sum(number["state"] == "free" for number in numbers),
                 "shown": sum(number["state"] == "shown" for number in numbers),
+                "short": short.get(site.pool, {}),
             }
         )
     return {"pools": pools, "statics": _statics(deps, calls)}

@@ -1,0 +1,103 @@
+"""Who is served a number: people on the site's own pages, not bots, not excluded addresses, not one address that asks
+for visitor after visitor."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+
+from aiohttp import web
+
+from ctserver.config import Settings, Site
+from ctserver.domain import channel, source, visitor
+from ctserver.domain.model import Source, VisitorFacts
+from ctserver.http.geo import Geo, IpMode, client_ip, truncate_ip
+from ctserver.http.limits import Limiter
+
+KNOWN_VISITORS = 50_000
+BURST_MINUTES = 1
+
+
+class Refused(Exception):
+    """This request is not served; the message goes into X-Ct-Refused, and the page keeps its own number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Who asks: his address and his browser's name for itself."""
+
+    ip: str
+    user_agent: str
+
+
+class Gate:
+    """The rules of the settings, made ready to be asked often."""
+
+    def __init__(self, settings: Settings, geo: Geo) -> None:
+        self._settings = settings
+        self._geo = geo
+        self._excluded = {name: _networks(site) for name, site in settings.sites.items()}
+        limits = settings.limits
+        self._newcomers = Limiter(limits.new_visitors_per_minute, BURST_MINUTES * limits.new_visitors_per_minute)
+        self._views = Limiter(limits.visits_per_site_per_minute, BURST_MINUTES * limits.visits_per_site_per_minute)
+        self._known: OrderedDict[str, None] = OrderedDict()
+
+    def asker(self, request: web.Request) -> Asker:
+        ip = client_ip(request, self._settings.server.trust_proxy)
+        return Asker(ip, request.headers.get("User-Agent", ""))
+
+    def admit(self, request: web.Request, asker: Asker, site_name: str, page_host: str) -> None:
+        """Raises Refused for whoever is not to have a number, whoever he says he is."""
+        site = self._settings.sites[site_name]
+        if not source.is_own(page_host, site.domains):
+            raise Refused("this page is not on the site's domains")
+        if not site.serve_bots and (bot := visitor.is_bot(asker.user_agent, request.headers)):
+            raise Refused(bot)
+        excluded = self._excluded[site_name]
+        if excluded and any(ip_address(asker.ip) in network for network in excluded if _is_ip(asker.ip)):
+            raise Refused("this address is excluded")
+
+    def count(self, asker: Asker, site_name: str, visitor_id: str, now: int) -> None:
+        """Raises Refused when this site, or this address with ever new visitors, asks too often."""
+        if visitor_id not in self._known and not self._newcomers.allow(asker.ip, now):
+            raise Refused("too many new visitors from this address")
+        if not self._views.allow(site_name, now):  # after that: who is refused takes nothing from the others
+            raise Refused("too many page views of this site")
+
+    def remember(self, visitor_id: str) -> None:
+        """This visitor is one of ours: he does not count as new again."""
+        self._known[visitor_id] = None
+        self._known.move_to_end(visitor_id)
+        if len(self._known) > KNOWN_VISITORS:
+            self._known.popitem(last=False)
+
+    def facts(self, asker: Asker, found: Source, ids: dict[str, str], properties: dict[str, str]) -> VisitorFacts:
+        """What is known of him, with as much of his address as the settings keep."""
+        device = visitor.device(asker.user_agent)
+        place = self._geo.place(asker.ip)
+        mode: IpMode = self._settings.privacy.ip
+        return VisitorFacts(
+            channel=channel.channel(found),
+            country=place.code.partition("-")[0],
+            region=place.region,
+            city=place.city,
+            device=device.kind,
+            browser=device.browser,
+            os=device.os,
+            ip=truncate_ip(asker.ip, mode),
+            ids=ids,
+            properties=properties,
+        )
+
+
+def _networks(site: Site) -> list[IPv4Network | IPv6Network]:
+    return [ip_network(text) for text in site.exclude_ips]
+
+
+def _is_ip(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,117 @@
+"""Whose call it is, with what this site has learnt; learning from its calls; and doing it again over the past."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ctserver.config import NumberUse, Settings, number_uses
+from ctserver.domain import phone
+from ctserver.domain.attribution import NOBODY, Answer, CallFacts, attribute
+from ctserver.domain.call import Call
+from ctserver.domain.delay import PUBLISHED, DelayModel
+from ctserver.domain.learning import KnownCall, learn, seen_between
+from ctserver.storage import attribution as evidence
+from ctserver.storage import calls
+from ctserver.storage.db import Database, Transaction
+
+LOOK_BACK_MS = 30 * 86_400_000  # showings and earlier calls older than this are not asked for
+DAY_MS = 86_400_000
+FADE = 0.98  # of what was learnt, a day later: half of it after five weeks
+
+
+class Attributor:
+    """Answers for one ctserver: the numbers and each site's model."""
+
+    def __init__(self, settings: Settings, models: Mapping[str, DelayModel]) -> None:
+        self.uses = number_uses(settings)
+        self.settings = settings
+        self.models = dict(models)
+
+    @classmethod
+    async def load(cls, db: Database, settings: Settings) -> Attributor:
+        """With the models learnt so far."""
+        return cls(settings, await evidence.models(db))
+
+    def model(self, site: str) -> DelayModel:
+        return self.models.get(site, PUBLISHED)
+
+    def answer(self, tx: Transaction, call: Call) -> Answer:
+        """Whose call is this, by all that was known when it arrived."""
+        known = self._known(tx, call)
+        return attribute(known.call, known.candidates, known.history, self.model(call.site))
+
+    def _known(self, tx: Transaction, call: Call) -> KnownCall:
+        use = self.uses.get(call.did, NumberUse("", "", ""))
+        at, since = call.arrived_at, call.arrived_at - LOOK_BACK_MS
+        facts = CallFacts(call.did, at, call.caller, phone.country_of(call.caller), use.source)
+        if use.source:
+            return KnownCall(facts, ())
+        shown_to = evidence.candidates(tx, call.did, since, at)
+        return KnownCall(facts, shown_to, evidence.history(tx, call.site, call.caller, call.did, since, at - 1))
+
+    async def learn(self, db: Database, now: int) -> int:
+        """Add the calls since the last lesson to each site's model, once a day; returns how many were learnt from."""
+        return sum([await self._learn_site(db, site, now) for site in self.settings.sites])
+
+    async def _learn_site(self, db: Database, site: str, now: int) -> int:
+        since = await evidence.learnt_until(db, site) or now - DAY_MS
+        if now - since < DAY_MS:
+            return 0
+
+        def unit(tx: Transaction) -> tuple[DelayModel, int]:
+            known = [self._known(tx, call) for call in calls.of_site(tx, site, since, now)]
+            numbers = [use.number for use in self.uses.values() if use.site == site and use.pool]
+            shown = [candidate for number in numbers for candidate in evidence.candidates(tx, number, since, now)]
+            seen = seen_between(shown, since, now, len(numbers))
+            learnt = learn(self.model(site), known, seen, fade=FADE)
+            evidence.save_model(tx, site, learnt.counts, now)
+            return learnt, len(known)
+
+        self.models[site], count = await db.write(unit)
+        return count
+
+
+def save_answer(tx: Transaction, call: str, answer: Answer) -> None:
+    """Keep the shares of the best guess, of the runners-up and of nobody we know."""
+    shares = dict(answer.runners_up)
+    if answer.session:
+        shares[answer.session] = answer.confidence
+    shares[NOBODY] = answer.probabilities.get(NOBODY, 0.0)
+    evidence.save_credits(tx, call, shares)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A call whose answer would be another today."""
+
+    call: str
+    at: int
+    did: str
+    before: tuple[str, str, float]  # (kind, source, confidence)
+    after: tuple[str, str, float]
+
+
+async def reattribute(db: Database, attributor: Attributor, since: int, until: int, *, apply: bool) -> list[Change]:
+    """Ask again for every call in [since, until); what differs in kind, session or by 0.05 in confidence.
+
+    Nothing is changed unless `apply`.
+    """
+
+    def unit(tx: Transaction) -> list[Change]:
+        changes = []
+        for call in calls.between(tx, since, until):
+            answer = attributor.answer(tx, call)
+            old, new = call.attribution, answer.attribution()
+            same = (old.kind, old.session) == (new.kind, new.session) and abs(old.confidence - new.confidence) < 0.05
+            if same:
+                continue
+            before = (old.kind, old.source.source if old.source else "", old.confidence)
+            after = (new.kind, new.source.source if new.source else "", new.confidence)
+            changes.append(Change(call.id, call.arrived_at, call.did, before, after))
+            if apply:
+                calls.set_attribution(tx, call.id, new)
+                save_answer(tx, call.id, answer)
+        return changes
+
+    return await db.write(unit)

@@ -1,0 +1,180 @@
+"""A small fake of the two endpoints ct.js talks to, pages on *.test hosts, and one real Chromium for all tests."""
+
+import asyncio
+import copy
+import json
+from pathlib import Path
+
+import phonenumbers
+import pytest
+import pytest_asyncio
+from aiohttp import web
+from phonenumbers import PhoneNumberFormat as Format
+from playwright.async_api import async_playwright
+
+from ctserver.http.script import build
+
+ROOT = Path(__file__).parents[2]
+SOURCE = (ROOT / "web/static/ct.js").read_text()
+VENDOR = Path(__file__).parent / "vendor"
+CHROMIUM = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--no-first-run",
+    "--disable-component-update",
+    "--disable-sync",
+    "--host-resolver-rules=MAP *.test 127.0.0.1",
+]
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if Path(__file__).parent in item.path.parents and asyncio.iscoroutinefunction(getattr(item, "function", None)):
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+            item.add_marker(pytest.mark.e2e)
+
+
+def number(e164: str) -> dict:
+    """An E.164 number in the words of the answer: n, c, p, l and the displays f."""
+    parsed = phonenumbers.parse(e164)
+    local = phonenumbers.national_significant_number(parsed)
+    shown = [phonenumbers.format_number(parsed, form) for form in (Format.INTERNATIONAL, Format.NATIONAL)]
+    national = "".join(filter(str.isdigit, shown[1]))
+    prefix = national.removesuffix(local) if national.endswith(local) else ""
+    region = phonenumbers.region_code_for_number(parsed)
+    prefix = prefix or phonenumbers.ndd_prefix_for_region(region or "", True) or ""
+    return {"n": e164, "c": str(parsed.country_code), "p": prefix, "l": local, "f": shown}
+
+
+def target(key: str, e164: str, **more) -> dict:
+    return {"k": key, **{k: v for k, v in number(e164).items() if k != "f"}, **more}
+
+
+OWN, FIRST, SECOND = "+442079460000", "+442079460101", "+442079460102"
+CONFIG = {
+    "s": "demo",
+    "t": [target("main", OWN)],
+    "a": [FIRST, SECOND],
+    "consent": "none",
+    "dnt": 0,
+    "days": 90,
+    "sub": "",
+}
+
+
+class World:
+    """What the server side says and what it was told."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        self.config = copy.deepcopy(CONFIG)
+        self.pages: dict[str, tuple[str, dict]] = {}
+        self.give: dict[str, str] = {"main": FIRST}
+        self.visits: list[dict] = []
+        self.signals: list[dict] = []
+        self.headers: list[dict] = []
+        self.delay, self.status, self.raw = 0.0, 200, None
+        self.hold, self.beat = 1800, 30
+
+    def page(self, body: str, path: str = "/", head: str = "", headers=None, script: bool = True) -> str:
+        tag = f'<script async src="{self.origin}/ct.js?site=demo"></script>' if script else ""
+        html = f"<!doctype html><html><head><meta charset=utf-8><title>T</title>{tag}{head}</head><body>{body}</body>"
+        self.pages[path] = (html, headers or {})
+        return f"http://shop.test:{self.port}{path}"
+
+    @property
+    def origin(self) -> str:
+        return f"http://ct.test:{self.port}"
+
+    def kinds(self) -> list[str]:
+        return [signal["k"] for signal in self.signals]
+
+    async def serve(self, request: web.Request) -> web.Response:
+        if request.path in self.pages:
+            html, headers = self.pages[request.path]
+            return web.Response(text=html, content_type="text/html", headers=headers)
+        if request.path.startswith("/vendor/"):
+            return web.FileResponse(VENDOR / request.path[8:])
+        return web.Response(status=404)
+
+    async def script(self, _: web.Request) -> web.Response:
+        body = build({**self.config, "o": self.origin}, SOURCE)
+        return web.Response(text=body, content_type="text/javascript")
+
+    async def visit(self, request: web.Request) -> web.Response:
+        asked = json.loads(await request.text())
+        self.visits.append(asked)
+        self.headers.append(dict(request.headers))
+        allow = {"Access-Control-Allow-Origin": "*"}
+        await asyncio.sleep(self.delay)
+        if self.status != 200 or self.raw is not None:
+            return web.Response(status=self.status, text=self.raw, headers=allow)
+        given = {key: number(self.give[key]) for key in asked["n"] if key in self.give}
+        visitor = asked["v"] or f"v{len(self.visits)}"
+        answer = {"v": visitor, "e": "e-" + visitor, "n": given, "h": self.hold, "b": self.beat}
+        return web.json_response(answer, headers=allow)
+
+    async def signal(self, request: web.Request) -> web.Response:
+        self.signals.append(json.loads(await request.text()))
+        return web.Response(status=204, headers={"Access-Control-Allow-Origin": "*"})
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def served():
+    world = World()
+    app = web.Application()
+    app.router.add_get("/ct.js", world.script)
+    app.router.add_post("/v1/visit", world.visit)
+    app.router.add_post("/v1/signal", world.signal)
+    app.router.add_get("/{path:.*}", world.serve)
+    runner = web.AppRunner(app, shutdown_timeout=1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    world.port = runner.addresses[0][1]
+    yield world
+    await runner.cleanup()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def chromium():
+    async with async_playwright() as playwright:
+        # Playwright switches the back/forward cache off; the tests need it.
+        browser = await playwright.chromium.launch(
+            executable_path="/usr/bin/chromium", args=CHROMIUM, ignore_default_args=["--disable-back-forward-cache"]
+        )
+        yield browser
+        await browser.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def world(served):
+    served.reset()
+    return served
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def context(chromium):
+    context = await chromium.new_context()
+    yield context
+    await context.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def tab(context):
+    """A tab whose page errors fail the test."""
+    page = await context.new_page()
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    yield page
+    assert errors == []
+
+
+async def until(condition, seconds: float = 5.0) -> None:
+    """Wait until the condition of the test process holds."""
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await asyncio.sleep(0.02)

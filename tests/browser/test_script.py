@@ -1,0 +1,87 @@
+"""The served bytes: size, validity, what is baked in, and the ids read from cookies. No browser."""
+
+import gzip
+import json
+import re
+import subprocess
+from itertools import combinations
+
+import pytest
+
+from ctserver.http.script import build, client_ids, fit, strip
+
+from .conftest import CONFIG, OWN, SOURCE, target
+
+PLAIN = CONFIG | {"o": "https://ct.example.com"}
+FULL = PLAIN | {
+    "sub": "shop.example",
+    "dnt": 1,
+    "consent": "wait",
+    "t": [
+        target("main", OWN, mode="reveal", rt="Show", m="0XX XXXX XXXX"),
+        target("b", "+441614960000", mode="lazy", q=".b"),
+    ],
+}
+FEATURES = ["sub", "dnt", "reveal", "lazy", "mask", "select"]
+
+
+def size(config) -> int:
+    return len(gzip.compress(build(config, SOURCE).encode(), 9, mtime=0))
+
+
+def test_the_size_does_not_grow():
+    assert size(PLAIN) <= 3000
+    assert size(FULL) <= 3350
+
+
+@pytest.mark.xfail(strict=True, reason="the goal is not reached yet; test_the_size_does_not_grow holds what is")
+def test_the_goal_of_2560_bytes():
+    assert size(PLAIN) <= 2560
+
+
+@pytest.mark.parametrize("wanted", [set(some) for n in range(7) for some in combinations(FEATURES, n)], ids=str)
+def test_every_choice_of_features_is_valid_javascript(wanted, tmp_path):
+    (tmp_path / "ct.js").write_text(strip(fit(SOURCE, wanted)))
+    subprocess.run(["node", "--check", str(tmp_path / "ct.js")], check=True)
+
+
+def test_the_source_keeps_the_habits_that_make_strip_safe():
+    code = "\n".join(line for line in SOURCE.splitlines() if not line.strip().startswith("//"))
+    strings = [part for line in code.splitlines() for part in line.split("'")[1::2]]
+    assert [text for text in strings if " " in text] == []
+    assert "`" not in code
+    assert '"' not in code
+    served = strip(SOURCE)
+    assert "//" not in served
+    assert re.findall(r"\$[A-Za-z]", served) == []
+
+
+def test_the_config_cannot_break_out_of_the_script():
+    config = PLAIN | {"s": "</script>\u2028'\"\\"}
+    served = build(config, SOURCE)
+    assert "</script>" not in served
+    assert "\u2028" not in served
+    baked = json.loads(served[served.rindex("})(") + 3 :].rstrip().removesuffix(");"))
+    assert baked["s"] == config["s"]
+    with pytest.raises(ValueError, match="exactly once"):
+        build(PLAIN, "nothing")
+
+
+def test_numbers_that_begin_alike_and_targets_of_their_own():
+    config = PLAIN | {"t": [target("a", "+29022158"), target("b", OWN, a=["+442079460555"])], "a": ["+290221581"]}
+    served = build(config, SOURCE)
+    baked = json.loads(served[served.rindex("})(") + 3 :].rstrip().removesuffix(");"))
+    assert baked["a"] == {"22158": ["290", 0], "221581": ["290", 0], "2079460000": ["44", 1], "2079460555": ["44", 1]}
+
+
+def test_ids_in_cookies_of_both_generations():
+    old = [
+        "_ga=GA1.2.111.222",
+        "_ga_X1=GS1.1.1700000000.3.1.1700000001.0.0.0",
+        "_ym_uid=333",
+        "_fbp=fb.1.4.5",
+        "_fbc=fb.1.6.7",
+    ]
+    assert client_ids(old) == {"ga": "111.222", "gs": "1700000000", "ym": "333", "fbp": "fb.1.4.5", "fbc": "fb.1.6.7"}
+    assert client_ids(["_ga_X1=GS2.1.s1700000000$o3$g1$t1$j0", "_ga=GA1.1-2.9.8"]) == {"ga": "9.8", "gs": "1700000000"}
+    assert client_ids(None) == client_ids(["_ga=", "x"]) == {}

@@ -1,0 +1,405 @@
+"""One request a page view, the lease in the browser, signals, consent, and a page that stays whole whatever fails."""
+
+import asyncio
+
+import pytest
+
+from .conftest import FIRST, OWN, SECOND, until
+
+PAGE = f"<p id=x>020 7946 0000</p><a id=t href='tel:{OWN}' onclick='event.preventDefault()'>{OWN}</a>"
+STORED = "localStorage['ct:demo'] && JSON.parse(decodeURIComponent(localStorage['ct:demo']))"
+
+
+async def shown(tab, selector="#x"):
+    return await tab.locator(selector).inner_text()
+
+
+async def settled(world, tab, visits=1):
+    await until(lambda: len(world.visits) >= visits)
+    await tab.wait_for_timeout(200)
+
+
+async def test_a_page_view_is_one_request_with_everything_in_it(world, tab, context):
+    url = world.page(PAGE, path="/landing")
+    await context.add_cookies(
+        [
+            {"name": name, "value": value, "url": url}
+            for name, value in {
+                "_ga": "GA1.1.111.222",
+                "_ga_ABC": "GS2.1.s1700000000$o1$g1",
+                "_ym_uid": "333",
+                "_fbp": "fb.1.4",
+                "_fbc": "fb.1.5",
+                "other": "secret",
+            }.items()
+        ]
+    )
+    await tab.goto(url + "?utm_source=ads&gclid=7", referer="http://search.test/")
+    await settled(world, tab)
+    await tab.wait_for_timeout(300)
+    assert len(world.visits) == 1
+    visit, headers = world.visits[0], world.headers[0]
+    assert {k: visit[k] for k in "svurtnp"} == {
+        "s": "demo",
+        "v": "",
+        "u": url + "?utm_source=ads&gclid=7",
+        "r": "http://search.test/",
+        "t": "T",
+        "n": ["main"],
+        "p": {},
+    }
+    assert sorted(visit["i"]) == [
+        "_fbc=fb.1.5",
+        "_fbp=fb.1.4",
+        "_ga=GA1.1.111.222",
+        "_ga_ABC=GS2.1.s1700000000$o1$g1",
+        "_ym_uid=333",
+    ]
+    assert headers["Content-Type"].startswith("text/plain")
+    assert "Cookie" not in headers
+
+
+async def test_a_stored_lease_is_applied_before_the_server_answers_and_moves_nothing(world, tab):
+    url = world.page(PAGE + "<p>after</p>", head="<style>body{font:16px monospace}</style>")
+    await tab.goto(url)
+    await settled(world, tab)
+    kept = await tab.evaluate(STORED)
+    assert (kept["v"], kept["n"]["main"]["n"]) == ("v1", FIRST)
+    world.delay = 1.0
+    await tab.add_init_script("""window.shift = 0; new PerformanceObserver(list => { for (const e of list.getEntries()) shift += e.value })
+      .observe({type: 'layout-shift', buffered: true})""")
+    await tab.goto(url, wait_until="commit")
+    await tab.wait_for_function("document.getElementById('x')?.textContent == '020 7946 0101'", timeout=900)
+    await settled(world, tab, 2)
+    await tab.wait_for_timeout(1200)
+    assert world.visits[1]["v"] == "v1"
+    assert await tab.evaluate("shift") == 0
+    assert len(world.visits) == 2
+
+
+async def test_a_first_swap_of_equal_length_moves_nothing(world, tab):
+    world.delay = 0.5
+    await tab.add_init_script("""window.shift = 0; new PerformanceObserver(list => { for (const e of list.getEntries()) shift += e.value })
+      .observe({type: 'layout-shift', buffered: true})""")
+    await tab.goto(
+        world.page(
+            "<p>Call <b id=x>020 7946 0000</b> <i>now</i></p><p>after</p>",
+            head="<style>body{font:16px monospace}</style>",
+        )
+    )
+    await settled(world, tab)
+    await tab.wait_for_timeout(700)
+    assert (await shown(tab), await tab.evaluate("shift")) == ("020 7946 0101", 0)
+
+
+@pytest.mark.parametrize(
+    ("status", "raw", "delay"),
+    [
+        (500, "no", 0),
+        (204, None, 0),
+        (200, "not json", 0),
+        (200, "null", 0),
+        (200, "[]", 0),
+        (200, '{"n": {"main": "x"}}', 0),
+        (200, '{"v":"1","e":"2","h":9,"n":{"main":{"n":5}}}', 0),
+        (200, None, 2.6),
+    ],
+)
+async def test_a_server_that_fails_or_is_slow_leaves_the_page_its_own_number(world, tab, status, raw, delay):
+    world.status, world.raw, world.delay = status, raw, delay
+    await tab.goto(world.page(PAGE))
+    await settled(world, tab)
+    await tab.wait_for_timeout(delay * 1000)
+    assert (await shown(tab), await tab.get_attribute("#t", "href")) == ("020 7946 0000", "tel:" + OWN)
+    assert len(world.visits) == 1
+
+
+async def test_an_unreachable_server(world, tab, context):
+    await context.route("**/v1/*", lambda route: route.abort())
+    await tab.goto(world.page(PAGE))
+    await tab.wait_for_timeout(300)
+    assert await shown(tab) == "020 7946 0000"
+
+
+async def test_a_strict_content_security_policy_needs_one_origin(world, tab):
+    policy = f"default-src 'none'; script-src {world.origin}; connect-src {world.origin}"
+    broken = []
+    tab.on("console", lambda message: broken.append(message.text) if "Content Security" in message.text else None)
+    await tab.goto(world.page("<p id=x>020 7946 0000</p>", headers={"Content-Security-Policy": policy}))
+    await settled(world, tab)
+    assert (await shown(tab), broken) == ("020 7946 0101", [])
+
+
+async def test_blocked_local_storage(world, tab):
+    await tab.add_init_script(
+        "Object.defineProperty(window, 'localStorage', {get() { throw new DOMException('no', 'SecurityError') }})"
+    )
+    await tab.goto(world.page(PAGE))
+    await settled(world, tab)
+    assert await shown(tab) == "020 7946 0101"
+
+
+async def test_the_script_loaded_twice_does_its_work_once(world, tab):
+    tag = f'<script src="{world.origin}/ct.js?site=demo&again"></script>'
+    await tab.goto(world.page(PAGE, head=tag * 2))
+    await settled(world, tab)
+    await tab.click("#t")
+    await until(lambda: "tapped" in world.kinds())
+    await tab.wait_for_timeout(100)
+    assert (len(world.visits), world.kinds().count("tapped"), world.kinds().count("seen")) == (1, 1, 1)
+
+
+async def test_two_tabs_share_one_lease(world, tab, context):
+    url = world.page(PAGE)
+    await tab.goto(url)
+    await settled(world, tab)
+    other = await context.new_page()
+    await other.goto(url)
+    await settled(world, other, 2)
+    assert world.visits[1]["v"] == "v1"
+    assert await shown(other) == "020 7946 0101"
+    world.give = {"main": SECOND}
+    await other.reload()
+    await settled(world, other, 3)
+    assert (await shown(other), await shown(tab)) == ("020 7946 0102", "020 7946 0102")
+
+
+async def test_the_back_forward_cache_asks_only_when_the_lease_has_ended(world, tab):
+    url, away = world.page(PAGE), world.page("away", path="/away", script=False)
+    for hold, visits in ((1800, 1), (1, 2)):
+        world.visits.clear()
+        world.hold = hold
+        await tab.evaluate("try { localStorage.clear() } catch (e) {}")
+        await tab.goto(url)
+        await settled(world, tab)
+        await tab.evaluate("window.same = 1")
+        await tab.goto(away)
+        await tab.wait_for_timeout(1200)
+        await tab.go_back(wait_until="commit")
+        await tab.wait_for_timeout(400)
+        assert await tab.evaluate("window.same") == 1, "the page did not come from the cache"
+        assert len(world.visits) == visits
+        assert await shown(tab) == "020 7946 0101"
+
+
+async def test_an_expired_lease_is_not_shown(world, tab):
+    world.hold = 0
+    await tab.goto(world.page(PAGE))
+    await settled(world, tab)
+    assert await shown(tab) == "020 7946 0000"
+
+
+async def test_the_answer_that_gives_another_session_replaces_the_number(world, tab):
+    await tab.goto(world.page(PAGE))
+    await settled(world, tab)
+    world.give = {"main": SECOND}
+    await tab.reload()
+    await settled(world, tab, 2)
+    assert (await shown(tab), (await tab.evaluate(STORED))["n"]["main"]["n"]) == ("020 7946 0102", SECOND)
+
+
+async def test_history_of_a_single_page_application(world, tab):
+    url = world.page(PAGE)
+    await tab.goto(url)
+    await settled(world, tab)
+    await tab.evaluate("history.pushState({}, '', '/two'); document.title = 'Two'; document.body.append('!')")
+    await settled(world, tab, 2)
+    assert [world.visits[1][k] for k in "urtn"] == [url + "two", url, "Two", ["main"]]
+    await tab.evaluate("location.hash = 'anchor'; document.body.append('!')")
+    await tab.wait_for_timeout(200)
+    assert len(world.visits) == 2
+    await tab.go_back()
+    await tab.go_back()
+    await settled(world, tab, 3)
+    assert [visit["u"] for visit in world.visits] == [url, url + "two", url]
+    assert await shown(tab) == "020 7946 0101"
+
+
+async def test_signals(world, tab):
+    await tab.goto(world.page(PAGE))
+    await settled(world, tab)
+    await tab.click("#t")
+    await tab.evaluate("""getSelection().selectAllChildren(x); document.execCommand('copy');
+      ct('track', 'menu');
+      Object.defineProperty(document, 'hidden', {get: () => window.gone, configurable: true});
+      gone = true; document.dispatchEvent(new Event('visibilitychange', {bubbles: true}));
+      gone = false; document.dispatchEvent(new Event('visibilitychange', {bubbles: true})); delete document.hidden""")
+    await tab.goto("about:blank")
+    await until(lambda: len(world.kinds()) >= 9)
+    assert sorted(world.kinds()) == sorted(
+        ["seen", "tapped", "copied", "menu", "hidden", "back", "beat", "hidden", "left"]
+    )
+    by_kind = {signal["k"]: signal for signal in world.signals}
+    assert {k: by_kind["tapped"][k] for k in "sven"} == {"s": "demo", "v": "v1", "e": "e-v1", "n": FIRST}
+    assert [by_kind[k].get("n") for k in ("seen", "copied", "left")] == [FIRST, FIRST, None]
+
+
+async def test_the_heartbeat_keeps_the_lease(world, tab):
+    world.beat, world.hold = 1, 2
+    await tab.goto(world.page(PAGE))
+    await settled(world, tab)
+    await tab.wait_for_timeout(3300)
+    assert 2 <= world.kinds().count("beat") <= 4
+    assert await shown(tab) == "020 7946 0101"
+    assert len(world.visits) == 1
+
+
+async def test_a_number_below_the_fold_is_not_seen_before_it_is_scrolled_to(world, tab):
+    await tab.goto(world.page("<div style='height:3000px'></div><p id=x>020 7946 0000</p>"))
+    await settled(world, tab)
+    assert (await shown(tab), world.kinds()) == ("020 7946 0101", [])
+    await tab.locator("#x").scroll_into_view_if_needed()
+    await until(lambda: world.kinds() == ["seen"])
+
+
+async def test_reveal_shows_and_leases_the_number_only_when_pressed(world, tab):
+    world.config["t"][0] |= {"mode": "reveal", "rt": "Show number"}
+    await tab.goto(world.page(f"<p>Call <b id=x>020 <i>7946</i> 0000</b></p><a id=t href='tel:{OWN}'>{OWN}</a>"))
+    await settled(world, tab)
+    assert world.visits[0]["n"] == []
+    assert (await shown(tab), await shown(tab, "#t")) == ("Show number", "Show number")
+    assert await tab.get_attribute("#x", "data-ct-reveal") == ""
+    await tab.click("#t")
+    await settled(world, tab, 2)
+    assert (world.visits[1]["n"], world.visits[1]["e"]) == (["main"], "e-v1")
+    assert (await shown(tab), await shown(tab, "#t")) == ("020 7946 0101", FIRST)
+    assert await tab.get_attribute("#x", "data-ct-reveal") is None
+    assert "revealed" in world.kinds()
+    assert "tapped" not in world.kinds()
+    await tab.reload()
+    await settled(world, tab, 3)
+    assert (await shown(tab), len(world.visits)) == ("020 7946 0101", 3)
+
+
+async def test_reveal_without_the_server_shows_the_own_number(world, tab):
+    world.config["t"][0] |= {"mode": "reveal", "rt": "Show number"}
+    world.status = 500
+    await tab.goto(world.page(PAGE))
+    await settled(world, tab)
+    assert await shown(tab) == "Show number"
+    await tab.click("#x")
+    await settled(world, tab, 2)
+    assert await shown(tab) == "020 7946 0000"
+
+
+async def test_lazy_leases_when_the_number_is_first_visible(world, tab):
+    world.config["t"][0]["mode"] = "lazy"
+    await tab.goto(world.page("<div style='height:3000px'></div><p id=x>020 7946 0000</p>"))
+    await settled(world, tab)
+    assert (world.visits[0]["n"], await shown(tab)) == ([], "020 7946 0000")
+    await tab.locator("#x").scroll_into_view_if_needed()
+    await settled(world, tab, 2)
+    assert (world.visits[1]["n"], await shown(tab)) == (["main"], "020 7946 0101")
+
+
+async def test_a_target_that_appears_later_is_asked_for_within_the_same_page_view(world, tab):
+    await tab.goto(world.page("<p id=x>soon</p>"))
+    await settled(world, tab)
+    await tab.evaluate("x.textContent = '020 7946 0000'")
+    await settled(world, tab, 2)
+    assert [(visit["n"], visit["e"]) for visit in world.visits] == [([], ""), (["main"], "e-v1")]
+    assert await shown(tab) == "020 7946 0101"
+
+
+@pytest.mark.parametrize("signal", ["doNotTrack: {value: '1'}", "globalPrivacyControl: {value: true}"])
+async def test_do_not_track_and_global_privacy_control(world, tab, signal):
+    await tab.add_init_script("Object.defineProperties(navigator, {" + signal + "})")
+    url = world.page("<p id=x>020 7946 0000</p><p id=y>020 7946 0102</p>")
+    await tab.goto(url)
+    await settled(world, tab)
+    assert len(world.visits) == 1
+    world.config["dnt"] = 1
+    await tab.evaluate("localStorage.clear()")
+    await tab.reload()
+    await tab.evaluate("ct('consent', true)")
+    await tab.wait_for_timeout(400)
+    assert (len(world.visits), await tab.evaluate(STORED)) == (1, None)
+    assert (await shown(tab), await shown(tab, "#y")) == ("020 7946 0000", "020 7946 0000")
+
+
+async def test_waiting_for_consent(world, tab, context):
+    world.config["consent"] = "wait"
+    url = world.page(PAGE)
+    await tab.goto(url)
+    await tab.wait_for_timeout(300)
+    assert (world.visits, await tab.evaluate("localStorage.length"), await shown(tab)) == ([], 0, "020 7946 0000")
+    await tab.evaluate("ct('consent', false)")
+    assert await tab.evaluate("localStorage.length") == 0
+    await tab.evaluate("ct('consent', true)")
+    await settled(world, tab)
+    assert (len(world.visits), await shown(tab)) == (1, "020 7946 0101")
+    await tab.reload()
+    await settled(world, tab, 2)
+    assert (await shown(tab), world.visits[1]["v"]) == ("020 7946 0101", "v1")
+    await tab.evaluate("ct('consent', false)")
+    world.signals.clear()
+    await tab.click("#t")
+    await tab.wait_for_timeout(200)
+    assert (await shown(tab), await tab.evaluate("localStorage.length"), world.signals) == ("020 7946 0000", 0, [])
+
+
+async def test_cookieless_until_consent(world, tab, context):
+    world.config["consent"] = "cookieless"
+    await tab.goto(world.page(PAGE))
+    await settled(world, tab)
+    assert (await shown(tab), await tab.evaluate("localStorage.length"), await context.cookies()) == (
+        "020 7946 0101",
+        0,
+        [],
+    )
+    await tab.evaluate("ct('consent', true)")
+    assert (await tab.evaluate(STORED))["v"] == "v1"
+    await tab.wait_for_timeout(200)
+    assert len(world.visits) == 1
+
+
+async def test_a_cookie_is_shared_by_subdomains(world, tab):
+    world.config["sub"] = "shop.test"
+    url = world.page(PAGE)
+    await tab.goto(url)
+    await settled(world, tab)
+    assert await tab.evaluate("localStorage.length") == 0
+    await tab.goto(url.replace("shop.test", "north.shop.test"))
+    await settled(world, tab, 2)
+    assert world.visits[1]["v"] == "v1"
+    await tab.evaluate("ct('consent', false)")
+    assert "ct:demo" not in await tab.evaluate("document.cookie")
+
+
+async def test_the_queue_and_the_other_commands(world, tab):
+    await tab.goto(
+        world.page(
+            PAGE + "<script>dataLayer = []; document.addEventListener('ct:swap', e => swapped = e.detail)</script>",
+            head="<script>window.ct = window.ct || function () { (ct.q = ct.q || []).push(arguments) };"
+            "ct('set', {plan: 'gold'}); ct('track', 'early'); ct('numbers', n => got = n); ct('nonsense'); ct('swap', 5)</script>",
+        )
+    )
+    await settled(world, tab)
+    await until(lambda: "early" in world.kinds())
+    assert world.visits[0]["p"] == {"plan": "gold"}
+    assert await tab.evaluate("[got, swapped, dataLayer]") == [
+        {"main": FIRST},
+        {"main": FIRST},
+        [{"event": "ct_swap", "ct_numbers": {"main": FIRST}}],
+    ]
+    assert await tab.evaluate("new Promise(done => ct('numbers', done))") == {"main": FIRST}
+
+
+async def test_no_global_but_ct(world, tab):
+    names = "Object.getOwnPropertyNames(window).concat(Object.keys(history), Object.keys(Element.prototype)).sort()"
+    await tab.goto(world.page("<p>020 7946 0000</p>", script=False))
+    before = await tab.evaluate(names)
+    await tab.goto(world.page("<p>020 7946 0000</p>"))
+    await settled(world, tab)
+    assert set(await tab.evaluate(names)) - set(before) == {"ct"}
+    assert await tab.evaluate("/native/.test(history.pushState)")
+
+
+async def test_the_page_never_sees_an_error_of_ours(world, tab):
+    await tab.add_init_script(
+        "navigator.sendBeacon = () => { throw Error('no') }; window.fetch = () => { throw Error('no') }"
+    )
+    await tab.goto(world.page(PAGE))
+    await tab.click("#t")
+    await asyncio.sleep(0.2)
+    assert await shown(tab) == "020 7946 0000"

@@ -1,0 +1,174 @@
+"""The phone must ring: whatever state ctserver is in, a call to a tracked number reaches the line and is recorded."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import POOL, Stack
+
+pytestmark = pytest.mark.e2e
+
+RINGS_WITHIN = 2.0  # seconds from the INVITE
+
+
+async def test_it_rings_while_ctserver_works(stack: Stack) -> None:
+    await stack.healthy()
+    await _rings_and_is_recorded(stack)
+
+
+async def test_it_rings_while_ctserver_is_frozen_and_the_call_is_in_the_journal_afterwards(stack: Stack) -> None:
+    await stack.healthy()
+    before = len(stack.rows("SELECT 1 FROM calls WHERE state = 'ended'"))
+    stack.signal(signal.SIGSTOP)
+    try:
+        await _rings_and_is_recorded(stack, decided_by="script")
+    finally:
+        stack.signal(signal.SIGCONT)
+    await stack.healthy()
+    (call,) = await stack.eventually("SELECT * FROM calls WHERE state = 'ended' LIMIT -1 OFFSET ?", before)
+    assert (call["outcome"], call["routed_by"]) == ("answered", "script")
+
+
+async def test_it_rings_while_ctserver_is_stopped(stack: Stack) -> None:
+    await stack.healthy()
+    stack.signal(signal.SIGTERM)
+    try:
+        await _rings_and_is_recorded(stack, decided_by="script")
+    finally:
+        stack.start_server()
+
+
+async def test_it_rings_after_ctserver_was_killed(stack: Stack) -> None:
+    await stack.healthy()
+    stack.signal(signal.SIGKILL)
+    try:
+        await _rings_and_is_recorded(stack, decided_by="script")
+    finally:
+        stack.start_server()
+
+
+async def test_it_rings_with_ctserver_and_its_database_gone(stack: Stack) -> None:
+    """Then the last answer for the number decides (AstDB), and for a number never called the generated default."""
+    await stack.healthy()
+    stack.signal(signal.SIGTERM)
+    database = stack.folder / "ctserver.db"
+    away = database.rename(stack.folder / "away.db")
+    try:
+        await _rings_and_is_recorded(stack, POOL[0], decided_by="memory")
+        await _rings_and_is_recorded(stack, POOL[1], decided_by="default")
+    finally:
+        away.rename(database)
+        stack.start_server()
+
+
+async def test_it_rings_when_ctserver_is_killed_in_the_middle_of_a_request(stack: Stack) -> None:
+    """The server takes the question and dies before it answers: AGISTATUS says SUCCESS, CT_ROUTE stays empty."""
+    await stack.healthy()
+    stack.signal(signal.SIGKILL)
+    try:
+        with _takes_questions_and_dies(stack.ports["fastagi"]) as asked:
+            await _rings_and_is_recorded(stack, decided_by="script")
+            assert asked, "Asterisk never asked"
+    finally:
+        stack.start_server()
+
+
+async def test_real_ctserver_killed_while_it_is_asked(stack: Stack) -> None:
+    """Frozen with the question in its socket, then killed: the connection breaks in the middle of the AGI request."""
+    await stack.healthy()
+    stack.signal(signal.SIGSTOP)
+
+    async def kill() -> None:
+        await asyncio.sleep(0.2)
+        stack.signal(signal.SIGKILL)
+
+    try:
+        await asyncio.gather(_rings_and_is_recorded(stack, decided_by="script"), kill())
+    finally:
+        stack.start_server()
+
+
+async def test_a_call_that_began_before_a_restart_ends_in_the_journal_once(stack: Stack) -> None:
+    await stack.healthy()
+    before = len(stack.rows("SELECT 1 FROM calls"))
+
+    async def restart() -> None:
+        await asyncio.sleep(2)
+        stack.signal(signal.SIGKILL)
+        stack.start_server()
+
+    with stack.phone():
+        outcome, _ = await asyncio.gather(stack.call(POOL[0], talk_ms=8000), restart())
+    assert outcome.status == 0
+    rows = await stack.eventually("SELECT * FROM calls WHERE state = 'ended' LIMIT -1 OFFSET ?", before)
+    assert len(stack.rows("SELECT 1 FROM calls")) == before + 1
+    assert (rows[0]["outcome"], rows[0]["reason"]) == ("answered", "completed")
+    await stack.eventually("SELECT * FROM recordings WHERE call = ? AND state = 'ready'", rows[0]["id"])
+
+
+async def test_bad_clients_at_the_fastagi_port_do_no_harm(stack: Stack) -> None:
+    await stack.healthy()
+    held = []
+    for number in range(60):
+        _, writer = await asyncio.open_connection("127.0.0.1", stack.ports["fastagi"])
+        if number % 3 == 0:
+            writer.close()
+        elif number % 3 == 1:
+            writer.write(b"\xff\x00garbage" * 1000)
+            held.append(writer)
+        else:
+            held.append(writer)
+    await _rings_and_is_recorded(stack)
+    for writer in held:
+        writer.close()
+    await stack.healthy()
+
+
+async def _rings_and_is_recorded(stack: Stack, number: str = POOL[0], *, decided_by: str = "ctserver") -> None:
+    before = _recorded(stack)
+    log = stack.folder / "pbx" / "log" / "full.log"
+    offset = log.stat().st_size
+    with stack.phone() as phone:
+        outcome = await stack.call(number, talk_ms=1500)
+        assert outcome.status == 0, outcome.output
+        assert phone.rang() == 1
+    rang = outcome.seconds_to(180)
+    assert rang is not None
+    assert rang < RINGS_WITHIN, f"it rang after {rang:.3f} s"
+    said = log.read_bytes()[offset:].decode(errors="replace")
+    assert f"Asked: {decided_by}" in said, f"not decided by {decided_by}"
+    for _ in range(50):
+        if any(file.stat().st_size > 16_000 for file in _recorded(stack) - before):
+            return
+        await asyncio.sleep(0.1)
+    raise AssertionError("there is no recording with sound on it")
+
+
+def _recorded(stack: Stack) -> set[Path]:
+    return set(stack.recordings.rglob("*.wav"))
+
+
+@contextmanager
+def _takes_questions_and_dies(port: int) -> Iterator[list[bytes]]:
+    """A FastAGI server that reads the question and closes without an answer."""
+    asked: list[bytes] = []
+
+    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.readuntil(b"\n\n"))
+        writer.transport.abort()
+
+    loop = asyncio.get_running_loop()
+    listening = socket.create_server(("127.0.0.1", port))
+    task = loop.create_task(asyncio.start_server(take, sock=listening))
+    try:
+        yield asked
+    finally:
+        if task.done():
+            task.result().close()
