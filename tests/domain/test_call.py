@@ -160,3 +160,9 @@ def test_a_local_leg_never_hides_who_answered() -> None:
 def test_a_call_that_vanished_keeps_what_was_known() -> None:
     assert run(*leg("a", "ANSWER", 16), Vanished(ID, 9)).outcome == "answered"
     assert run(LegStarted(ID, 1, "a", "x"), Vanished(ID, 9)).outcome == "missed"
+
+
+def test_of_two_ends_of_one_leg_the_first_counts() -> None:
+    first, second = LegDone(ID, 3, "a", "NOANSWER"), LegDone(ID, 4, "a", "CANCEL")
+    (leg_after,) = run(LegStarted(ID, 1, "a", "PJSIP/100-01"), first, second).legs
+    assert (leg_after.status, leg_after.ended_at) == ("NOANSWER", 3)
