@@ -161,8 +161,10 @@ class _Plan:
             return held.number
         states, picked = self._free(tx, name, current, settings, is_new=is_new)
         if picked is None and settings.share:
-            states = sessions.number_states(tx, name, settings.numbers)
-            states = sessions.with_holders(tx, name, states, self.now - SHARING_LOOKS_BACK_MS)
+            since = self.now - SHARING_LOOKS_BACK_MS
+            if not sessions.is_crowded(tx, name, since):
+                states = sessions.number_states(tx, name, settings.numbers)
+                states = sessions.with_holders(tx, name, states, since)
             picked = self._pick(states, current, settings, share=True)
         if picked is None:
             return self._instead(tx, name, current, settings, shortage_id)

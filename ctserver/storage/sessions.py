@@ -9,6 +9,8 @@ from ctserver.domain.model import Lease, Session, Source, Visit, VisitorFacts
 from ctserver.domain.pool import Holder, NumberState
 from ctserver.storage.db import Database, Row, Transaction
 
+CROWD = 500  # showings of one pool within the time that sharing looks back
+
 
 def latest_session(tx: Transaction, site: str, visitor: str) -> Session | None:
     """The visitor's last session on this site."""
@@ -131,6 +133,16 @@ def settle_numbers(tx: Transaction, pools: Mapping[str, Sequence[str]]) -> None:
         home = homes.get(row["number"], "")
         if home != row["pool"]:
             tx.execute("UPDATE numbers SET pool = $2 WHERE number = $1", (row["number"], home))
+
+
+def is_crowded(tx: Transaction, pool: str, since: int) -> bool:
+    """Was the pool shown to a crowd since then? Everybody shares every number there: the longest unshown is as good a
+    choice as any, and reading thousands of holders for each visit is none."""
+    row = tx.one(
+        "SELECT 1 FROM leases WHERE pool = $1 AND shown_at > $2 ORDER BY shown_at LIMIT 1 OFFSET $3",
+        (pool, since, CROWD),
+    )
+    return row is not None
 
 
 def with_holders(tx: Transaction, pool: str, states: list[NumberState], since: int) -> list[NumberState]:
