@@ -257,7 +257,7 @@ def _rules(options: argparse.Namespace) -> int:
     site = next((name for name, site in settings.sites.items() if source.is_own(host, site.domains)), None)
     if site is None:
         raise app.StartError(f"no site has the domain {host!r}", "add it to `domains` of a site, or give a full URL")
-    targets = settings.sites[site].all_targets()
+    targets = settings.sites[site].all_targets
     if options.target not in targets:
         raise app.StartError(f"{site} has no target {options.target!r}", f"name one of: {', '.join(targets)}")
     found = source.classify(options.url, options.referrer, settings.sites[site].domains)

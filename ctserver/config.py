@@ -13,6 +13,7 @@ import tomllib
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -174,6 +175,7 @@ class Site(_Table):
     serve_bots: bool = False
     exclude_ips: list[Annotated[str, AfterValidator(_network)]] = []
 
+    @cached_property
     def all_targets(self) -> dict[str, Target]:
         """The site's own number as target `main`, and the others."""
         main = Target.model_construct(
@@ -510,7 +512,7 @@ def number_uses(settings: Settings) -> dict[str, NumberUse]:
 def _pool_owners(settings: Settings) -> Iterator[tuple[str, str, str]]:
     """(pool, site, line) for every pool that a target or a rule uses, and then for those that nothing uses yet."""
     for site_id, site in settings.sites.items():
-        for target in site.all_targets().values():
+        for target in site.all_targets.values():
             if target.pool:
                 yield target.pool, site_id, target.line or site.line or settings.default_line
     first = next(iter(settings.sites), "")

@@ -66,7 +66,7 @@ def public_config(settings: Settings, site_id: str) -> dict[str, Any]:
     return {
         "s": site_id,
         "o": settings.server.public_url,
-        "t": [_public_target(name, target) for name, target in site.all_targets().items()],
+        "t": [_public_target(name, target) for name, target in site.all_targets.items()],
         "a": sorted(_shown_on(settings, site_id)),
         "consent": site.consent,
         "dnt": int(site.respect_dnt),
@@ -86,7 +86,7 @@ def _public_target(name: str, target: Target) -> dict[str, Any]:
 def _shown_on(settings: Settings, site_id: str) -> set[str]:
     """Every number that this site's pages may show instead of their own."""
     site = settings.sites[site_id]
-    pools = {target.pool for target in site.all_targets().values() if target.pool}
+    pools = {target.pool for target in site.all_targets.values() if target.pool}
     pools |= {rule.pool for rule in settings.rules if rule.pool and rule.site in ("", site_id)}
     numbers = {number for pool in pools for number in settings.pools[pool].numbers}
     return numbers | {static.number for static in settings.static.values() if static.site == site_id}
@@ -116,7 +116,7 @@ async def visit(request: web.Request) -> web.Response:
     except Refused as refusal:
         return web.Response(status=204, headers={"X-Ct-Refused": str(refusal), "Access-Control-Allow-Origin": "*"})
     visitor = body.text("v", 26)
-    targets = deps.settings.sites[site].all_targets()
+    targets = deps.settings.sites[site].all_targets
     view = visits.PageView(
         site=site,
         visitor=visitor if _VISITOR.fullmatch(visitor) else "",

@@ -102,7 +102,7 @@ class _Plan:
         numbers: dict[str, str] = {}
         hold_ms = 0
         given: dict[str, str | None] = {}
-        targets = self.site.all_targets()
+        targets = self.site.all_targets
         for target in view.wants:
             kind, name = self._decide(target, targets[target].pool, current)
             if kind == "pool":
