@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 
 HEADER_BYTES = 44
 PEAKS_A_SECOND = 20
+BLOCK = 16_000  # samples joined at a time
 PATIENCE_MS = 60_000  # files that Asterisk has not closed by then were left by a crash
 _SAFE = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 
@@ -51,46 +52,55 @@ def adopt(folder: Path, uniqueid: str, call: str, *, patient: bool) -> Adopted |
     parts = [folder / f"{uniqueid}{CALLER_PART}", folder / f"{uniqueid}{COMPANY_PART}"]
     if not all(part.exists() for part in parts):
         return None
-    sounds = [_samples(part, patient=patient) for part in parts]
-    rate = max(rate for rate, _ in sounds)
-    left, right = (samples for _, samples in sounds)
-    if not left and not right:
+    rates, lengths = zip(*(_header(part, patient=patient) for part in parts), strict=True)
+    if not any(lengths):
         _remove(parts)
         return None
     target = f"{call[:6]}/{call}.wav"
-    _write_stereo(folder / target, rate, left, right)
+    _write_stereo(folder / target, max(rates), parts, max(lengths))
     _remove(parts)
-    return Adopted(target, (folder / target).stat().st_size, max(len(left), len(right)) * 1000 // rate)
+    return Adopted(target, (folder / target).stat().st_size, max(lengths) * 1000 // max(rates))
 
 
-def _samples(file: Path, *, patient: bool) -> tuple[int, array[int]]:
+def _header(file: Path, *, patient: bool) -> tuple[int, int]:
     """(rate, 16-bit samples) of a mono WAV file, also of one whose header was never completed."""
-    data = file.read_bytes()
-    if len(data) < HEADER_BYTES or data[:4] != b"RIFF":
+    with file.open("rb") as sound:
+        head = sound.read(HEADER_BYTES)
+    if len(head) < HEADER_BYTES or head[:4] != b"RIFF":
         raise StillOpen if patient else OSError(f"{file} is no WAV file")
-    rate = struct.unpack_from("<I", data, 24)[0] or 8000
-    told = struct.unpack_from("<I", data, 40)[0]
-    if patient and told != len(data) - HEADER_BYTES:
+    rate = struct.unpack_from("<I", head, 24)[0] or 8000
+    told = struct.unpack_from("<I", head, 40)[0]
+    size = file.stat().st_size - HEADER_BYTES
+    if patient and told != size:
         raise StillOpen
-    samples = array("h")
-    samples.frombytes(data[HEADER_BYTES : len(data) - (len(data) - HEADER_BYTES) % 2])
-    return rate, samples
+    return rate, size // 2
 
 
-def _write_stereo(target: Path, rate: int, left: array[int], right: array[int]) -> None:
-    length = max(len(left), len(right))
-    both = array("h", bytes(4 * length))
-    both[0 : 2 * len(left) : 2] = left
-    both[1 : 2 * len(right) : 2] = right
+def _write_stereo(target: Path, rate: int, parts: list[Path], length: int) -> None:
+    """`length` samples of both parts side by side, block by block: a long call must not hold up a ringing one."""
     target.parent.mkdir(exist_ok=True)
     temporary = target.with_suffix(".new")
-    with temporary.open("wb") as out:
-        with wave.open(out, "wb") as sound:
-            sound.setparams((2, 2, rate, length, "NONE", ""))
-            sound.writeframes(both.tobytes())
+    with contextlib.ExitStack() as files:
+        out = files.enter_context(temporary.open("wb"))
+        sounds = [files.enter_context(part.open("rb")) for part in parts]
+        with wave.open(out, "wb") as stereo:
+            stereo.setparams((2, 2, rate, length, "NONE", ""))
+            for sound in sounds:
+                sound.seek(HEADER_BYTES)
+            for start in range(0, length, BLOCK):
+                count = min(BLOCK, length - start)
+                stereo.writeframesraw(_side_by_side([sound.read(2 * count) for sound in sounds], count))
         out.flush()
         os.fsync(out.fileno())
     temporary.replace(target)
+
+
+def _side_by_side(blocks: list[bytes], count: int) -> bytes:
+    """`count` samples of each, one from the first, one from the second; a block that is too short ends in silence."""
+    both = array("h", bytes(4 * count))
+    for channel, block in enumerate(blocks):
+        both[channel::2] = array("h", block[: len(block) & ~1].ljust(2 * count, b"\0"))
+    return both.tobytes()
 
 
 def _remove(parts: list[Path]) -> None:

@@ -9,6 +9,8 @@ from ctserver.domain.model import Lease, Session, Source, Visit, VisitorFacts
 from ctserver.domain.pool import Holder, NumberState
 from ctserver.storage.db import Database, Row, Transaction
 
+CROWD = 500  # showings of one pool within the time that sharing looks back
+
 
 def latest_session(tx: Transaction, site: str, visitor: str) -> Session | None:
     """The visitor's last session on this site."""

@@ -80,6 +80,8 @@ def run(options: argparse.Namespace, say: Callable[[str], None]) -> list[Figure]
                 "asterisk.pbx.ami": f"127.0.0.1:{free_port()}",
                 "asterisk.pbx.ami_secret_file": str(secret),
                 "pools.demo.numbers": numbers,
+                "limits.new_visitors_per_minute": "0",
+                "limits.visits_per_site_per_minute": "0",
             },
         )
         server.start(wanted=(200, 503))  # there is no PBX
