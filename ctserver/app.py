@@ -20,6 +20,7 @@ from ctserver.asterisk import ami, recordings
 from ctserver.asterisk.bridge import Bridge
 from ctserver.asterisk.fastagi import Fastagi
 from ctserver.config import Settings, number_uses
+from ctserver.domain import visitor
 from ctserver.http import auth, server
 from ctserver.http.deps import Deps, Health, TestCallFailed
 from ctserver.http.gate import Gate
@@ -168,6 +169,7 @@ class Running:
 
     async def _start_web(self) -> None:
         settings = self._settings
+        visitor.device("")  # reads the rules of all browsers, once: not while a visitor waits
         self.geo = Geo(settings.path(settings.geo.file) if settings.geo.file else None)
         if problem := self.geo.problem():
             log.warning("%s", problem)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import secrets
+import textwrap
 import time
 from collections import deque
+from functools import lru_cache
 
-_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32, lower case
-_PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # for passwords: nothing that looks like something else
+_RANDOM_CHARACTERS = 16  # 80 bits in base 32
+_BLOCK_BYTES = 10 * 256
 
 
 def now_ms() -> int:
@@ -17,25 +21,32 @@ def now_ms() -> int:
 
 
 def new(now: int) -> str:
-    """A 26-character id that sorts by time: 48 bits of epoch milliseconds, then 80 random bits (the ULID layout)."""
-    value = (now << 80) | _random()
-    return "".join([_PAIRS[(value >> shift) & 1023] for shift in range(120, -10, -10)])
+    """A 26-character id that sorts by time: 48 bits of epoch milliseconds, then 80 random bits, in base 32 (0-9, a-v)."""
+    return _time(now) + _random()
 
 
-_RANDOM_BYTES = 10
-_ready: deque[int] = deque()  # asking the system for each id costs more than the id
+_ready: deque[str] = deque()  # asking the system for each id costs more than the id
 os.register_at_fork(after_in_child=_ready.clear)
 
 
-def _random() -> int:
+def _random() -> str:
     """80 random bits, each given out once."""
     while True:
         try:
             return _ready.pop()
         except IndexError:
-            block = os.urandom(_RANDOM_BYTES * 256)
-            parts = (block[at : at + _RANDOM_BYTES] for at in range(0, len(block), _RANDOM_BYTES))
-            _ready.extend([int.from_bytes(part, "big") for part in parts])
+            block = _base32(os.urandom(_BLOCK_BYTES))
+            _ready.extend(textwrap.wrap(block, _RANDOM_CHARACTERS))
+
+
+@lru_cache(64)
+def _time(now: int) -> str:
+    """48 bits of time as the first ten characters: two zero bits, then the time."""
+    return _base32((now & (1 << 48) - 1).to_bytes(10, "big"))[6:]
+
+
+def _base32(data: bytes) -> str:
+    return base64.b32hexencode(data).decode("ascii").lower()
 
 
 def token() -> str:

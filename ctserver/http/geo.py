@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from pathlib import Path
 from typing import Any, Literal
@@ -113,6 +114,7 @@ def client_ip(request: web.BaseRequest, trust_proxy: bool) -> str:
     return str(nearest or peer or "")
 
 
+@lru_cache(4096)
 def truncate_ip(ip: str, mode: IpMode) -> str:
     """As much of an address as may be kept: "truncate" leaves the network (IPv4 /24, IPv6 /48), "drop" nothing, "keep" all."""
     address = _address(ip)
@@ -123,6 +125,7 @@ def truncate_ip(ip: str, mode: IpMode) -> str:
     return str(ip_network((address, 24 if address.version == 4 else 48), strict=False).network_address)
 
 
+@lru_cache(4096)
 def _address(text: str) -> IPv4Address | IPv6Address | None:
     try:
         address = ip_address(text.partition("%")[0])

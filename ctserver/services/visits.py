@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from ctserver import ids
@@ -45,8 +45,7 @@ class Shown:
 
 async def record(db: Database, settings: Settings, book: list[rules.Rule], view: PageView, now: int) -> Shown:
     """Record the visit and lease its numbers. The answer comes when all is on disk."""
-    fresh = tuple(ids.new(now) for _ in range(2 + 2 * len(view.wants)))
-    return await db.write(_Plan(settings, book, settings.sites[view.site], view, now, fresh).run)
+    return await db.write(_Plan(settings, book, settings.sites[view.site], view, now).run)
 
 
 def rule_book(settings: Settings) -> list[rules.Rule]:
@@ -89,20 +88,19 @@ def source_static(settings: Settings, site: str, found: Source) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """One visit's unit of work; its ids are made before, so that it can run again."""
+    """One visit's unit of work."""
 
     settings: Settings
     book: list[rules.Rule]
     site: Site
     view: PageView
     now: int
-    fresh: tuple[str, ...]
 
     def run(self, tx: Transaction) -> Shown:
         current, is_new = self._session(tx)
-        view, fresh = self.view, iter(self.fresh[2:])
+        view = self.view
         if view.session != current.id:
-            sessions.add_visit(tx, Visit(self.fresh[1], current.id, self.now, view.url, view.title, view.referrer))
+            sessions.add_visit(tx, Visit(ids.new(self.now), current.id, self.now, view.url, view.title, view.referrer))
         numbers: dict[str, str] = {}
         hold_ms = 0
         given: dict[str, str | None] = {}
@@ -112,7 +110,7 @@ class _Plan:
             if kind == "pool":
                 hold_ms = max(hold_ms, self.settings.pools[name].hold_minutes * MINUTE_MS)
                 if name not in given:
-                    given[name] = self._from_pool(tx, name, current, fresh, is_new=is_new)
+                    given[name] = self._from_pool(tx, name, current, is_new=is_new)
                 number = given[name]
             else:
                 number = self.settings.static[name].number if kind == "static" else None
@@ -128,10 +126,11 @@ class _Plan:
         if last and session.resumes(last, found, self.now, self.site.session_minutes * MINUTE_MS):
             sessions.touch_session(tx, last.id, self.now)
             return replace(last, last_seen_at=self.now), False
+        id = ids.new(self.now)
         opened = Session(
-            id=self.fresh[0],
+            id=id,
             site=view.site,
-            visitor=view.visitor or self.fresh[0],
+            visitor=view.visitor or id,
             started_at=self.now,
             last_seen_at=self.now,
             landing_url=view.url,
@@ -154,12 +153,9 @@ class _Plan:
         )
         return rules.decide(self.book, facts, own_pool).show
 
-    def _from_pool(
-        self, tx: Transaction, name: str, current: Session, fresh: Iterator[str], *, is_new: bool
-    ) -> str | None:
+    def _from_pool(self, tx: Transaction, name: str, current: Session, *, is_new: bool) -> str | None:
         settings = self.settings.pools[name]
         until = self.now + settings.hold_minutes * MINUTE_MS
-        lease_id, shortage_id = next(fresh), next(fresh)
         if not is_new and (held := sessions.held_lease(tx, current.id, name, self.now)):
             sessions.extend_lease(tx, held, self.now, until)
             return held.number
@@ -167,11 +163,11 @@ class _Plan:
         if picked is None and settings.share:
             states, picked = self._shared(tx, name, current, settings, states)
         if picked is None:
-            return self._instead(tx, name, current, settings, shortage_id)
+            return self._instead(tx, name, current, settings)
         if picked.how == "shared":
-            sessions.add_shortage(tx, shortage_id, self.now, self.view.site, name, current.id, "shared")
+            sessions.add_shortage(tx, ids.new(self.now), self.now, self.view.site, name, current.id, "shared")
         seen = next(state.last_shown_at for state in states if state.number == picked.number)
-        lease = Lease(lease_id, picked.number, name, current.id, picked.how, self.now, until)
+        lease = Lease(ids.new(self.now), picked.number, name, current.id, picked.how, self.now, until)
         return picked.number if sessions.take_number(tx, lease, seen) else None
 
     def _free(
@@ -211,12 +207,12 @@ class _Plan:
             share=share,
         )
 
-    def _instead(self, tx: Transaction, name: str, current: Session, settings: Pool, id: str) -> str | None:
+    def _instead(self, tx: Transaction, name: str, current: Session, settings: Pool) -> str | None:
         """No number of the pool: the static number of the visitor's source, else the overflow, else the page's own."""
         guaranteed = source_static(self.settings, self.view.site, current.source)
         overflow = self.settings.static[settings.overflow].number if settings.overflow else None
         shown = "static" if guaranteed else "overflow" if overflow else "page"
-        sessions.add_shortage(tx, id, self.now, self.view.site, name, current.id, shown)
+        sessions.add_shortage(tx, ids.new(self.now), self.now, self.view.site, name, current.id, shown)
         return guaranteed or overflow
 
 
