@@ -3,6 +3,7 @@ event that says nothing new costs no read."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
@@ -36,6 +37,7 @@ class Journal:
         self._open: dict[str, Call] = {}
         self._unsaved: dict[str, Call] = {}
         self._new: set[str] = set()
+        self._saving = asyncio.Lock()
 
     async def resume(self) -> list[Call]:
         """The calls left open by an earlier run of ours, and what this run could not save yet."""
@@ -57,7 +59,11 @@ class Journal:
         await self.flush()
 
     async def flush(self) -> None:
-        """Save what is not saved yet."""
+        """Save what is not saved yet. One at a time: a call that two save at once looks new to both."""
+        async with self._saving:
+            await self._flush()
+
+    async def _flush(self) -> None:
         if not self._unsaved:
             return
         batch, new = list(self._unsaved.values()), self._new & self._unsaved.keys()

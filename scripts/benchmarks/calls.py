@@ -342,7 +342,7 @@ def _figures(bench: Bench) -> list[Figure]:
         Figure(
             "full_cpu_ratio",
             round(bare_full / full, 3),
-            "bare against ours: the calls_ratio of a machine without noise",
+            "bare against ours, CPU alone",
         ),
         Figure("placed", ours.placed, "calls placed through ct-inbound, warm-up included"),
         Figure("routed_by_ctserver", by_ctserver, "of them routed by ctserver in time, the others by its fallbacks"),

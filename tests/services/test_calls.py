@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import sqlite3
 from pathlib import Path
@@ -136,6 +137,21 @@ async def test_calls_that_cannot_be_saved_are_kept_and_saved_later(db: Sqlite, s
     assert len(await rows(db)) == 31
     assert (ONE, "ended", "answered", "completed") in await rows(db)
     assert len(journal.open_calls()) == 30
+
+
+async def test_saving_twice_at_once_loses_nothing(db: Sqlite, settings: Settings) -> None:
+    """Upkeep saves what waits while the PBX's next events are applied."""
+    journal = Journal(db, settings, Attributor(settings, {}), "pbx")
+    for number in range(50):
+        linkedid = f"170000000{number}.1"
+        first = asyncio.create_task(journal.apply([arrived(linkedid)]))
+        await asyncio.sleep(0)
+        second = asyncio.create_task(journal.flush())
+        third = asyncio.create_task(journal.apply([*answered(linkedid), ended(linkedid)]))
+        await asyncio.gather(first, second, third)
+    found = await rows(db)
+    assert len(found) == 50
+    assert {row[1:] for row in found} == {("ended", "answered", "completed")}
 
 
 async def test_resuming_forgets_nothing_that_is_not_saved_yet(db: Sqlite, settings: Settings) -> None:
