@@ -173,6 +173,8 @@ class Site(_Table):
     visitor_days: int = Field(default=90, ge=1, le=730)
     cookie_domain: Domain = ""
     serve_bots: bool = False
+    repeat_calls: bool = True
+    repeat_days: int = Field(default=30, ge=1, le=365)
     exclude_ips: list[Annotated[str, AfterValidator(_network)]] = []
 
     @cached_property

@@ -8,14 +8,19 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import count, product
-from string import ascii_letters
+from string import ascii_uppercase
 from typing import Any
 
 PLACE = "__CT_CONFIG__"
 
 # What JSON allows in a string but a script must not carry raw: line ends of old JavaScript, and "<" for inline use.
 _UNSAFE = {ord(char): f"\\u{ord(char):04x}" for char in "<\u2028\u2029"}
+_OUTER = re.compile(r"  (?:let|const) |\(")
+# A declaration of one line, or one that ends at its own depth, and another one after it.
+_LETS = re.compile(r"^( *)(let (?:.*|.*[^;\n](?:\n\1[] )}].*)*));\n\1let ", re.MULTILINE)
 _NAME = re.compile(r"\$[A-Za-z]\w*")
+# The letters JavaScript uses most come first: names made of them compress best.
+_LETTERS = "etnraoiscludhpmfgbvywkxjqz" + ascii_uppercase
 _KEYWORDS = {"do", "if", "in", "of", "as", "is", "ct"}
 
 
@@ -26,48 +31,38 @@ def strip(source: str) -> str:
     nothing span lines but code, indents its outermost statements by two blanks, and begins only its own names with $.
     """
     lines = [line for line in source.splitlines() if line.strip() and not line.strip().startswith("//")]
-    code = "\n".join(line.strip() for text in _joined(_shorten(lines)) for line in text.splitlines())
+    code = "\n".join(_shorten(lines)).replace("const ", "let ")
+    while code != (code := re.sub(_LETS, r"\1\2,\n\1  ", code)):
+        pass
+    code = "\n".join(line.strip() for line in code.splitlines())
     code = re.sub(r" *([-=+*?:{}()\[\]<>&|,;!]) *", r"\1", code)
-    return re.sub(r"(?<=[{,;(\[])\n|\n(?=[})\]&?:|])", "", code) + "\n"
+    code = re.sub(r"(?<=[^\w'])\n|\n(?=\W)", "", code)
+    return code.replace(";}", "}") + "\n"
 
 
 def _shorten(lines: list[str]) -> list[str]:
-    """Names that begin with $ -> one or two letters. A name used in one outermost statement only may reuse a letter."""
+    """Names that begin with $ -> one or two letters. Names that never meet in an outermost statement may share one."""
     statements: list[str] = []
     for line in lines:
         if re.match(r" {0,2}[^ })\]]", line) or not statements:
             statements.append(line)
         else:
             statements[-1] += "\n" + line
-    used = [Counter(re.findall(_NAME, statement)) for statement in statements]
-    spread = Counter(name for names in used for name in names)
-    total = sum(used, Counter[str]())
-    short = dict(zip((name for name, _ in total.most_common() if spread[name] > 1), _short_names(), strict=False))
-    return [_rename(statement, names, short) for statement, names in zip(statements, used, strict=True)]
-
-
-def _joined(statements: list[str]) -> Iterator[str]:
-    """Outermost declarations that follow one another -> one declaration."""
-    before = ""
-    for statement in (statement.strip().replace("const ", "let ") for statement in statements):
-        if before.startswith("let ") and before.endswith(";") and statement.startswith("let "):
-            before = before[:-1] + ",\n" + statement[4:]
-        else:
-            yield before
-            before = statement
-    yield before
-
-
-def _rename(statement: str, names: Counter[str], short: Mapping[str, str]) -> str:
-    outer = {name: short[name] for name in names if name in short}
-    free = (letter for letter in _short_names() if letter not in outer.values())
-    inner = dict(zip((name for name, _ in names.most_common() if name not in short), free, strict=False))
-    return re.sub(_NAME, lambda match: (outer | inner)[match[0]], statement)
+    used = [set(re.findall(_NAME, statement)) for statement in statements]
+    # What every statement sees: all names of a line `let $a = 1, $b;`, those before " =" of a `const`, the argument.
+    heads = [line if line.startswith("  let ") else line.split(" =")[0] for line in statements if _OUTER.match(line)]
+    outer = set(re.findall(_NAME, "\n".join(heads)))
+    short: dict[str, str] = {}
+    for name, _ in Counter(re.findall(_NAME, "\n".join(statements))).most_common():
+        meets = set().union(*(names for names in used if name in names), outer if name in outer else ())
+        taken = {short[other] for other in meets if other in short}
+        short[name] = next(letters for letters in _short_names() if letters not in taken)
+    return [re.sub(_NAME, lambda match: short[match[0]], statement) for statement in statements]
 
 
 def _short_names() -> Iterator[str]:
     for length in count(1):
-        yield from (name for name in map("".join, product(ascii_letters, repeat=length)) if name not in _KEYWORDS)
+        yield from (name for name in map("".join, product(_LETTERS, repeat=length)) if name not in _KEYWORDS)
 
 
 def features(config: Mapping[str, Any]) -> set[str]:
@@ -81,6 +76,12 @@ def features(config: Mapping[str, Any]) -> set[str]:
         "lazy": "lazy" in modes,
         "mask": any("m" in target for target in targets),
         "select": any("q" in target for target in targets),
+        "consent": config["consent"] != "none",
+        "keep": config["dnt"] or config["consent"] != "none",
+        "many": len(targets) > 1,
+        "modes": modes != {"now"},
+        "unlike": _unlike(config),
+        "short": any(len(national) < 5 for national in _tracked(config)),
     }
     return {name for name, needed in wanted.items() if needed}
 
@@ -92,17 +93,20 @@ def fit(source: str, wanted: set[str]) -> str:
         if not skipping:
             kept.append(line)
         mark = line.strip().removeprefix("//? ")
-        skipping = mark != line.strip() and mark not in wanted
+        skipping = mark != line.strip() and (mark.removeprefix("!") in wanted) == mark.startswith("!")
     return "\n".join(kept)
 
 
 def _prefix_pattern(targets: list[Mapping[str, Any]]) -> str:
-    """Country code with +, 00 or bare and perhaps (0), or national prefix; the script puts its gap in place of ~."""
-    codes = "|".join(sorted({"~".join(target["c"]) for target in targets}))
-    prefixes = "|".join(sorted({"~".join(target["p"]) for target in targets if target["p"]}))
-    if not prefixes:
-        return f"(?:((?:\\+|00)?~(?:{codes})~)|(-~))?"
-    return f"(?:((?:(?:\\+|00)~)?(?:{codes})~(?:(?:{prefixes})~)?)|((?:{prefixes})~))?"
+    """Country code with +, 00 or bare, then national prefix, then open for the number; ~ stands for a gap."""
+    codes = _any_of({target["c"] for target in targets})
+    prefixes = _any_of({target["p"] for target in targets if target["p"]})
+    return rf"((?:\+~|00~)?{codes}~)?" + (f"({prefixes}~)?(" if prefixes else "()(")
+
+
+def _any_of(digits: set[str]) -> str:
+    choices = "|".join(sorted("~".join(each) for each in digits))
+    return f"(?:{choices})" if len(digits) > 1 else choices
 
 
 def _tracked(config: Mapping[str, Any]) -> dict[str, list[object]]:
@@ -119,27 +123,36 @@ def _tracked(config: Mapping[str, Any]) -> dict[str, list[object]]:
     return dict(sorted(known.items(), key=lambda item: len(item[0])))
 
 
+def _unlike(config: Mapping[str, Any]) -> bool:
+    """Do the site's numbers differ in country, prefix or length? Then one may have to be written in its own way."""
+    kinds = {(len(national), code) for national, (code, _) in _tracked(config).items()}
+    return len(kinds) > 1 or len({target["p"] for target in config["t"]}) > 1
+
+
 def build(config: Mapping[str, Any], source: str) -> str:
     """Source of ct.js -> the served body: stripped, with the config in place of the one ``__CT_CONFIG__`` token."""
     if source.count(PLACE) != 1:
         raise ValueError(f"ct.js must hold {PLACE} exactly once")
-    targets = [
-        {"mode": "now", "f": [target["n"], target["p"] + target["l"]]} | {k: v for k, v in target.items() if k != "a"}
-        for target in config["t"]
-    ]
-    baked = json.dumps(
-        {
-            **config,
-            "t": targets,
-            "a": _tracked(config),
-            "x": _prefix_pattern(config["t"]),
-            "q": ",".join(target["q"] for target in config["t"] if "q" in target),
-        },
-        ensure_ascii=False,
-        separators=(",", ":"),
-        allow_nan=False,
-    ).translate(_UNSAFE)
-    return strip(fit(source, features(config))).replace(PLACE, baked)
+    wanted = features(config)
+    targets = [{k: v for k, v in target.items() if k != "a" and (k, v) != ("mode", "now")} for target in config["t"]]
+    if wanted & {"unlike", "select"}:
+        for target in targets:
+            target["f"] = [target["n"], target["p"] + target["l"]]
+    baked = {
+        "CONFIG": {"s": config["s"], "a": _tracked(config), "t": targets},
+        "DAYS": config["days"],
+        "ORIGIN": config["o"] + "/v1/",
+        "PREFIX": _prefix_pattern(config["t"]),
+        "SELECT": ",".join(target["q"] for target in config["t"] if "q" in target),
+        "SUB": config["sub"],
+        "CONSENT": config["consent"],
+    }
+    code = strip(fit(source, wanted))
+    return re.sub(r"__CT_([A-Z]+)__", lambda match: _literal(baked[match[1]]), code)
+
+
+def _literal(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).translate(_UNSAFE)
 
 
 _IDS = {

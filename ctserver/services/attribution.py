@@ -56,7 +56,11 @@ class Attributor:
         if use.source:
             return KnownCall(facts, ())
         shown_to = evidence.candidates(tx, call.did, since, at)
-        return KnownCall(facts, shown_to, evidence.history(tx, call.site, call.caller, call.did, since, at - 1))
+        site = self.settings.sites.get(call.site)
+        if site is not None and not site.repeat_calls:
+            return KnownCall(facts, shown_to)
+        remembered = at - (site.repeat_days * DAY_MS if site else LOOK_BACK_MS)
+        return KnownCall(facts, shown_to, evidence.history(tx, call.site, call.caller, call.did, remembered, at - 1))
 
     async def learn(self, db: Database, now: int) -> int:
         """Add the calls since the last lesson to each site's model, once a day; returns how many were learnt from."""

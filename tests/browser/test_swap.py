@@ -119,6 +119,27 @@ async def test_links_and_attributes(world, tab):
     ]
 
 
+async def test_a_link_to_another_number_that_ends_alike_stays(world, tab):
+    await opened(
+        world,
+        tab,
+        """<a id=a href="tel:+12079460000">x</a><a id=b href="tel:12079460000">x</a>
+      <a id=c href="tel:%2B442079460000">x</a><a id=d href="tel:2079460000,12">x</a><a id=e href="TEL:+442079460000">x</a>""",
+    )
+    assert await tab.evaluate("[a, b, c, d, e].map(link => link.getAttribute('href'))") == [
+        "tel:+12079460000",
+        "tel:12079460000",
+        "tel:%2B442079460101",
+        "tel:2079460101,12",
+        "TEL:+442079460101",
+    ]
+
+
+async def test_a_price_whose_sign_stands_in_an_element_of_its_own(world, tab):
+    await opened(world, tab, f"<p id=x><b>£</b>2079460000 <i>2079460000</i> <b>€</b></p><p id=y>{OWN}</p>")
+    assert (await shown(tab), await shown(tab, "#y")) == ("£2079460000 2079460000 €", FIRST)
+
+
 async def test_messengers_scripts_and_whatever_asks_to_be_skipped_stay(world, tab):
     body = f"""<a href="https://wa.me/442079460000">w</a><a href="viber://chat?number=%2B442079460000">v</a>
       <a href="https://t.me/+442079460000">t</a><a href="sms:+442079460000">s</a>
@@ -181,6 +202,13 @@ async def test_a_selector_finds_whatever_number_stands_there(world, tab):
         "020 7946 0113",
         "Call 0204 794 6011, 24/7".replace("0204 794 6011", "0207 946 0111"),
     ]
+
+
+async def test_a_number_that_two_targets_share_belongs_to_the_one_without_a_selector(world, tab):
+    world.config["t"] = [target("north", OWN, q=".north"), target("main", OWN)]
+    world.give = {"main": "+442079460113"}
+    await opened(world, tab, "<p id=c>020 7946 0000</p>")
+    assert (await shown(tab, "#c"), [visit["n"] for visit in world.visits]) == ("020 7946 0113", [["main"]])
 
 
 async def test_several_targets_each_get_their_number(world, tab):

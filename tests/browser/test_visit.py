@@ -164,6 +164,47 @@ async def test_two_tabs_share_one_lease(world, tab, context):
     assert (await shown(other), await shown(tab)) == ("020 7946 0102", "020 7946 0102")
 
 
+async def test_two_windows_side_by_side_do_not_answer_each_other_for_ever(world, tab, context):
+    url = world.page(PAGE)
+    await tab.goto(url)
+    await settled(world, tab)
+    other = await context.new_page()
+    await other.goto(url)
+    await settled(world, other, 2)
+    await tab.wait_for_timeout(500)
+    assert world.kinds().count("beat") == 0
+
+
+async def test_consent_given_again_does_not_bring_an_ended_lease_back(world, tab):
+    world.hold = 1
+    await tab.goto(world.page(PAGE))
+    await settled(world, tab)
+    assert await shown(tab) == "020 7946 0101"
+    await tab.wait_for_timeout(1000)
+    world.delay = 1
+    await tab.reload()
+    await tab.evaluate("ct('consent', true)")
+    assert await shown(tab) == "020 7946 0000"
+
+
+async def test_the_check_of_the_installation(world, tab, context):
+    heard = "window.heard = []; addEventListener('message', message => heard.push(message.data))"
+    await tab.goto(world.page("dashboard", path="/dashboard", head=f"<script>{heard}</script>", script=False))
+    shop = world.page(PAGE + "<input placeholder='020 7946 0000'>")
+    await tab.evaluate(f"open('{shop}?ct-test=1')")
+    await tab.wait_for_function("heard.length")
+    world.status = 204
+    await tab.evaluate(
+        f"document.body.append(Object.assign(document.createElement('iframe'), {{src: '{shop}?a=b&ct-test=2'}}))"
+    )
+    await tab.wait_for_function("heard.length > 1")
+    await tab.evaluate(f"open('{shop}')")
+    await settled(world, tab, 3)
+    told = await tab.evaluate("heard")
+    assert told == [{"ct": "demo", "n": {"main": FIRST}, "f": 4}, *told[1:2]]
+    assert (told[1]["ct"], told[1]["f"]) == ("demo", 4)
+
+
 async def test_the_back_forward_cache_asks_only_when_the_lease_has_ended(world, tab):
     url, away = world.page(PAGE), world.page("away", path="/away", script=False)
     for hold, visits in ((1800, 1), (1, 2)):
@@ -315,6 +356,15 @@ async def test_do_not_track_and_global_privacy_control(world, tab, signal):
     await tab.wait_for_timeout(400)
     assert (len(world.visits), await tab.evaluate(STORED)) == (1, None)
     assert (await shown(tab), await shown(tab, "#y")) == ("020 7946 0000", "020 7946 0000")
+
+
+async def test_do_not_track_is_stronger_than_consent(world, tab):
+    world.config |= {"dnt": 1, "consent": "wait"}
+    await tab.add_init_script("Object.defineProperties(navigator, {doNotTrack: {value: '1'}})")
+    await tab.goto(world.page(PAGE))
+    await tab.evaluate("ct('consent', true)")
+    await tab.wait_for_timeout(300)
+    assert (world.visits, await tab.evaluate("localStorage.length"), await shown(tab)) == ([], 0, "020 7946 0000")
 
 
 async def test_waiting_for_consent(world, tab, context):

@@ -227,3 +227,22 @@ async def test_recorded_streams_end_up_in_the_journal_as_replay_tells_them(
     stored = await calls.by_id(db, (await db.fetch("SELECT id FROM calls ORDER BY arrived_at"))[1]["id"])
     assert stored is not None
     assert (stored.caller, stored.caller_name) == ("+447700900456", 'x\\y "q"')
+
+
+async def test_a_repeat_call_goes_to_the_earlier_session_if_the_site_wants_it(db: Sqlite, settings: Settings) -> None:
+    at = 1_700_000_000_000
+    view = PageView("shop", "", ADS, "", "", ("main",), source=source.classify(ADS, ""))
+    shown = await visits.record(db, settings, [], view, at - 5_000)
+    number, days = shown.numbers["main"], 86_400_000
+    journal = Journal(db, settings, Attributor(settings, {}), "pbx")
+    await journal.apply([arrived(did=number), ended(), arrived("1700000000.9", number, at + 3 * days)])
+    first, again = await db.fetch("SELECT * FROM calls ORDER BY arrived_at")
+    assert (again["attribution"], again["session"]) == ("repeat", first["session"])
+    assert "rang 2 d before" in again["why"] or "rang 3 d before" in again["why"]
+    site = settings.sites["shop"].model_copy(update={"repeat_calls": False})
+    each_alone = settings.model_copy(update={"sites": {**settings.sites, "shop": site}})
+    await Journal(db, each_alone, Attributor(each_alone, {}), "other").apply(
+        [arrived("1700000000.9", number, at + 3 * days)]
+    )
+    (alone,) = await db.fetch("SELECT * FROM calls WHERE pbx = 'other'")
+    assert alone["attribution"] != "repeat"
