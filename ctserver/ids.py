@@ -5,14 +5,12 @@ from __future__ import annotations
 import base64
 import os
 import secrets
-import textwrap
 import time
-from collections import deque
 from functools import lru_cache
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # for passwords: nothing that looks like something else
-_RANDOM_CHARACTERS = 16  # 80 bits in base 32
-_BLOCK_BYTES = 10 * 256
+_RANDOM_CHARACTERS = 16  # 64 bits in hexadecimal
+_BLOCK = 512  # ids; asking the system for each one costs more than the id
 
 
 def now_ms() -> int:
@@ -21,32 +19,28 @@ def now_ms() -> int:
 
 
 def new(now: int) -> str:
-    """A 26-character id that sorts by time: 48 bits of epoch milliseconds, then 80 random bits, in base 32 (0-9, a-v)."""
+    """A 26-character id that sorts by time: epoch milliseconds in base 32 (0-9, a-v), then 64 random bits."""
     return _time(now) + _random()
 
 
-_ready: deque[str] = deque()  # asking the system for each id costs more than the id
+_ready: list[str] = []
 os.register_at_fork(after_in_child=_ready.clear)
 
 
 def _random() -> str:
-    """80 random bits, each given out once."""
+    """64 random bits, each given out once."""
     while True:
         try:
             return _ready.pop()
         except IndexError:
-            block = _base32(os.urandom(_BLOCK_BYTES))
-            _ready.extend(textwrap.wrap(block, _RANDOM_CHARACTERS))
+            block = os.urandom(_BLOCK * _RANDOM_CHARACTERS // 2).hex()
+            _ready.extend([block[at : at + _RANDOM_CHARACTERS] for at in range(0, len(block), _RANDOM_CHARACTERS)])
 
 
 @lru_cache(64)
 def _time(now: int) -> str:
-    """48 bits of time as the first ten characters: two zero bits, then the time."""
-    return _base32((now & (1 << 48) - 1).to_bytes(10, "big"))[6:]
-
-
-def _base32(data: bytes) -> str:
-    return base64.b32hexencode(data).decode("ascii").lower()
+    """The first ten characters: two zero bits, then 48 bits of time."""
+    return base64.b32hexencode((now & (1 << 48) - 1).to_bytes(10, "big")).decode("ascii").lower()[6:]
 
 
 def token() -> str:
