@@ -25,7 +25,7 @@ CONTENT_POLICY = (
 
 def make(deps: Deps) -> web.Application:
     """The application, ready to run."""
-    app = web.Application(middlewares=[_limits, _errors, auth.middleware], client_max_size=MAX_BODY)
+    app = web.Application(middlewares=[_guard, auth.middleware], client_max_size=MAX_BODY)
     app[DEPS] = deps
     app.router.add_get("/health", health)
     collect.add_routes(app)
@@ -47,19 +47,18 @@ async def health(request: web.Request) -> web.Response:
     return web.json_response(body, status=200 if state.ok else 503, headers={"Cache-Control": "no-store"})
 
 
+def _too_large() -> web.StreamResponse:
+    response = web.Response(status=413, text=f"at most {MAX_BODY} bytes\n")
+    response.force_close()
+    return response
+
+
 @web.middleware
-async def _limits(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """A body that is too large is refused before any of it is read, and the connection closed."""
+async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """A body that is too large is refused before any of it is read, and the connection closed. No raw error reaches a
+    person; every page carries the security headers."""
     if (request.content_length or 0) > MAX_BODY:
-        response: web.StreamResponse = web.Response(status=413, text=f"at most {MAX_BODY} bytes\n")
-        response.force_close()
-        return response
-    return await handler(request)
-
-
-@web.middleware
-async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """No raw error reaches a person; every page carries the security headers."""
+        return _too_large()
     try:
         response = await handler(request)
     except web.HTTPException as error:
@@ -73,7 +72,7 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     except Exception:
         log.exception("%s %s failed", request.method, request.path)
         response = _unavailable(request)
-    if not response.prepared:
+    if not response.prepared and not request.path.startswith("/v1/"):  # those are no pages
         _secure(response)
     return response
 

@@ -173,8 +173,9 @@
       if ($block) $flush();
       if ($node.matches?.($skip) || $near && $block && $node != $root) return;
       $fields.map(($name, $i) => {
-        const $field = $node.getAttributeNode?.($name), $href = /^tel:/i.test($field?.value);
-        if ($field && ($i || $href)) $write([$field], $href);
+        const $field = $node.getAttributeNode?.($name), $href = $field && /^tel:/i.test($field.value);
+        // The first of the fields, href, counts only as a telephone link.
+        if ($i ? $field : $href) $write([$field], $href);
       });
       if ($node.shadowRoot) $watch($node.shadowRoot);
       for ($node = $node.firstChild; $node; $node = $node.nextSibling) $walk($node);
