@@ -61,6 +61,7 @@ ring_seconds = 20
 [sites.demo]
 name = "Lighthouse Bicycles"
 domains = ["127.0.0.1"]
+serve_bots = true
 number = "+44 20 7946 0000"
 pool = "demo"
 [pools.demo]
