@@ -161,3 +161,12 @@ async def _log_in(browser: Browser, stack: Stack) -> Page:
     await page.locator("button.primary").click()
     await expect(page).to_have_url(f"{stack.url}/calls")
     return page
+
+
+async def test_the_dashboard_tells_whether_the_script_is_on_the_site(stack: Stack, browser: Browser) -> None:
+    await stack.healthy()
+    page = await _log_in(browser, stack)
+    await page.goto(f"{stack.url}/numbers")
+    await page.locator("[data-check=demo]").click()
+    await expect(page.locator("[data-checked=demo]")).to_contain_text("The script works", timeout=8000)
+    await expect(page.locator("[data-checked=demo]")).to_contain_text("+44")

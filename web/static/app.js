@@ -162,4 +162,24 @@
   document.addEventListener("DOMContentLoaded", () => {
     if (location.hash === "#q") document.getElementById("q")?.focus();
   });
+
+  // The check of a site's script: its page is opened with ?ct-test, and the script there tells this window what it found.
+  const waiting = new Map();
+  const told = (site, text) => { document.querySelector(`[data-checked="${site}"]`).textContent = text; };
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest && event.target.closest("[data-check]");
+    if (!link) return;
+    const { check, page, silent } = link.dataset;
+    told(check, "…");
+    clearTimeout((waiting.get(check) || {}).timer);
+    waiting.set(check, { link, origin: new URL(page).origin, timer: setTimeout(() => told(check, silent), 10000) });
+  });
+  window.addEventListener("message", (event) => {
+    const asked = waiting.get(event.data && event.data.ct);
+    if (!asked || event.origin !== asked.origin) return;
+    clearTimeout(asked.timer);
+    const { found, none } = asked.link.dataset;
+    const shown = Object.values(event.data.n || {}).map(String).join(", ");
+    told(event.data.ct, event.data.f ? `${found} ${Number(event.data.f)}. ${shown}` : none);
+  });
 })();

@@ -22,7 +22,7 @@ def add_routes(app: web.Application) -> None:
 
 async def numbers_page(request: web.Request) -> web.StreamResponse:
     deps = request.app[DEPS]
-    context = {"page": "numbers", "health": await deps.health(), **await _numbers(deps)}
+    context = {"page": "numbers", "health": await deps.health(), "sites": _sites(deps), **await _numbers(deps)}
     return render.page(request, "numbers.html", context)
 
 
@@ -41,9 +41,21 @@ async def testcall(request: web.Request) -> web.StreamResponse:
         await deps.testcall(number)
     except TestCallFailed as failed:
         flash = {"kind": "error", "text": f"The test call could not be placed: {failed}"}
-        context = {"page": "numbers", "health": await deps.health(), "flash": flash, **await _numbers(deps)}
+        context = {"page": "numbers", "health": await deps.health(), "flash": flash, "sites": _sites(deps)}
+        context |= await _numbers(deps)
         return render.page(request, "numbers.html", context, status=502)
     return render.see_other("/calls?done=testcall")
+
+
+def _sites(deps: Deps) -> list[dict[str, str]]:
+    """Each site, the line for its pages, and a page to look at the script on."""
+    settings, found = deps.settings, []
+    for id, site in settings.sites.items():
+        demo = settings.server.demo and id == next(iter(settings.sites))
+        page = f"{settings.server.public_url}/demo" if demo else f"https://{site.domains[0]}/"
+        snippet = f'<script async src="{settings.server.public_url}/ct.js?site={id}"></script>'
+        found.append({"id": id, "name": site.name or id, "page": page, "snippet": snippet})
+    return found
 
 
 async def _numbers(deps: Deps) -> dict[str, Any]:
