@@ -7,6 +7,8 @@ import socket
 from dataclasses import dataclass
 from pathlib import Path
 
+import aiohttp
+
 from ctserver import files
 from ctserver.asterisk import ami
 from ctserver.config import Asterisk, ConfigError, Settings
@@ -31,8 +33,7 @@ async def check(settings: Settings) -> list[Result]:
         Result("settings", True, f"{len(settings.sites)} sites, {len(settings.lines)} lines"),
         await _database(settings),
         _recordings(settings),
-        _port("FastAGI port", settings.fastagi.listen, "[fastagi] listen"),
-        _port("web port", settings.server.listen, "[server] listen"),
+        *await _ports(settings),
     ]
     if settings.geo.file:
         problem = Geo(settings.path(settings.geo.file)).problem()
@@ -67,6 +68,27 @@ def _folder(name: str, folder: Path, text: str, key: str) -> Result:
     if there.is_dir() and os.access(there, os.W_OK | os.X_OK):
         return Result(name, True, text)
     return Result(name, False, f"{folder} is not writable", f"give ctserver's user the right to write, or change {key}")
+
+
+async def _ports(settings: Settings) -> list[Result]:
+    """Free, or in use by a ctserver that runs with these settings."""
+    ports = {
+        "FastAGI port": (settings.fastagi.listen, "[fastagi] listen"),
+        "web port": (settings.server.listen, "[server] listen"),
+    }
+    if await _is_running(settings.server.listen):
+        return [Result(name, True, f"{address}: ctserver is running") for name, (address, _) in ports.items()]
+    return [_port(name, address, key) for name, (address, key) in ports.items()]
+
+
+async def _is_running(listen: str) -> bool:
+    timeout = aiohttp.ClientTimeout(3)
+    try:
+        async with aiohttp.ClientSession(timeout=timeout) as client, client.get(f"http://{listen}/health") as answer:
+            state = await answer.json()
+    except (aiohttp.ClientError, TimeoutError, ValueError):
+        return False
+    return isinstance(state, dict) and "FastAGI" in state
 
 
 def _port(name: str, address: str, key: str) -> Result:

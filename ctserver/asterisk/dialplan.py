@@ -3,6 +3,8 @@ ctserver, AMI and AstDB all gone."""
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shlex
 from pathlib import Path
 
@@ -56,6 +58,8 @@ def write(settings: Settings, folder: Path, python: Path) -> list[Path]:
         mode = {"ct-route": 0o755, "ct-manager.conf": 0o640}.get(path.name, 0o644)
         path.write_text(text, encoding="utf-8")
         path.chmod(mode)
+        with contextlib.suppress(PermissionError):
+            os.chown(path, -1, folder.stat().st_gid)  # written by root, read by Asterisk's group
     return list(texts)
 
 

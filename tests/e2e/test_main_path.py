@@ -170,3 +170,11 @@ async def test_the_dashboard_tells_whether_the_script_is_on_the_site(stack: Stac
     await page.locator("[data-check=demo]").click()
     await expect(page.locator("[data-checked=demo]")).to_contain_text("The script works", timeout=8000)
     await expect(page.locator("[data-checked=demo]")).to_contain_text("+44")
+
+
+async def test_check_is_content_with_a_running_ctserver(stack: Stack) -> None:
+    await stack.healthy()
+    done = stack.ctserver("check")
+    assert done.returncode == 0, done.stdout
+    assert "ctserver is running" in done.stdout
+    assert "logged in" in done.stdout
