@@ -12,8 +12,9 @@ from ctserver import ids
 from ctserver.config import NumberUse, Settings
 from ctserver.domain import call as machine
 from ctserver.domain import phone
+from ctserver.domain.attribution import Answer
 from ctserver.domain.call import Arrived, Call, Event
-from ctserver.domain.model import Attribution
+from ctserver.domain.model import NOBODY, Attribution
 from ctserver.services.attribution import Attributor, save_answer
 from ctserver.storage import calls, recordings
 from ctserver.storage.db import Database, StorageError, Transaction
@@ -111,6 +112,14 @@ class Journal:
         self._new.add(call.id)
         return call
 
+    def _answer(self, tx: Transaction, call: Call) -> Answer | None:
+        """Whose call it is; a call that cannot be attributed is kept all the same."""
+        try:
+            return self._attributor.answer(tx, call)
+        except Exception:
+            log.exception("call %s could not be attributed", call.linkedid)
+            return None
+
     def _save(self, tx: Transaction, batch: Sequence[Call], new: set[str]) -> tuple[dict[str, Attribution], set[str]]:
         """(the attributions of new calls, the ids of new calls that are in the journal already)."""
         attributed: dict[str, Attribution] = {}
@@ -121,11 +130,12 @@ class Journal:
                     log.warning("call %s of %s is in the journal already", call.linkedid, call.pbx)
                     doubles.add(call.id)
                     continue
-                answer = self._attributor.answer(tx, call)
-                call = replace(call, attribution=answer.attribution())
+                answer = self._answer(tx, call)
+                call = replace(call, attribution=answer.attribution() if answer else NOBODY)
                 attributed[call.id] = call.attribution
                 calls.save(tx, call)
-                save_answer(tx, call.id, answer)
+                if answer:
+                    save_answer(tx, call.id, answer)
             else:
                 calls.save(tx, call)
             if call.state == machine.ENDED and call.ended_at is not None:

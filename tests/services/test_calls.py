@@ -12,6 +12,7 @@ from ctserver.asterisk import replay
 from ctserver.asterisk.translate import Translator
 from ctserver.config import Settings
 from ctserver.domain import source
+from ctserver.domain.attribution import Answer
 from ctserver.domain.call import Arrived, CallerHungUp, Event, LegDone, LegStarted, Vanished
 from ctserver.services import visits
 from ctserver.services.attribution import Attributor
@@ -246,3 +247,13 @@ async def test_a_repeat_call_goes_to_the_earlier_session_if_the_site_wants_it(db
     )
     (alone,) = await db.fetch("SELECT * FROM calls WHERE pbx = 'other'")
     assert alone["attribution"] != "repeat"
+
+
+async def test_a_call_that_cannot_be_attributed_is_kept_all_the_same(db: Sqlite, settings: Settings) -> None:
+    class Broken(Attributor):
+        def answer(self, tx: object, call: object) -> Answer:
+            raise ArithmeticError("a mistake of ours")
+
+    await Journal(db, settings, Broken(settings, {}), "pbx").apply([arrived(), ended()])
+    (row,) = await db.fetch("SELECT state, attribution FROM calls")
+    assert tuple(row) == ("ended", "none")
