@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ctserver.domain.call import Call, Leg
 from ctserver.domain.model import Attribution, Source
 from ctserver.storage.db import Database, Row, Transaction
-from ctserver.storage.sessions import source_of, texts_column
+from ctserver.storage.sessions import source_of, source_values
 
 
 def save(tx: Transaction, call: Call) -> None:
@@ -53,12 +53,7 @@ def save(tx: Transaction, call: Call) -> None:
             attribution.confidence,
             attribution.why,
             attribution.session or "",
-            source.medium,
-            source.source,
-            source.campaign,
-            source.term,
-            source.content,
-            texts_column(source.click_ids),
+            *source_values(source),
         ),
     )
     for leg in call.legs:
@@ -105,12 +100,7 @@ def set_attribution(tx: Transaction, call: str, attribution: Attribution) -> Non
             attribution.confidence,
             attribution.why,
             attribution.session or "",
-            source.medium,
-            source.source,
-            source.campaign,
-            source.term,
-            source.content,
-            texts_column(source.click_ids),
+            *source_values(source),
         ),
     )
 

@@ -42,12 +42,7 @@ def add_session(tx: Transaction, session: Session) -> None:
             session.last_seen_at,
             session.landing_url,
             session.referrer,
-            source.medium,
-            source.source,
-            source.campaign,
-            source.term,
-            source.content,
-            texts_column(source.click_ids),
+            *source_values(source),
             facts.channel,
             facts.country,
             facts.region,
@@ -309,6 +304,12 @@ def source_of(row: Row) -> Source:
         row["content"],
         texts(row["click_ids"]),
     )
+
+
+def source_values(source: Source) -> tuple[str, ...]:
+    """A source as the columns medium, source, campaign, term, content, click_ids hold it."""
+    clicks = texts_column(source.click_ids)
+    return (source.medium, source.source, source.campaign, source.term, source.content, clicks)
 
 
 def texts_column(values: dict[str, str]) -> str:
