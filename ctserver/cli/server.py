@@ -1,0 +1,78 @@
+"""Commands for the one who runs the server."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from pathlib import Path
+
+from ctserver import app, ids, logs
+from ctserver.asterisk import dialplan
+from ctserver.check import check
+from ctserver.cli.common import MISTAKE, Add, load_settings, open_database
+from ctserver.http import auth
+from ctserver.storage import users
+
+
+def register(add: Add) -> None:
+    add("serve", _serve, "run the server")
+    add("check", _check, "tell every mistake in the settings, and try database, Asterisk, ports and folders")
+    made = add("dialplan", _dialplan, "write what Asterisk needs (without --write: print ct-settings.conf)")
+    made.add_argument("--write", type=Path, metavar="FOLDER", help="put all files to include into this folder")
+    user = add("user", _user, "make a login for the dashboard, or give one a new password")
+    user.add_argument("login")
+    add("snippet", _snippet, "print the line to put into a site's pages").add_argument("site", nargs="?")
+
+
+def _serve(options: argparse.Namespace) -> int:
+    settings = load_settings(options)
+    logs.setup(settings.log.level, settings.log.format)
+    asyncio.run(app.run(settings))
+    return 0
+
+
+def _check(options: argparse.Namespace) -> int:
+    settings = load_settings(options)
+    results = asyncio.run(check(settings))
+    for result in results:
+        sys.stdout.write(f"{'ok ' if result.ok else 'BAD'}  {result.name}: {result.text}\n")
+        if result.todo:
+            sys.stdout.write(f"     what to do: {result.todo}\n")
+    return 0 if all(result.ok for result in results) else MISTAKE
+
+
+def _dialplan(options: argparse.Namespace) -> int:
+    settings = load_settings(options)
+    wrapper = Path(options.write or "/etc/asterisk").resolve() / "ct-route"
+    text = dialplan.render(settings, wrapper)
+    if options.write is None:
+        sys.stdout.write(text)
+        return 0
+    for written in dialplan.write(settings, options.write.resolve(), Path(sys.executable)):
+        sys.stdout.write(f"{written}\n")
+    return 0
+
+
+def _user(options: argparse.Namespace) -> int:
+    settings = load_settings(options)
+    password = ids.password() if sys.stdin.isatty() else sys.stdin.readline().strip() or ids.password()
+    hashed = auth.hash_password(password)
+
+    async def put() -> None:
+        async with open_database(settings) as db:
+            await db.write(lambda tx: users.put_user(tx, ids.new(ids.now_ms()), options.login, hashed, ids.now_ms()))
+
+    asyncio.run(put())
+    sys.stdout.write(f"login: {options.login}\npassword: {password}\n")
+    return 0
+
+
+def _snippet(options: argparse.Namespace) -> int:
+    settings = load_settings(options)
+    sites = [options.site] if options.site else list(settings.sites)
+    for site in sites:
+        if site not in settings.sites:
+            raise app.StartError(f"there is no site {site!r}", f"name one of: {', '.join(settings.sites)}")
+        sys.stdout.write(f'<script async src="{settings.server.public_url}/ct.js?site={site}"></script>\n')
+    return 0

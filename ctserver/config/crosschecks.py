@@ -1,0 +1,76 @@
+"""What one table of the settings says about another."""
+
+from __future__ import annotations
+
+import difflib
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ctserver.config.problems import Problem, as_dict, as_list
+from ctserver.domain import phone
+
+
+def cross_checks(data: Mapping[str, Any], country: str) -> Iterator[Problem]:
+    yield from _references(data)
+    yield from _number_uses(data, country)
+    names = Counter(str(table.get("id", "pbx")) for table in as_list(data.get("asterisk")) if isinstance(table, dict))
+    for name, count in names.items():
+        if count > 1:
+            yield Problem("asterisk", f"the id {name!r} is used {count} times", "give each [[asterisk]] its own id")
+    if "base" in data:
+        yield Problem("base", "unknown key", "remove it")
+
+
+def _references(data: Mapping[str, Any]) -> Iterator[Problem]:
+    for kind, key, target in (
+        ("sites", "pool", "pools"),
+        ("sites", "line", "lines"),
+        ("pools", "line", "lines"),
+        ("pools", "overflow", "static"),
+        ("static", "site", "sites"),
+        ("static", "line", "lines"),
+    ):
+        for name, table in as_dict(data.get(kind)).items():
+            yield from _reference(f"{kind}.{name}.{key}", as_dict(table).get(key), target, data)
+    for site, table in as_dict(data.get("sites")).items():
+        for name, target in as_dict(as_dict(table).get("targets")).items():
+            for key, kind in (("pool", "pools"), ("line", "lines")):
+                yield from _reference(f"sites.{site}.targets.{name}.{key}", as_dict(target).get(key), kind, data)
+    for index, rule in enumerate(as_list(data.get("rules"))):
+        for key, kind in (("site", "sites"), ("pool", "pools"), ("static", "static")):
+            yield from _reference(f"rules.{index}.{key}", as_dict(rule).get(key), kind, data)
+        if sum(bool(as_dict(rule).get(key)) for key in ("pool", "static", "page")) != 1:
+            hint = "say what to show: pool = ..., static = ... or page = true"
+            yield Problem(f"rules.{index}", "names no number to show, or several", hint)
+    yield from _reference("calls.default_line", as_dict(data.get("calls")).get("default_line"), "lines", data)
+
+
+def _reference(key: str, wanted: object, target: str, data: Mapping[str, Any]) -> Iterator[Problem]:
+    known = list(as_dict(data.get(target)))
+    if isinstance(wanted, str) and wanted and wanted not in known:
+        near = difflib.get_close_matches(wanted, known, n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]!r}?" if near else f"add [{target}.{wanted}] or name one of: {', '.join(known)}"
+        yield Problem(key, f"there is no [{target}.{wanted}]", hint)
+
+
+def _number_uses(data: Mapping[str, Any], country: str) -> Iterator[Problem]:
+    first: dict[str, str] = {}
+    for key, text in _numbers(data):
+        try:
+            number = phone.e164(text, country)
+        except phone.NotANumber:
+            continue  # told by the shape check
+        if number in first:
+            yield Problem(key, f"{number} is also in {first[number]}", "a number can have one place only: remove one")
+        first.setdefault(number, key)
+
+
+def _numbers(data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for name, pool in as_dict(data.get("pools")).items():
+        for text in as_list(as_dict(pool).get("numbers")):
+            if isinstance(text, str):
+                yield f"pools.{name}.numbers", text
+    for name, static in as_dict(data.get("static")).items():
+        if isinstance(text := as_dict(static).get("number"), str):
+            yield f"static.{name}.number", text
