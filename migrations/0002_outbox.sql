@@ -1,0 +1,1 @@
+-- Facts that others are told of, what was delivered and what waits.

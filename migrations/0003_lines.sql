@@ -1,0 +1,1 @@
+-- What lines need beyond a dial string: voicemail, callbacks, blocked callers.

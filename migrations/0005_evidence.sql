@@ -1,0 +1,1 @@
+-- What Asterisk kept of calls while ctserver was away, and the life of a recording.

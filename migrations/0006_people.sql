@@ -1,0 +1,1 @@
+-- Roles, second factors, invitations, tokens and the audit log.

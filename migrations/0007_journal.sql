@@ -1,0 +1,1 @@
+-- Tags, notes, categories and what reports ask for.
