@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ctserver import ids
 from ctserver.domain.call import Call, Leg
 from ctserver.domain.model import Attribution, Source
 from ctserver.storage.db import Database, Row, Transaction
@@ -58,6 +59,19 @@ def save(tx: Transaction, call: Call) -> None:
     )
     for leg in call.legs:
         _save_leg(tx, call.id, leg)
+    touch(tx, call.id)
+
+
+def touch(tx: Transaction, call: str) -> None:
+    """Something about the call has changed: those who fetch changes will see it again. `updated_at` is the wall clock, but
+    grows with every change and in the order of the commits, whatever the clock does."""
+    tx.execute(
+        """
+        UPDATE calls SET updated_at = CASE WHEN $2 > latest.at THEN $2 ELSE latest.at + 1 END
+        FROM (SELECT COALESCE(MAX(updated_at), 0) AS at FROM calls) AS latest WHERE id = $1
+        """,
+        (call, ids.now_ms()),
+    )
 
 
 def by_key(tx: Transaction, pbx: str, linkedid: str) -> Call | None:
@@ -103,6 +117,7 @@ def set_attribution(tx: Transaction, call: str, attribution: Attribution) -> Non
             *source_values(source),
         ),
     )
+    touch(tx, call)
 
 
 async def open_calls(db: Database, pbx: str) -> list[Call]:
