@@ -68,6 +68,17 @@ def by_key(tx: Transaction, pbx: str, linkedid: str) -> Call | None:
     )
 
 
+def one(tx: Transaction, id: str) -> Call | None:
+    """The call with this id, without its legs."""
+    row = tx.one("SELECT * FROM calls WHERE id = $1", (id,))
+    return call_of(row) if row else None
+
+
+def has_earlier(tx: Transaction, caller: str, id: str) -> bool:
+    """Has this number rung before the call `id`?"""
+    return tx.one("SELECT 1 FROM calls WHERE caller = $1 AND id < $2 LIMIT 1", (caller, id)) is not None
+
+
 def of_site(tx: Transaction, site: str, since: int, until: int) -> list[Call]:
     """The calls to a site's numbers that arrived in [since, until), without their legs."""
     rows = tx.fetch(
