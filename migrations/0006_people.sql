@@ -7,9 +7,6 @@ ALTER TABLE users ADD COLUMN name TEXT NOT NULL DEFAULT '';
 ALTER TABLE users ADD COLUMN email TEXT NOT NULL DEFAULT '';
 ALTER TABLE users ADD COLUMN sites TEXT NOT NULL DEFAULT '';
 ALTER TABLE users ADD COLUMN lines TEXT NOT NULL DEFAULT '';
-ALTER TABLE users ADD COLUMN language TEXT NOT NULL DEFAULT '';
-ALTER TABLE users ADD COLUMN time_zone TEXT NOT NULL DEFAULT '';
-ALTER TABLE users ADD COLUMN theme TEXT NOT NULL DEFAULT '';
 -- The second factor: its secret ("" without one), and the last 30-second step whose code was used: none is taken twice.
 ALTER TABLE users ADD COLUMN totp_secret TEXT NOT NULL DEFAULT '';
 ALTER TABLE users ADD COLUMN totp_step BIGINT NOT NULL DEFAULT 0;

@@ -9,10 +9,7 @@ from ctserver.domain.rights import Role, Scope, scope_of
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """`sites` and `lines`: those he was given; empty: all, or none where his role needs them (rights.scope_of).
-
-    `language` (ISO 639-1), `time_zone` (IANA) and `theme` (light, dark) are "" where the server's and the browser's hold.
-    """
+    """`sites` and `lines`: those he was given; empty: all, or none where his role needs them (rights.scope_of)."""
 
     login: str
     role: Role
@@ -20,9 +17,6 @@ class Person:
     email: str = ""
     sites: tuple[str, ...] = ()
     lines: tuple[str, ...] = ()
-    language: str = ""
-    time_zone: str = ""
-    theme: str = ""
     second_factor: bool = False
 
     @property

@@ -110,7 +110,7 @@ async def _begin(request: web.Request, name: str, target: str) -> web.StreamResp
     await deps.db.write(
         lambda tx: logins.add(tx, _hash(token), id, name, csrf, now, expires, address, browser, waiting=False)
     )
-    response = render.see_other(_own(target))
+    response = render.see_other(render.own_path(target))
     _set_cookie(deps, response, COOKIE, token, LOGIN_DAYS * 86_400)
     response.del_cookie(PRE_COOKIE, path="/")
     return response
@@ -121,12 +121,6 @@ def _from_where(request: web.Request) -> tuple[str, str]:
     device = visitor.device(request.headers.get("User-Agent", ""))
     browser = ", ".join(part for part in (device.browser, device.os) if part)
     return client_ip(request, request.app[DEPS].settings.server.trust_proxy), browser[:100]
-
-
-def _own(target: str) -> str:
-    """A path of this site; anything else leads home. Browsers drop control characters and read \\ as /."""
-    is_path = target.startswith("/") and target[1:2] not in ("/", "\\")
-    return target if is_path and target.isprintable() and target.isascii() and " " not in target else "/"
 
 
 def _form(request: web.Request, *, error: str | None, target: str, status: int = 200) -> web.StreamResponse:

@@ -36,6 +36,7 @@ ROUTES: dict[str, Right | Open] = {
     "GET /login": ANYBODY,
     "POST /login": ANYBODY,
     "POST /logout": SOMEBODY,
+    "POST /language": SOMEBODY,
     # ---- pages
     "GET /": SOMEBODY,
     "GET /calls": Right.CALLS,
@@ -47,6 +48,8 @@ ROUTES: dict[str, Right | Open] = {
     "GET /numbers/rows": Right.NUMBERS,
     "POST /testcall": Right.TESTCALL,
     "GET /pools": Right.NUMBERS,
+    "GET /settings": SOMEBODY,
+    "POST /settings": SOMEBODY,
     # ---- the API
     "GET /api/v1/numbers/{number}/holder": Right.VISITORS,
 }

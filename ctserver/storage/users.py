@@ -51,8 +51,7 @@ def change(tx: Transaction, person: Person) -> bool:
     return (
         tx.execute(
             """
-            UPDATE users SET role = $2, name = $3, email = $4, sites = $5, lines = $6,
-                             language = $7, time_zone = $8, theme = $9
+            UPDATE users SET role = $2, name = $3, email = $4, sites = $5, lines = $6
             WHERE login = $1
             """,
             (
@@ -62,9 +61,6 @@ def change(tx: Transaction, person: Person) -> bool:
                 person.email,
                 " ".join(person.sites),
                 " ".join(person.lines),
-                person.language,
-                person.time_zone,
-                person.theme,
             ),
         )
         == 1
@@ -79,8 +75,5 @@ def person_of(row: Row) -> Person:
         email=row["email"],
         sites=tuple(row["sites"].split()),
         lines=tuple(row["lines"].split()),
-        language=row["language"],
-        time_zone=row["time_zone"],
-        theme=row["theme"],
         second_factor=row["totp_secret"] != "",
     )
