@@ -154,7 +154,6 @@ _HANDLERS: dict[str, Callable[[Translator, Message, int], Iterator[calls.Event]]
     "Dial": Translator._old_dial,
     "Newstate": Translator._newstate,
     "HangupRequest": Translator._hangup_request,
-    "SoftHangupRequest": Translator._hangup_request,
     "Hangup": Translator._hangup,
 }
 

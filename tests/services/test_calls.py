@@ -217,7 +217,7 @@ async def test_recorded_streams_end_up_in_the_journal_as_replay_tells_them(
 ) -> None:
     journal = Journal(db, settings, Attributor(settings, {}), "pbx")
     translator = Translator(["ct-inbound"])
-    data = (root / "tests/asterisk/streams/two_calls_at_once.txt").read_bytes()
+    data = (root / "tests/asterisk/streams/two_calls_at_once/stream.txt").read_bytes()
     for message in replay.read(data):
         await journal.apply(list(translator.events(message, 0)))
     wanted = [
