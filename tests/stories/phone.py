@@ -27,7 +27,9 @@ class Message:
     def parse(cls, data: bytes) -> Message:
         head, _, body = data.decode("utf-8", "replace").partition("\r\n\r\n")
         start, *lines = head.split("\r\n")
-        return cls(start, [(name.strip(), value.strip()) for name, _, value in (line.partition(":") for line in lines)], body)
+        return cls(
+            start, [(name.strip(), value.strip()) for name, _, value in (line.partition(":") for line in lines)], body
+        )
 
     def get(self, name: str) -> str:
         return next((value for key, value in self.headers if key.lower() == name.lower()), "")
@@ -172,7 +174,9 @@ class Talk:
             if message.status == 200:
                 self.target = uri_of(message.get("Contact"))
                 self.media = media_of(message)
-            self._request("ACK", branch="" if message.status == 200 else self.branch, cseq=int(message.get("CSeq").split()[0]))
+            self._request(
+                "ACK", branch="" if message.status == 200 else self.branch, cseq=int(message.get("CSeq").split()[0])
+            )
             if message.status > 200:
                 self.over.set()
         self.responses.put_nowait(message)
@@ -314,7 +318,14 @@ class Phone(asyncio.DatagramProtocol):
         self.transport.sendto(data, self.pbx)
 
     def request(
-        self, method: str, target: str, branch: str, talk: Talk, cseq: int, extra: tuple[tuple[str, str], ...], body: str
+        self,
+        method: str,
+        target: str,
+        branch: str,
+        talk: Talk,
+        cseq: int,
+        extra: tuple[tuple[str, str], ...],
+        body: str,
     ) -> None:
         headers = [
             ("Via", f"SIP/2.0/UDP {self.host}:{self.port};branch={branch};rport"),

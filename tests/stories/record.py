@@ -82,7 +82,10 @@ async def main(names: list[str]) -> int:
                     continue
                 good = found == list(story.calls)
                 wrong += not good
-                print(f"{name}: {', '.join(found)}" + ("" if good else f"  INSTEAD OF {', '.join(story.calls)}"), flush=True)
+                print(
+                    f"{name}: {', '.join(found)}" + ("" if good else f"  INSTEAD OF {', '.join(story.calls)}"),
+                    flush=True,
+                )
         finally:
             await world.close()
     return 1 if wrong else 0
@@ -92,7 +95,9 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("story", nargs="*", choices=[*STORIES, []], help=argparse.SUPPRESS)
     parser.add_argument("--list", action="store_true", help="the stories")
-    parser.add_argument("--again", action="store_true", help="place no calls: only read the streams that are there anew")
+    parser.add_argument(
+        "--again", action="store_true", help="place no calls: only read the streams that are there anew"
+    )
     options = parser.parse_args()
     if options.list:
         print("\n".join(STORIES))
