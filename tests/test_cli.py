@@ -304,7 +304,9 @@ async def test_replay_prints_the_calls_of_a_stream(typed: Run, root: Path) -> No
         (streams / "two_calls_at_once/expected.json").read_text()
     )
     told = await typed("replay", streams / "answered/stream.txt")
-    assert told.out == "2023-11-14 22:13:20  +447700900123 -> +442079460101  answered (completed)  PJSIP/100-00000002\n"
+    assert (
+        told.out == "2026-11-22 04:04:19  +447700900123 -> +442079460100  answered (completed)  PJSIP/alice-00000001\n"
+    )
 
 
 async def test_replay_takes_other_contexts(typed: Run, root: Path, tmp_path: Path) -> None:
