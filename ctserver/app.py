@@ -27,8 +27,10 @@ from ctserver.http.gate import Gate
 from ctserver.http.geo import Geo
 from ctserver.services import pools
 from ctserver.services.attribution import Attributor
+from ctserver.services.callers import Callers
 from ctserver.services.routing import Router
 from ctserver.services.simulation import PoolSize
+from ctserver.services.speech import Speaker
 from ctserver.services.visits import rule_book
 from ctserver.storage import migrate, routes, sessions, sqlite, users
 from ctserver.storage.db import StorageError
@@ -80,8 +82,8 @@ class Running:
         self.bridges: list[Bridge] = []
         self.db = await self._open_database()
         await self._first_user()
-        await self._start_fastagi()
         self.attributor = await Attributor.load(self.db, settings)
+        await self._start_fastagi()
         for pbx in settings.asterisk:
             await self._start_bridge(Bridge(self.db, settings, self.attributor, pbx))
         await self._start_web()
@@ -128,9 +130,9 @@ class Running:
         return db
 
     async def _write_routes(self, db: Sqlite) -> None:
-        self.router = Router(self._settings)
-        table = {digits: route.encode(store=False) for digits, route in self.router.table().items()}
-        table[""] = self.router.default.encode(store=False)
+        router = Router(self._settings)
+        table = {digits: route.encode(store=False) for digits, route in router.table().items()}
+        table[""] = router.default.encode(store=False)
         await db.write(lambda tx: routes.replace_all(tx, table))
         members = {name: pool.numbers for name, pool in self._settings.pools.items()}
         await db.write(lambda tx: sessions.settle_numbers(tx, members))
@@ -146,6 +148,9 @@ class Running:
         log.info("made the first login; its password is in %s (delete the file when you have changed it)", file)
 
     async def _start_fastagi(self) -> None:
+        self.speaker = Speaker(self._settings)
+        callers = Callers(self.db, self._settings, self.attributor, self.speaker)
+        self.router = Router(self._settings, callers)
         self.fastagi = Fastagi(self.router.answer)
         host, port = _address(self._settings.fastagi.listen)
         try:
@@ -231,6 +236,7 @@ class Running:
             ("learn from calls", learn, 1800),
             ("watch the pools", watch_pools, 300),
             ("measure the pools", measure_pools, 3600),
+            ("speak", self.speaker.speak, 2),
             ("tell systemd", alive, systemd.watchdog_seconds() or 3600),
         ]
         self._tasks = [asyncio.create_task(_every(*row), name=row[0]) for row in table]

@@ -50,7 +50,8 @@ def adopt(folder: Path, uniqueid: str, call: str, *, patient: bool) -> Adopted |
     if not _SAFE.fullmatch(uniqueid):
         return None
     parts = [folder / f"{uniqueid}{CALLER_PART}", folder / f"{uniqueid}{COMPANY_PART}"]
-    if not all(part.exists() for part in parts):
+    parts = [part for part in parts if part.exists()]  # a message has the caller's alone
+    if not parts or not parts[0].name.endswith(CALLER_PART):
         return None
     rates, lengths = zip(*(_header(part, patient=patient) for part in parts), strict=True)
     if not any(lengths):
