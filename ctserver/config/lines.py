@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from ctserver.config.types import Identifier, OneLine, Reference, Table, country_code, one_line
+from ctserver.config.types import Identifier, OneLine, Reference, Table, country_code, one_line, zone_name
 from ctserver.domain.hours import Hours
 
 # A sound as Playback() knows it, without its ending; several joined by &.
@@ -38,13 +38,9 @@ def _rule(value: str) -> str:
     return value
 
 
-def _timezone(value: str) -> str:
-    Hours("", "", value).check()
-    return value
-
 
 Rule = Annotated[OneLine, AfterValidator(_rule)]
-Timezone = Annotated[str, AfterValidator(_timezone)]
+Timezone = Annotated[str, AfterValidator(zone_name)]
 Country = Annotated[str, AfterValidator(lambda value: country_code(value) if value else value)]
 
 
