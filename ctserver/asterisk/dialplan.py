@@ -38,7 +38,7 @@ def render(settings: Settings, script: Path) -> str:
         lines += _default(digits, route)
     lines += _default("_[0-9]!", router.default)
     for name, line in settings.lines.items():
-        lines += line_texts.context(name, line, router.hours(name).plain_week(ids.now_ms()))
+        lines += line_texts.context(name, line, router.hours(name), ids.now_ms())
     return "\n".join(lines) + "\n"
 
 

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 
 from ctserver.asterisk import variables
 from ctserver.config import Line, Menu
-from ctserver.domain.hours import Span
+from ctserver.domain.hours import Hours
 
 STICKY_SECONDS = 15  # how long the one who spoke to a caller last is rung before the others. Ours.
 
@@ -25,11 +25,11 @@ def literal(text: str) -> str:
     return text.replace("\\", "\\\\").replace(";", "\\;")
 
 
-def context(name: str, line: Line, week: Sequence[Span]) -> list[str]:
-    """The lines of text of this line's context; `week` is when it is open by Asterisk's own clock."""
+def context(name: str, line: Line, hours: Hours, now: int) -> list[str]:
+    """The lines of text of this line's context, its week as it is about `now`."""
     text = ["", f"[{variables.line_context(name)}]"]
     parts: list[tuple[str, list[str]]] = [
-        ("start", list(_start(name, line, week))),
+        ("start", list(_start(name, line, hours, now))),
         ("closed", list(_closed(line)) if line.hours else []),
         ("open", list(_open(line))),
         ("people", list(_people(line))),
@@ -50,15 +50,15 @@ def extension_of(extension: str, steps: Sequence[str]) -> list[str]:
     return text
 
 
-def _start(name: str, line: Line, week: Sequence[Span]) -> Iterator[str]:
+def _start(name: str, line: Line, hours: Hours, now: int) -> Iterator[str]:
     yield f"Set(CT_LINE={name})"
     if not line.hours:
         yield "Goto(open,1)"
         return
     told = f"${{{variables.hours_variable(name)}}}"
     yield f'GotoIf($["{told}" = "open" | "{told}" = "closed"]?{told},1)'
-    zone = f",{line.timezone}" if line.timezone else ""
-    for span in week:
+    zone = f",{hours.time_zone}" if hours.time_zone else ""
+    for span in hours.plain_week(now):
         yield f"GotoIfTime({span.first}-{span.last},{span.days},*,*{zone}?open,1)"
     yield "Goto(closed,1)"
 

@@ -38,7 +38,6 @@ def _rule(value: str) -> str:
     return value
 
 
-
 Rule = Annotated[OneLine, AfterValidator(_rule)]
 Timezone = Annotated[str, AfterValidator(zone_name)]
 Country = Annotated[str, AfterValidator(lambda value: country_code(value) if value else value)]
@@ -73,7 +72,7 @@ class Line(Table):
     music: Name = ""
     hours: Rule = ""
     holidays: Country = ""
-    timezone: Timezone = ""
+    time_zone: Timezone = ""
     closed: Then = "hang_up"
     closed_sound: Sound = ""
     closed_line: Reference = ""

@@ -1,6 +1,6 @@
 """Business hours: the `opening_hours` syntax of OpenStreetMap, holidays included, by the library of that name.
 
-Times are epoch milliseconds. An empty `timezone` is the machine's own.
+Times are epoch milliseconds. An empty `time_zone` is the machine's own.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ class Hours:
 
     rule: str = ""
     country: str = ""  # ISO 3166-1, for its public holidays (PH)
-    timezone: str = ""
+    time_zone: str = ""
 
     def check(self) -> None:
         """Raises NoHours."""
-        _zone(self.timezone)
+        _zone(self.time_zone)
         _parsed(self.rule or "24/7", self.country)
 
     def is_open(self, at: int) -> bool:
@@ -87,11 +87,11 @@ class Hours:
 
     def _local(self, at: int) -> datetime:
         """The wall clock there, without a zone: hours are written in it."""
-        zone = _zone(self.timezone)
+        zone = _zone(self.time_zone)
         return datetime.fromtimestamp(at / 1000, UTC).astimezone(zone).replace(tzinfo=None)
 
     def _epoch(self, wall: datetime) -> int:
-        zone = _zone(self.timezone)
+        zone = _zone(self.time_zone)
         return int((wall.replace(tzinfo=zone) if zone else wall.astimezone()).timestamp() * 1000)
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from ctserver import ids
 from ctserver.config import Line, NumberUse, Settings, number_uses
+from ctserver.config.server import Server
 from ctserver.domain import phone
 from ctserver.domain.hours import Hours
 from ctserver.services.callers import Caller, Callers, Doorkeeper
@@ -54,7 +55,7 @@ class Router:
         self._uses: Mapping[str, NumberUse] = number_uses(settings)
         self._lines = settings.lines
         self._routes = {name: route_of(name, line) for name, line in settings.lines.items()}
-        self._hours = {name: hours_of(line, self._country) for name, line in settings.lines.items()}
+        self._hours = {name: hours_of(line, settings.server) for name, line in settings.lines.items()}
         self._reach = {name: _reach(settings.lines, name) for name in settings.lines}
         self._default = settings.default_line
         self._stored: set[str] = set()
@@ -115,8 +116,9 @@ def route_of(name: str, line: Line) -> Route:
     return Route(name, dial, str(line.ring_seconds) if line.plain else START, line.record)
 
 
-def hours_of(line: Line, country: str) -> Hours:
-    return Hours(line.hours, line.holidays or country, line.timezone)
+def hours_of(line: Line, server: Server) -> Hours:
+    """The line's hours, with the country and the time zone of the server where it names none."""
+    return Hours(line.hours, line.holidays or server.country, line.time_zone or server.time_zone)
 
 
 def wants_to_know(line: Line) -> bool:
