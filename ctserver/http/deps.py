@@ -12,6 +12,7 @@ from aiohttp import web
 from ctserver.config import NumberUse, Settings
 from ctserver.domain.rules import Rule
 from ctserver.http.gate import Gate
+from ctserver.services.live import Live
 from ctserver.storage.db import Database
 
 
@@ -63,6 +64,7 @@ class Deps:
     rules: list[Rule]
     gate: Gate
     attempts: dict[str, list[int]] = field(default_factory=dict)
+    live: Live = field(default_factory=Live)
 
 
 DEPS: web.AppKey[Deps] = web.AppKey("deps", Deps)
