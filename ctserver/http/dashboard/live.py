@@ -14,10 +14,11 @@ from typing import Any
 from aiohttp import web
 
 from ctserver.domain import call as machine
+from ctserver.domain.rights import Right
 from ctserver.http import render
 from ctserver.http.dashboard.calls import path_of
 from ctserver.http.dashboard.rows import CallRow, call_row, colour, label_of
-from ctserver.http.deps import DEPS, Deps
+from ctserver.http.deps import DEPS, USER, Deps, scope_of
 from ctserver.language import gettext as _
 from ctserver.services.live import Shared
 from ctserver.storage import live, sessions
@@ -57,7 +58,7 @@ def add_routes(app: web.Application) -> None:
 
 async def live_page(request: web.Request) -> web.StreamResponse:
     deps = request.app[DEPS]
-    context = {"page": "live", "health": await deps.health(), **_body(await request.app[NOW].get(), deps)}
+    context = {"page": "live", "health": await deps.health(), **_body(request, await request.app[NOW].get())}
     return render.page(request, "live.html", context)
 
 
@@ -87,14 +88,14 @@ async def _send(response: web.StreamResponse, text: str) -> None:
 
 async def _event(request: web.Request, deps: Deps, version: int) -> str:
     now = await request.app[NOW].get()
-    rows = [call_row(row, deps.settings, deps.now()) for row in now.calls]
+    rows = _calls(request, now)
     data: dict[str, Any] = {
         "now": deps.now(),
         "ringing": [_ringing(row) for row in rows if row.state == machine.RINGING],
         "talking": sum(row.state == machine.TALKING for row in rows),
     }
     if request.query.get("page") == "live":
-        data["html"] = render.fragment(request, "_live_body.html", _body(now, deps))
+        data["html"] = render.fragment(request, "_live_body.html", _body(request, now))
     return f"id: {version}\nevent: now\ndata: {json.dumps(data, ensure_ascii=False)}\n\n"
 
 
@@ -103,13 +104,25 @@ def _ringing(row: CallRow) -> dict[str, str]:
     return {"id": row.id, "who": f"{who} {row.caller_name}".strip(), "what": row.source_label or row.line_name}
 
 
-def _body(now: Now, deps: Deps) -> dict[str, Any]:
-    calls = [call_row(row, deps.settings, deps.now()) for row in now.calls]
+def _calls(request: web.Request, now: Now) -> list[CallRow]:
+    """Those that this person may see, as he may see them."""
+    deps, scope = request.app[DEPS], scope_of(request)
+    seen = [row for row in now.calls if scope.sees(row["site"], row["line"])]
+    return [call_row(row, deps.settings, deps.now(), scope) for row in seen]
+
+
+def _body(request: web.Request, now: Now) -> dict[str, Any]:
+    deps, scope = request.app[DEPS], scope_of(request)
+    calls = _calls(request, now)
+    holders = now.visitors if request[USER].may(Right.VISITORS) else []
     return {
         "calls": calls,
         "ringing": sum(call.state == machine.RINGING for call in calls),
         "talking": sum(call.state == machine.TALKING for call in calls),
-        "visitors": [_visitor(row, deps) for row in now.visitors if row["until"] > deps.now()],
+        "visitors": [
+            _visitor(row, deps) for row in holders if row["until"] > deps.now() and scope.sees_site(row["site"])
+        ],
+        "sees_visitors": request[USER].may(Right.VISITORS),
     }
 
 
