@@ -366,7 +366,7 @@ async def test_a_login_is_made_with_the_password_of_standard_input(run: Run, tmp
     await migrate.migrate(store, migrate.read(files.folder("migrations")))
     await store.close()
     done = await run("user", "bob", "--set", "database.path=x.db", stdin=b"hunter2 and more\n")
-    assert (done.status, done.out) == (0, "login: bob\npassword: hunter2 and more\n")
+    assert (done.status, done.out) == (0, "login: bob\nrole: owner\npassword: hunter2 and more\n")
 
 
 @contextlib.asynccontextmanager
