@@ -116,7 +116,7 @@ def offsets(span: Span, zone: tzinfo) -> Iterator[tuple[Span, int]]:
         while after < until and offset_at(min(after + DAY_MS, until) - 1, zone) == offset:
             after = min(after + DAY_MS, until)
         if after < until:
-            after = _change(after, min(after + DAY_MS, until), offset, zone)
+            after = _change(max(after - 1, since), min(after + DAY_MS, until), offset, zone)
         yield (since, after), offset
         since = after
 
