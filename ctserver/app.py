@@ -28,10 +28,11 @@ from ctserver.http.gate import Gate
 from ctserver.http.geo import Geo
 from ctserver.services import pools
 from ctserver.services.attribution import Attributor
+from ctserver.services.live import Live
 from ctserver.services.routing import Router
 from ctserver.services.simulation import PoolSize
 from ctserver.services.visits import rule_book
-from ctserver.storage import migrate, routes, sessions, sqlite, users
+from ctserver.storage import logins, migrate, routes, sessions, sqlite, users
 from ctserver.storage.db import StorageError
 from ctserver.storage.sqlite import Sqlite
 
@@ -79,6 +80,7 @@ class Running:
         settings = self._settings
         self._check_recordings()
         self.bridges: list[Bridge] = []
+        self.live = Live()
         self.db = await self._open_database()
         await self._first_user()
         await self._start_fastagi()
@@ -162,6 +164,7 @@ class Running:
         await try_login(self._settings, bridge.pbx.id)
         task = asyncio.create_task(bridge.link.run(), name=f"AMI {bridge.pbx.id}")
         self.bridges.append(bridge)
+        bridge.journal.on_change = self.live.changed
 
         async def stop() -> None:
             await _cancel([task])
@@ -187,6 +190,7 @@ class Running:
             peaks=recordings.peaks,
             rules=rule_book(settings),
             gate=Gate(settings, self.geo),
+            live=self.live,
         )
         runner = web.AppRunner(
             server.make(deps), access_log=None, shutdown_timeout=STOP_SECONDS, keepalive_timeout=30, lingering_time=0
@@ -211,7 +215,7 @@ class Running:
 
         async def forget_logins() -> None:
             now = ids.now_ms()
-            await self.db.write(lambda tx: users.forget_expired(tx, now))
+            await self.db.write(lambda tx: logins.forget_expired(tx, now))
 
         async def learn() -> None:
             if learnt := await self.attributor.learn(self.db, ids.now_ms()):

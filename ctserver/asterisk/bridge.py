@@ -14,6 +14,7 @@ from ctserver.config import Asterisk, Settings
 from ctserver.domain.call import Event, Vanished
 from ctserver.services.attribution import Attributor
 from ctserver.services.calls import Journal
+from ctserver.services.facts import Facts
 from ctserver.storage.db import Database
 
 log = logging.getLogger(__name__)
@@ -22,10 +23,12 @@ log = logging.getLogger(__name__)
 class Bridge:
     """Reads what the PBX says into the journal, and asks it for test calls."""
 
-    def __init__(self, db: Database, settings: Settings, attributor: Attributor, pbx: Asterisk) -> None:
+    def __init__(
+        self, db: Database, settings: Settings, attributor: Attributor, pbx: Asterisk, facts: Facts | None = None
+    ) -> None:
         host, _, port = pbx.ami.rpartition(":")
         self.pbx = pbx
-        self.journal = Journal(db, settings, attributor, pbx.id)
+        self.journal = Journal(db, settings, attributor, pbx.id, facts)
         self._contexts = pbx.inbound_contexts
         self._translator = Translator(self._contexts)
         self.link = Link(

@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ctserver.asterisk.variables import CALLER_PART, COMPANY_PART
+from ctserver.services.facts import Facts
 from ctserver.storage import recordings
-from ctserver.storage.db import Database, Row, StorageError
+from ctserver.storage.db import Database, Row, StorageError, Transaction
 
 log = logging.getLogger(__name__)
 
@@ -128,8 +129,9 @@ def _loudest(samples: array[int], step: int) -> list[int]:
 class Adopter:
     """Looks for the recordings of ended calls, in the background."""
 
-    def __init__(self, db: Database, folder: Path) -> None:
+    def __init__(self, db: Database, folder: Path, facts: Facts | None = None) -> None:
         self._db = db
+        self._facts = facts
         self._folder = folder
 
     async def adopt_due(self, now: int) -> int:
@@ -152,10 +154,17 @@ class Adopter:
             await self._again(row, now, 500)
             return False
         if found:
-            await self._db.write(lambda tx: recordings.adopted(tx, call, found.file, found.bytes, found.millis))
+            await self._db.write(lambda tx: self._ready(tx, call, found, now))
+            if self._facts:
+                self._facts.wake()
         else:
             await self._db.write(lambda tx: recordings.missing(tx, call))
         return found is not None
+
+    def _ready(self, tx: Transaction, call: str, found: Adopted, now: int) -> None:
+        recordings.adopted(tx, call, found.file, found.bytes, found.millis)
+        if self._facts:
+            self._facts.recording_ready(tx, call, found.millis, now)
 
     async def _again(self, row: Row, now: int, wait_ms: int) -> None:
         with contextlib.suppress(StorageError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from ctserver import ids
@@ -16,6 +16,7 @@ from ctserver.domain.attribution import Answer
 from ctserver.domain.call import Arrived, Call, Event
 from ctserver.domain.model import NOBODY, Attribution
 from ctserver.services.attribution import Attributor, save_answer
+from ctserver.services.facts import Facts
 from ctserver.storage import calls, recordings
 from ctserver.storage.db import Database, StorageError, Transaction
 
@@ -28,8 +29,11 @@ UNKNOWN_USE = NumberUse("", "", "")
 class Journal:
     """The calls of one PBX."""
 
-    def __init__(self, db: Database, settings: Settings, attributor: Attributor, pbx: str) -> None:
+    def __init__(
+        self, db: Database, settings: Settings, attributor: Attributor, pbx: str, facts: Facts | None = None
+    ) -> None:
         self._db = db
+        self._facts = facts or Facts(settings)
         self._country = settings.server.country
         self._attributor = attributor
         self._uses = attributor.uses
@@ -39,6 +43,7 @@ class Journal:
         self._unsaved: dict[str, Call] = {}
         self._new: set[str] = set()
         self._saving = asyncio.Lock()
+        self.on_change: Callable[[], None] = lambda: None  # calls were saved; the composition root listens
 
     async def resume(self) -> list[Call]:
         """The calls left open by an earlier run of ours, and what this run could not save yet."""
@@ -73,6 +78,8 @@ class Journal:
         except StorageError as error:
             log.error("%d calls wait to be saved: %s", len(batch), error)
             return
+        self._facts.wake()
+        self.on_change()
         for call in batch:
             if self._unsaved.get(call.id) is call:
                 del self._unsaved[call.id]
@@ -138,6 +145,7 @@ class Journal:
                     save_answer(tx, call.id, answer)
             else:
                 calls.save(tx, call)
+            self._facts.of_call(tx, call, ids.now_ms())
             if call.state == machine.ENDED and call.ended_at is not None:
                 recordings.expect(tx, call.id, call.ended_at + RECORDING_SETTLES_MS)
         return attributed, doubles

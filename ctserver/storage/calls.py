@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ctserver import ids
+from ctserver.domain import channel
 from ctserver.domain.call import Call, Leg
 from ctserver.domain.model import Attribution, Source
 from ctserver.storage.db import Database, Row, Transaction
@@ -11,7 +13,7 @@ from ctserver.storage.sessions import source_of, source_values
 
 
 def save(tx: Transaction, call: Call) -> None:
-    """Write the call as it is now, and its legs."""
+    """Write the call as it is now, and its legs. (For `updated_at` see touch.)"""
     attribution = call.attribution
     source = attribution.source or Source("", "")
     tx.execute(
@@ -19,12 +21,15 @@ def save(tx: Transaction, call: Call) -> None:
         INSERT INTO calls (
             id, pbx, linkedid, uniqueid, channel, site, did, caller, caller_name, line, routed_by, state,
             arrived_at, ringing_at, answered_at, ended_at, outcome, reason, hangup_cause, dial_status, caller_gave_up,
-            answered_by, attribution, confidence, why, session, medium, source, campaign, term, content, click_ids)
+            answered_by, attribution, confidence, why, session, medium, source, campaign, term, content, click_ids,
+            source_channel, updated_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21,
-                $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32)
+                $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33,
+                (SELECT CASE WHEN $34 > COALESCE(MAX(updated_at), 0) THEN $34 ELSE MAX(updated_at) + 1 END FROM calls))
         ON CONFLICT (id) DO UPDATE SET
             line = $10, routed_by = $11, state = $12, ringing_at = $14, answered_at = $15, ended_at = $16,
-            outcome = $17, reason = $18, hangup_cause = $19, dial_status = $20, caller_gave_up = $21, answered_by = $22
+            outcome = $17, reason = $18, hangup_cause = $19, dial_status = $20, caller_gave_up = $21, answered_by = $22,
+            updated_at = excluded.updated_at
         """,
         (
             call.id,
@@ -54,10 +59,24 @@ def save(tx: Transaction, call: Call) -> None:
             attribution.why,
             attribution.session or "",
             *source_values(source),
+            _source_channel(attribution.source),
+            ids.now_ms(),
         ),
     )
     for leg in call.legs:
         _save_leg(tx, call.id, leg)
+
+
+def touch(tx: Transaction, call: str) -> None:
+    """Something about the call has changed: those who fetch changes will see it again. `updated_at` is the wall clock, but
+    grows with every change and in the order of the commits, whatever the clock does."""
+    tx.execute(
+        """
+        UPDATE calls SET updated_at = CASE WHEN $2 > latest.at THEN $2 ELSE latest.at + 1 END
+        FROM (SELECT COALESCE(MAX(updated_at), 0) AS at FROM calls) AS latest WHERE id = $1
+        """,
+        (call, ids.now_ms()),
+    )
 
 
 def by_key(tx: Transaction, pbx: str, linkedid: str) -> Call | None:
@@ -66,6 +85,17 @@ def by_key(tx: Transaction, pbx: str, linkedid: str) -> Call | None:
     return (
         call_of(row, tx.fetch("SELECT * FROM legs WHERE call = $1 ORDER BY started_at", (row["id"],))) if row else None
     )
+
+
+def one(tx: Transaction, id: str) -> Call | None:
+    """The call with this id, without its legs."""
+    row = tx.one("SELECT * FROM calls WHERE id = $1", (id,))
+    return call_of(row) if row else None
+
+
+def has_earlier(tx: Transaction, caller: str, id: str) -> bool:
+    """Has this number rung before the call `id`?"""
+    return tx.one("SELECT 1 FROM calls WHERE caller = $1 AND id < $2 LIMIT 1", (caller, id)) is not None
 
 
 def of_site(tx: Transaction, site: str, since: int, until: int) -> list[Call]:
@@ -91,7 +121,8 @@ def set_attribution(tx: Transaction, call: str, attribution: Attribution) -> Non
     tx.execute(
         """
         UPDATE calls SET attribution = $2, confidence = $3, why = $4, session = $5,
-                         medium = $6, source = $7, campaign = $8, term = $9, content = $10, click_ids = $11
+                         medium = $6, source = $7, campaign = $8, term = $9, content = $10, click_ids = $11,
+                         source_channel = $12
         WHERE id = $1
         """,
         (
@@ -101,8 +132,10 @@ def set_attribution(tx: Transaction, call: str, attribution: Attribution) -> Non
             attribution.why,
             attribution.session or "",
             *source_values(source),
+            _source_channel(attribution.source),
         ),
     )
+    touch(tx, call)
 
 
 async def open_calls(db: Database, pbx: str) -> list[Call]:
@@ -151,6 +184,10 @@ def call_of(row: Row, leg_rows: Sequence[Row] = ()) -> Call:
         legs=tuple(_leg_of(leg) for leg in leg_rows),
         attribution=attribution,
     )
+
+
+def _source_channel(source: Source | None) -> str:
+    return channel.channel(source) if source else ""
 
 
 def _save_leg(tx: Transaction, call: str, leg: Leg) -> None:

@@ -60,5 +60,9 @@ class Database(Protocol):
     async def one(self, sql: str, values: Sequence[Value] = ()) -> Row | None:
         """The first row of a read, or None."""
 
+    async def read(self, unit: Callable[[Transaction], T]) -> T:
+        """Run several reads on one state of the database: what is written meanwhile is not seen. For reports and other
+        long work; it leaves `fetch` and `one` a reader of their own."""
+
     async def write(self, unit: Callable[[Transaction], T]) -> T:
         """Run a unit of work; returns when its changes are on disk."""

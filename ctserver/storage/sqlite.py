@@ -27,6 +27,7 @@ MAX_WAITING = 20_000
 MAX_GROUP = 512
 MAX_ROWS = 64  # in one statement
 BUSY_MS = 5_000
+READERS = 3  # connections that read; all but one may be busy with long reads
 
 
 class _Worker(aiosqlite.Connection):
@@ -85,9 +86,13 @@ class SqliteTransaction:
 class Sqlite:
     """See storage.db.Database. Make it with `await open(path)`."""
 
-    def __init__(self, writer: _Worker, reader: _Worker) -> None:
+    def __init__(self, writer: _Worker, readers: Sequence[_Worker]) -> None:
         self._writer = writer
-        self._reader = reader
+        self._readers = readers
+        self._idle: asyncio.LifoQueue[_Worker] = asyncio.LifoQueue()
+        for reader in readers:
+            self._idle.put_nowait(reader)
+        self._long = asyncio.Semaphore(len(readers) - 1)
         self._closed = False
         self._memory = _Memory()
         self._waiting: asyncio.Queue[_Unit | None] = asyncio.Queue(MAX_WAITING)
@@ -98,6 +103,10 @@ class Sqlite:
 
     async def one(self, sql: str, values: Sequence[Value] = ()) -> Row | None:
         return await self._read(lambda connection: connection.execute(_numbered(sql), values).fetchone())
+
+    async def read(self, unit: Callable[[Transaction], T]) -> T:
+        async with self._long:
+            return await self._read(partial(_snapshot, unit))
 
     async def write(self, unit: Callable[[Transaction], T]) -> T:
         if self._closed:
@@ -122,14 +131,24 @@ class Sqlite:
         self._closed = True
         await self._waiting.put(None)
         await self._task
-        await self._reader.close()
+        for reader in self._readers:
+            await reader.close()
         await self._writer.close()
 
     async def _read(self, function: Callable[[sqlite3.Connection], T]) -> T:
+        """By a reader that is idle. One whose asker has gone is idle only when it has finished."""
+        reader = await self._idle.get()
+        running = asyncio.ensure_future(reader.run(function))
+        running.add_done_callback(partial(self._rest, reader))
         try:
-            return await self._reader.run(function)
+            return await asyncio.shield(running)
         except sqlite3.Error as error:
             raise Unavailable(str(error)) from error
+
+    def _rest(self, reader: _Worker, done: asyncio.Future[Any]) -> None:
+        self._idle.put_nowait(reader)
+        if not done.cancelled():
+            done.exception()  # its asker may have gone
 
     async def _write_groups(self) -> None:
         while (first := await self._waiting.get()) is not None:
@@ -150,10 +169,10 @@ async def open(path: Path) -> Sqlite:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         writer = await _connect(path, ["PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL"])
-        reader = await _connect(path, ["PRAGMA query_only = 1"])
+        readers = [await _connect(path, ["PRAGMA query_only = 1"]) for _ in range(READERS)]
     except (OSError, sqlite3.Error) as error:
         raise Unavailable(f"the database {path} cannot be opened: {error}") from error
-    return Sqlite(writer, reader)
+    return Sqlite(writer, readers)
 
 
 async def _connect(path: Path, pragmas: list[str]) -> _Worker:
@@ -176,6 +195,14 @@ def _prepare(connection: sqlite3.Connection, pragmas: list[str]) -> None:
     connection.row_factory = sqlite3.Row
     for pragma in pragmas:
         connection.execute(pragma)
+
+
+def _snapshot(unit: Callable[[Transaction], T], connection: sqlite3.Connection) -> T:
+    connection.execute("BEGIN")
+    try:
+        return unit(SqliteTransaction(connection, {}))
+    finally:
+        connection.execute("ROLLBACK")
 
 
 class _Memory:

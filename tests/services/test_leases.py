@@ -28,7 +28,9 @@ SOURCES = [Source("cpc", "google", "spring"), Source("email", "newsletter", "may
 
 step = st.tuples(
     st.integers(0, 9),  # which visitor
-    st.sampled_from(["view", "view", "campaign", "campaign", "beat", "tapped", "left", "left", "lost beacon", "restart"]),
+    st.sampled_from(
+        ["view", "view", "campaign", "campaign", "beat", "tapped", "left", "left", "lost beacon", "restart"]
+    ),
     st.sampled_from([0, 1, 1_000, 1_000, 60_000, 4 * 60_000, 31 * 60_000]),
 )
 

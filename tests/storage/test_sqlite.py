@@ -198,3 +198,53 @@ async def test_what_units_remember_is_forgotten_when_it_may_be_wrong(store: Sqli
         other.execute("INSERT INTO t (n) VALUES (99)")
     other.close()
     assert not await store.write(known)
+
+
+async def test_long_reads_leave_a_reader_to_the_short_ones(store: Sqlite) -> None:
+    held, begun = threading.Event(), threading.Semaphore(0)
+
+    def long(tx: Transaction) -> int:
+        begun.release()
+        assert held.wait(5)
+        return len(tx.fetch("SELECT n FROM t"))
+
+    tasks = [asyncio.create_task(store.read(long)) for _ in range(sqlite.READERS + 2)]
+    for _ in range(sqlite.READERS - 1):
+        assert await asyncio.to_thread(begun.acquire, timeout=5)
+    assert await asyncio.wait_for(numbers(store), 1) == []
+    tasks.pop().cancel()
+    held.set()
+    assert await asyncio.gather(*tasks) == [0] * len(tasks)
+
+
+async def test_one_read_sees_one_state(store: Sqlite) -> None:
+    counted, written = threading.Event(), threading.Event()
+
+    def twice(tx: Transaction) -> tuple[int, int]:
+        first = len(tx.fetch("SELECT n FROM t"))
+        counted.set()
+        assert written.wait(5)
+        return first, len(tx.fetch("SELECT n FROM t"))
+
+    task = asyncio.create_task(store.read(twice))
+    await asyncio.to_thread(counted.wait, 5)
+    await store.write(insert(1))
+    written.set()
+    assert await task == (0, 0)
+    assert await numbers(store) == [1]
+
+
+async def test_a_read_that_nobody_waits_for_any_more_keeps_its_reader_until_it_ends(store: Sqlite) -> None:
+    held, begun = threading.Event(), threading.Event()
+
+    def long(tx: Transaction) -> None:
+        begun.set()
+        assert held.wait(5)
+
+    task = asyncio.create_task(store.read(long))
+    await asyncio.to_thread(begun.wait, 5)
+    task.cancel()
+    await asyncio.sleep(0)
+    found = await asyncio.wait_for(asyncio.gather(*(numbers(store) for _ in range(8))), 1)
+    assert found == [[]] * 8
+    held.set()
