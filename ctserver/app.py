@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import multiprocessing
 import os
@@ -88,6 +89,8 @@ class Running:
             await self._start_bridge(Bridge(self.db, settings, self.attributor, pbx))
         await self._start_web()
         self._start_upkeep()
+        gc.collect()
+        gc.freeze()  # what lives as long as the server is not looked through again and again while visitors wait
         systemd.notify("READY=1")
         log.info("ctserver %s is ready at %s", __version__, settings.server.public_url)
 
