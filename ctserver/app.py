@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import multiprocessing
 import os
@@ -27,6 +28,7 @@ from ctserver.http.gate import Gate
 from ctserver.http.geo import Geo
 from ctserver.services import pools
 from ctserver.services.attribution import Attributor
+from ctserver.services.live import Live
 from ctserver.services.routing import Router
 from ctserver.services.simulation import PoolSize
 from ctserver.services.visits import rule_book
@@ -79,6 +81,7 @@ class Running:
         settings = self._settings
         self._check_recordings()
         self.bridges: list[Bridge] = []
+        self.live = Live()
         self.db = await self._open_database()
         await self._first_user()
         await self._start_fastagi()
@@ -88,6 +91,8 @@ class Running:
             await self._start_bridge(Bridge(self.db, settings, self.attributor, pbx, self.sinks.facts))
         await self._start_web()
         self._start_upkeep()
+        gc.collect()
+        gc.freeze()  # what lives as long as the server is not looked through again and again while visitors wait
         systemd.notify("READY=1")
         log.info("ctserver %s is ready at %s", __version__, settings.server.public_url)
 
@@ -166,6 +171,7 @@ class Running:
         await try_login(self._settings, bridge.pbx.id)
         task = asyncio.create_task(bridge.link.run(), name=f"AMI {bridge.pbx.id}")
         self.bridges.append(bridge)
+        bridge.journal.on_change = self.live.changed
 
         async def stop() -> None:
             await _cancel([task])
@@ -191,6 +197,7 @@ class Running:
             peaks=recordings.peaks,
             rules=rule_book(settings),
             gate=Gate(settings, self.geo),
+            live=self.live,
         )
         runner = web.AppRunner(
             server.make(deps), access_log=None, shutdown_timeout=STOP_SECONDS, keepalive_timeout=30, lingering_time=0
