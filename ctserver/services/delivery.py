@@ -281,7 +281,7 @@ class _Queue:
         except Drop as drop:
             unit = self._settling(job, DROPPED, "", self.via.words(drop))
         except GiveUp as error:
-            unit = await self._refused(job, error)
+            unit = self._refused(job, error)
         except Retry as error:
             unit = self._failed(job, self.via.words(error), error.after)
         except TimeoutError:
@@ -339,23 +339,24 @@ class _Queue:
 
         return unit
 
-    async def _refused(self, job: Job, error: GiveUp) -> Callable[[Transaction], object]:
+    def _refused(self, job: Job, error: GiveUp) -> Callable[[Transaction], object]:
         """Given up; but where our key is refused, the next job would be too, so this one waits for a better key."""
         answer = self.via.words(error)
         if not error.unauthorised:
             return self._giving_up(job, answer)
-        self.state = self.state.refused(answer, self.now())
-        pause = backoff.pause(self.state.refusals)
-        if pause:
-            log.warning("%s refuses our key; it rests for %.0f min: %s", self.via.name, pause / 60, answer)
-        wait = pause or backoff.wait(1, self.via.retry_seconds or (5.0,), ids.fraction()) or 5.0
-        self.state = self.state.resting(self.now() + round(pause * 1000))
-        due_at, state = self.now() + round(wait * 1000), self.state
+        now = self.now()
+        if self.state.paused_until <= now:  # else others that were under way have told us already
+            self.state = self.state.refused(answer, now)
+            if pause := backoff.pause(self.state.refusals):
+                log.warning("%s refuses our key; it rests for %.0f min: %s", self.via.name, pause / 60, answer)
+                self.state = self.state.resting(now + round(pause * 1000))
+        soon = now + round(1000 * (self.via.retry_seconds or (5.0,))[0])
+        state, due_at = self.state, max(soon, self.state.paused_until)
 
         def unit(tx: Transaction) -> tuple[str, str]:
             outbox.put_back(tx, job.id, self._claim, due_at, answer)
             vias.save(tx, state)
-            if pause:
+            if state.paused_until > now:
                 self._tell(tx, f"{self.via.title} refuses our key or password: {answer}")
             return "refused", answer
 

@@ -196,7 +196,11 @@ def again_all(tx: Transaction, via: str, now: int) -> int:
 def hurry(tx: Transaction, via: str, now: int) -> int:
     """What waits after a failed try need not wait any longer."""
     return tx.execute(
-        "UPDATE outbox SET due_at = $2 WHERE via = $1 AND state = 'waiting' AND tries > 0 AND due_at > $2", (via, now)
+        """
+        UPDATE outbox SET due_at = $2 WHERE via = $1 AND state = 'waiting' AND due_at > $2
+           AND EXISTS (SELECT 1 FROM tries t WHERE t.outbox = outbox.id)
+        """,
+        (via, now),
     )
 
 
