@@ -26,7 +26,7 @@ from ctserver.http import auth, server
 from ctserver.http.deps import Deps, Health, TestCallFailed
 from ctserver.http.gate import Gate
 from ctserver.http.geo import Geo
-from ctserver.services import pools
+from ctserver.services import pools, reports
 from ctserver.services.attribution import Attributor
 from ctserver.services.live import Live
 from ctserver.services.routing import Router
@@ -141,6 +141,7 @@ class Running:
         await db.write(lambda tx: routes.replace_all(tx, table))
         members = {name: pool.numbers for name, pool in self._settings.pools.items()}
         await db.write(lambda tx: sessions.settle_numbers(tx, members))
+        await db.write(lambda tx: reports.settle(tx, self._settings))
 
     async def _first_user(self) -> None:
         if await users.count(self.db):
@@ -235,6 +236,9 @@ class Running:
         async def measure_pools() -> None:
             await pools.refresh_reports(self.db, self._settings, ids.now_ms(), _elsewhere)
 
+        async def sum_up() -> None:
+            await reports.catch_up(self.db, ids.now_ms())
+
         async def alive() -> None:
             systemd.notify("WATCHDOG=1")
 
@@ -246,6 +250,7 @@ class Running:
             ("watch the pools", watch_pools, 300),
             ("measure the pools", measure_pools, 3600),
             ("look after deliveries", self.sinks.delivery.upkeep, 600),
+            ("sum up the reports", sum_up, 120),
             ("tell systemd", alive, systemd.watchdog_seconds() or 3600),
         ]
         self._tasks = [asyncio.create_task(_every(*row), name=row[0]) for row in table]
