@@ -13,6 +13,7 @@ import re
 import struct
 import wave
 from array import array
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,24 +44,33 @@ class StillOpen(Exception):
     """Asterisk is not done with the files."""
 
 
-def adopt(folder: Path, uniqueid: str, call: str, *, patient: bool) -> Adopted | None:
-    """Join the two files of a channel; None if there are none, or nothing was said (then they are removed).
+def adopt(folder: Path, spool: Path, uniqueid: str, call: str, *, patient: bool) -> Adopted | None:
+    """Join the two files that Asterisk wrote into `spool`; None if there are none, or nothing was said (then they are
+    removed). What was joined before is found again: an older copy of the database does not know of it.
 
     Raises StillOpen while Asterisk writes them and `patient` is true, OSError.
     """
     if not _SAFE.fullmatch(uniqueid):
         return None
-    parts = [folder / f"{uniqueid}{CALLER_PART}", folder / f"{uniqueid}{COMPANY_PART}"]
+    parts = [spool / f"{uniqueid}{CALLER_PART}", spool / f"{uniqueid}{COMPANY_PART}"]
+    target = f"{call[:6]}/{call}.wav"
     if not all(part.exists() for part in parts):
-        return None
+        return _joined_before(folder, target)
     rates, lengths = zip(*(_header(part, patient=patient) for part in parts), strict=True)
     if not any(lengths):
         _remove(parts)
         return None
-    target = f"{call[:6]}/{call}.wav"
     _write_stereo(folder / target, max(rates), parts, max(lengths))
     _remove(parts)
     return Adopted(target, (folder / target).stat().st_size, max(lengths) * 1000 // max(rates))
+
+
+def _joined_before(folder: Path, target: str) -> Adopted | None:
+    try:
+        rate, samples = _header(folder / target, patient=False)
+        return Adopted(target, (folder / target).stat().st_size, samples * 500 // rate)
+    except FileNotFoundError:
+        return None
 
 
 def _header(file: Path, *, patient: bool) -> tuple[int, int]:
@@ -129,10 +139,13 @@ def _loudest(samples: array[int], step: int) -> list[int]:
 class Adopter:
     """Looks for the recordings of ended calls, in the background."""
 
-    def __init__(self, db: Database, folder: Path, facts: Facts | None = None) -> None:
+    def __init__(
+        self, db: Database, folder: Path, facts: Facts | None = None, spools: Mapping[str, Path] | None = None
+    ) -> None:
         self._db = db
         self._facts = facts
         self._folder = folder
+        self._spools = spools or {}  # where each PBX writes, by its id
 
     async def adopt_due(self, now: int) -> int:
         """One round; how many recordings became ready."""
@@ -149,7 +162,8 @@ class Adopter:
         call = row["call"]
         patient = now - row["ended_at"] < PATIENCE_MS
         try:
-            found = await asyncio.to_thread(adopt, self._folder, row["uniqueid"], call, patient=patient)
+            spool = self._spools.get(row["pbx"], self._folder)
+            found = await asyncio.to_thread(adopt, self._folder, spool, row["uniqueid"], call, patient=patient)
         except StillOpen:
             await self._again(row, now, 500)
             return False
