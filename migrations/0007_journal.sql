@@ -154,3 +154,12 @@ CREATE TRIGGER sessions_removed AFTER DELETE ON sessions BEGIN
     UPDATE report_days SET changes = changes + 1 WHERE day = OLD.started_at - OLD.started_at % 86400000
         OR day IN (SELECT c.arrived_at - c.arrived_at % 86400000 FROM calls c WHERE c.session = OLD.id);
 END;
+
+-- How a person wants it written. language: en | ru; zone: an IANA name; empty: as the browser and the server have it.
+-- phones: international | national.
+CREATE TABLE preferences (
+    login    TEXT PRIMARY KEY,
+    language TEXT NOT NULL,
+    zone     TEXT NOT NULL,
+    phones   TEXT NOT NULL
+);

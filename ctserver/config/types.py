@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from typing import Annotated
+from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 
@@ -29,6 +30,15 @@ def country_code(value: str) -> str:
     if value.upper() not in phone.COUNTRIES:
         raise ValueError(f"{value!r} is not a country code of two letters")
     return value.upper()
+
+
+def zone_name(value: str) -> str:
+    """An IANA name, or "" for the server's own."""
+    try:
+        ZoneInfo(value or "UTC")
+    except (OSError, ValueError):
+        raise ValueError(f"{value!r} is no time zone; they look like Europe/London") from None
+    return value
 
 
 def _one_line(value: str) -> str:

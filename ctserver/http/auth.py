@@ -102,16 +102,10 @@ async def _begin(deps: Deps, name: str, target: str) -> web.StreamResponse:
     token, csrf, now = ids.token(), ids.token(), deps.now()
     expires = now + LOGIN_DAYS * 86_400_000
     await deps.db.write(lambda tx: users.add_login(tx, _hash(token), name, csrf, expires))
-    response = render.see_other(_own(target))
+    response = render.see_other(render.own_path(target))
     _set_cookie(deps, response, COOKIE, token, LOGIN_DAYS * 86_400)
     response.del_cookie(PRE_COOKIE, path="/")
     return response
-
-
-def _own(target: str) -> str:
-    """A path of this site; anything else leads home. Browsers drop control characters and read \\ as /."""
-    is_path = target.startswith("/") and target[1:2] not in ("/", "\\")
-    return target if is_path and target.isprintable() and target.isascii() and " " not in target else "/"
 
 
 def _form(request: web.Request, *, error: str | None, target: str, status: int = 200) -> web.StreamResponse:

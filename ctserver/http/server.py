@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from ctserver.http import api, auth, collect, demo, render
+from ctserver.http import api, auth, collect, demo, reader, render
 from ctserver.http.dashboard import calls, numbers, pools
 from ctserver.http.deps import DEPS, Deps
 from ctserver.storage.db import StorageError
@@ -25,7 +25,7 @@ CONTENT_POLICY = (
 
 def make(deps: Deps) -> web.Application:
     """The application, ready to run."""
-    app = web.Application(middlewares=[_guard, auth.middleware], client_max_size=MAX_BODY)
+    app = web.Application(middlewares=[_guard, auth.middleware, reader.middleware], client_max_size=MAX_BODY)
     app[DEPS] = deps
     app.router.add_get("/health", health)
     collect.add_routes(app)
@@ -33,6 +33,7 @@ def make(deps: Deps) -> web.Application:
     calls.add_routes(app)
     numbers.add_routes(app)
     pools.add_routes(app)
+    reader.add_routes(app)
     api.add_routes(app)
     render.add_routes(app)
     if deps.settings.server.demo:
@@ -59,6 +60,8 @@ async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     person; every page carries the security headers."""
     if (request.content_length or 0) > MAX_BODY:
         return _too_large()
+    if not _is_machine(request):
+        reader.guess(request)
     try:
         response = await handler(request)
     except web.HTTPException as error:

@@ -10,6 +10,7 @@ from ctserver.http import render
 from ctserver.http.dashboard.calls import path_of
 from ctserver.http.dashboard.rows import colour, label_of
 from ctserver.http.deps import DEPS, Deps, TestCallFailed
+from ctserver.language import gettext as _
 from ctserver.storage import journal, sessions
 from ctserver.storage.db import Row
 
@@ -40,7 +41,7 @@ async def testcall(request: web.Request) -> web.StreamResponse:
     try:
         await deps.testcall(number)
     except TestCallFailed as failed:
-        flash = {"kind": "error", "text": f"The test call could not be placed: {failed}"}
+        flash = {"kind": "error", "text": _("The test call could not be placed: %(why)s") % {"why": failed}}
         context = {"page": "numbers", "health": await deps.health(), "flash": flash, "sites": _sites(deps)}
         context |= await _numbers(deps)
         return render.page(request, "numbers.html", context, status=502)

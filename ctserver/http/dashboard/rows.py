@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from ctserver.config import Settings
 from ctserver.domain import call as machine
 from ctserver.domain.model import Source
+from ctserver.domain.words import N_
+from ctserver.language import gettext as _
 from ctserver.storage.db import Row
 
 
@@ -74,7 +76,7 @@ def call_row(row: Row, settings: Settings, now: int) -> CallRow:
         confidence=row["confidence"],
         has_recording=row["recording"] == "ready",
         hangup_cause=row["hangup_cause"],
-        hangup_text=HANGUP.get(row["hangup_cause"] or 0, ""),
+        hangup_text=_(HANGUP.get(row["hangup_cause"] or 0, "")),
         answered_by=row["answered_by"],
         linkedid=row["linkedid"],
         pbx=row["pbx"],
@@ -98,26 +100,26 @@ def colour(label: str) -> int | None:
 
 
 HANGUP = {  # Q.850 causes in plain words
-    1: "Unallocated number",
-    3: "No route to destination",
-    16: "Normal clearing",
-    17: "User busy",
-    18: "No user responding",
-    19: "No answer",
-    20: "Subscriber absent",
-    21: "Call rejected",
-    22: "Number changed",
-    26: "Answered elsewhere",
-    27: "Destination out of order",
-    28: "Invalid number format",
-    31: "Normal, unspecified",
-    34: "No circuit available",
-    38: "Network out of order",
-    41: "Temporary failure",
-    42: "Switching equipment congestion",
-    44: "Requested channel not available",
-    58: "Bearer capability not available",
-    88: "Incompatible destination",
-    102: "Recovery on timer expiry",
-    127: "Interworking, unspecified",
+    1: N_("Unallocated number"),
+    3: N_("No route to destination"),
+    16: N_("Normal clearing"),
+    17: N_("User busy"),
+    18: N_("No user responding"),
+    19: N_("No answer"),
+    20: N_("Subscriber absent"),
+    21: N_("Call rejected"),
+    22: N_("Number changed"),
+    26: N_("Answered elsewhere"),
+    27: N_("Destination out of order"),
+    28: N_("Invalid number format"),
+    31: N_("Normal, unspecified"),
+    34: N_("No circuit available"),
+    38: N_("Network out of order"),
+    41: N_("Temporary failure"),
+    42: N_("Switching equipment congestion"),
+    44: N_("Requested channel not available"),
+    58: N_("Bearer capability not available"),
+    88: N_("Incompatible destination"),
+    102: N_("Recovery on timer expiry"),
+    127: N_("Interworking, unspecified"),
 }
