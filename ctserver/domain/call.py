@@ -256,14 +256,19 @@ def _answered_by(call: Call, channel: str, ringing_at: int, answered_at: int) ->
 
 def _ended(call: Call, event: CallerHungUp) -> Call:
     cause = call.hangup_cause if call.hangup_cause is not None else event.cause
-    call = replace(call, state=ENDED, ended_at=event.at, hangup_cause=cause)
+    call = replace(call, state=ENDED, ended_at=_not_before(call, event.at), hangup_cause=cause)
     outcome, reason = judge(call)
     return replace(call, outcome=outcome, reason=reason)
 
 
 def _vanished(call: Call, event: Vanished) -> Call:
     outcome = ANSWERED if call.answered_at is not None else MISSED
-    return replace(call, state=ENDED, ended_at=event.at, outcome=outcome, reason=UNKNOWN)
+    return replace(call, state=ENDED, ended_at=_not_before(call, event.at), outcome=outcome, reason=UNKNOWN)
+
+
+def _not_before(call: Call, at: int) -> int:
+    """A clock may be put back in the middle of a call."""
+    return max(at, call.arrived_at, call.ringing_at or 0, call.answered_at or 0)
 
 
 _Step = Callable[[Call, Any], Call]
