@@ -30,7 +30,7 @@ from ctserver.services.attribution import Attributor
 from ctserver.services.routing import Router
 from ctserver.services.simulation import PoolSize
 from ctserver.services.visits import rule_book
-from ctserver.storage import migrate, routes, sessions, sqlite, users
+from ctserver.storage import logins, migrate, routes, sessions, sqlite, users
 from ctserver.storage.db import StorageError
 from ctserver.storage.sqlite import Sqlite
 
@@ -209,7 +209,7 @@ class Running:
 
         async def forget_logins() -> None:
             now = ids.now_ms()
-            await self.db.write(lambda tx: users.forget_expired(tx, now))
+            await self.db.write(lambda tx: logins.forget_expired(tx, now))
 
         async def learn() -> None:
             if learnt := await self.attributor.learn(self.db, ids.now_ms()):

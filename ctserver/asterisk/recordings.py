@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import logging
 import os
 import re
@@ -54,7 +55,7 @@ def adopt(folder: Path, spool: Path, uniqueid: str, call: str, *, patient: bool)
         return None
     parts = [spool / f"{uniqueid}{CALLER_PART}", spool / f"{uniqueid}{COMPANY_PART}"]
     target = f"{call[:6]}/{call}.wav"
-    if not all(part.exists() for part in parts):
+    if not any(part.exists() for part in parts):
         return _joined_before(folder, target)
     rates, lengths = zip(*(_header(part, patient=patient) for part in parts), strict=True)
     if not any(lengths):
@@ -66,15 +67,15 @@ def adopt(folder: Path, spool: Path, uniqueid: str, call: str, *, patient: bool)
 
 
 def _joined_before(folder: Path, target: str) -> Adopted | None:
-    try:
-        rate, samples = _header(folder / target, patient=False)
-        return Adopted(target, (folder / target).stat().st_size, samples * 500 // rate)
-    except FileNotFoundError:
-        return None
+    rate, samples = _header(folder / target, patient=False)
+    return Adopted(target, (folder / target).stat().st_size, samples * 500 // rate) if rate else None
 
 
 def _header(file: Path, *, patient: bool) -> tuple[int, int]:
-    """(rate, 16-bit samples) of a mono WAV file, also of one whose header was never completed."""
+    """(rate, 16-bit samples) of a mono WAV file, also of one whose header was never completed. A side that was never heard
+    has no file."""
+    if not file.exists():
+        return 0, 0
     with file.open("rb") as sound:
         head = sound.read(HEADER_BYTES)
     if len(head) < HEADER_BYTES or head[:4] != b"RIFF":
@@ -93,7 +94,7 @@ def _write_stereo(target: Path, rate: int, parts: list[Path], length: int) -> No
     temporary = target.with_suffix(".new")
     with contextlib.ExitStack() as files:
         out = files.enter_context(temporary.open("wb"))
-        sounds = [files.enter_context(part.open("rb")) for part in parts]
+        sounds = [files.enter_context(part.open("rb") if part.exists() else io.BytesIO()) for part in parts]
         with wave.open(out, "wb") as stereo:
             stereo.setparams((2, 2, rate, length, "NONE", ""))
             for sound in sounds:

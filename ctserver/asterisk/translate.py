@@ -15,6 +15,7 @@ from ctserver.asterisk.wire import Message, text
 from ctserver.domain import call as calls
 from ctserver.domain.call import birth
 
+_QUOTED = re.compile(r"\\([\\\"])")  # PJSIP leaves SIP's own escapes in a quoted name
 MAX_SECONDS = 10**11  # what no clock says
 
 
@@ -54,7 +55,7 @@ class Translator:
             return
         self._open.add(linkedid)
         self._callers[uniqueid] = linkedid
-        caller, name = text(message, "CallerIDNum"), text(message, "CallerIDName")
+        caller, name = text(message, "CallerIDNum"), _QUOTED.sub(r"\1", text(message, "CallerIDName"))
         yield calls.Arrived(linkedid, at, uniqueid, text(message, "Channel"), did, caller, name)
 
     def _user_event(self, message: Message, at: int) -> Iterator[calls.Event]:
@@ -151,7 +152,6 @@ _HANDLERS: dict[str, Callable[[Translator, Message, int], Iterator[calls.Event]]
     "Dial": Translator._old_dial,
     "Newstate": Translator._newstate,
     "HangupRequest": Translator._hangup_request,
-    "SoftHangupRequest": Translator._hangup_request,
     "Hangup": Translator._hangup,
 }
 

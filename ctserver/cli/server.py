@@ -7,12 +7,10 @@ import asyncio
 import sys
 from pathlib import Path
 
-from ctserver import app, ids, logs
+from ctserver import app, logs
 from ctserver.asterisk import dialplan
 from ctserver.check import check
-from ctserver.cli.common import MISTAKE, Add, add_pbx, chosen_pbx, load_settings, open_database
-from ctserver.http import auth
-from ctserver.storage import users
+from ctserver.cli.common import MISTAKE, Add, add_pbx, chosen_pbx, load_settings
 
 
 def register(add: Add) -> None:
@@ -21,8 +19,6 @@ def register(add: Add) -> None:
     made = add("dialplan", _dialplan, "write what Asterisk needs (without --write: print ct-settings.conf)")
     made.add_argument("--write", type=Path, metavar="FOLDER", help="put all files to include into this folder")
     add_pbx(made)
-    user = add("user", _user, "make a login for the dashboard, or give one a new password")
-    user.add_argument("login")
     add("snippet", _snippet, "print the line to put into a site's pages").add_argument("site", nargs="?")
 
 
@@ -53,20 +49,6 @@ def _dialplan(options: argparse.Namespace) -> int:
         return 0
     for written in dialplan.write(settings, options.write.resolve(), Path(sys.executable), pbx):
         sys.stdout.write(f"{written}\n")
-    return 0
-
-
-def _user(options: argparse.Namespace) -> int:
-    settings = load_settings(options)
-    password = ids.password() if sys.stdin.isatty() else sys.stdin.readline().strip() or ids.password()
-    hashed = auth.hash_password(password)
-
-    async def put() -> None:
-        async with open_database(settings) as db:
-            await db.write(lambda tx: users.put_user(tx, ids.new(ids.now_ms()), options.login, hashed, ids.now_ms()))
-
-    asyncio.run(put())
-    sys.stdout.write(f"login: {options.login}\npassword: {password}\n")
     return 0
 
 

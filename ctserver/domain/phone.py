@@ -84,6 +84,16 @@ def national(number: str) -> str:
     return _format(number, phonenumbers.PhoneNumberFormat.NATIONAL)
 
 
+def masked(number: str) -> str:
+    """For display to those who must not know it: `+44 77•• ••••23`. Internal extensions and words stay as they are."""
+    text = international(number)
+    digits = [place for place, character in enumerate(text) if character.isdigit()]
+    if len(digits) < 7:  # E.164 numbers of subscribers are longer in every country
+        return text
+    hidden = set(digits[4:-2])
+    return "".join("•" if place in hidden else character for place, character in enumerate(text))
+
+
 @lru_cache(maxsize=4096)
 def parts(number: str) -> tuple[str, str, str]:
     """(country code, national prefix, national significant number) of an E.164 number: ("44", "0", "2079460101")."""

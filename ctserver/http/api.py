@@ -7,7 +7,7 @@ from typing import Any
 from aiohttp import web
 
 from ctserver.domain import phone
-from ctserver.http.deps import DEPS
+from ctserver.http.deps import DEPS, scope_of
 from ctserver.storage import sessions
 from ctserver.storage.db import Row
 
@@ -23,14 +23,17 @@ async def holder(request: web.Request) -> web.Response:
         number = phone.e164(request.match_info["number"], deps.settings.server.country)
     except phone.NotANumber as error:
         return problem(404, str(error))
-    if number not in deps.uses:
+    scope = scope_of(request)
+    if number not in deps.uses or not scope.sees_site(deps.uses[number].site):
         return problem(404, f"{number} is not a tracked number")
     text = request.query.get("at", "")
     if text and not text.isdigit():
         return problem(400, "at must be a time in epoch milliseconds")
     at = int(text[:15]) if text else deps.now()
     rows = await sessions.holders_at(deps.db, number, at)
-    return web.json_response({"number": number, "at": at, "holders": [_holder(row) for row in rows]})
+    return web.json_response(
+        {"number": number, "at": at, "holders": [_holder(row) for row in rows if scope.sees_site(row["site"])]}
+    )
 
 
 def problem(status: int, detail: str) -> web.Response:

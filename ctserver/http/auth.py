@@ -1,4 +1,4 @@
-"""Log in, stay logged in, log out; and the guard before every page of the dashboard.
+"""Log in, stay logged in, log out; and the guard before every address (what each asks for stands in rights.py).
 
 Passwords are hashed with argon2id (in a thread: it is slow on purpose). The cookie holds a random token, the database
 only its hash. Every POST carries the CSRF token of its login; before the login, of a short-lived cookie.
@@ -18,9 +18,12 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from yarl import URL
 
 from ctserver import ids
-from ctserver.http import render
+from ctserver.domain import visitor
+from ctserver.domain.rights import TABLE
+from ctserver.http import render, rights
 from ctserver.http.deps import DEPS, USER, Deps, User
-from ctserver.storage import users
+from ctserver.http.geo import client_ip
+from ctserver.storage import logins, users
 
 COOKIE = "ct_login"
 PRE_COOKIE = "ct_form"
@@ -33,10 +36,6 @@ _hasher = PasswordHasher()
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-_NOBODY = ("/v1/", "/ct.js", "/static/", "/health")  # nobody is asked who he is
-_OPEN = ("/health", "/ct.js", "/v1/", "/static/", "/login", "/demo", "/favicon.ico")
-
-
 def add_routes(app: web.Application) -> None:
     app.router.add_get("/login", login_page)
     app.router.add_post("/login", login)
@@ -46,18 +45,22 @@ def add_routes(app: web.Application) -> None:
 @web.middleware
 async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Who is it; may he; is the form ours."""
-    if request.path.startswith(_NOBODY):
+    need = rights.needed(request)
+    if need is rights.NOBODY:
         return await handler(request)
     user = await _user(request)
     if user:
         request[USER] = user
-    is_open = request.path.startswith(_OPEN)
-    if user is None and not is_open:
+    if need is rights.ANYBODY:
+        return await handler(request)
+    if user is None:
         return _to_login(request)
-    if user and not is_open and request.method not in ("GET", "HEAD"):
+    if need is not rights.SOMEBODY and (need is None or not user.may(str(need))):
+        raise web.HTTPForbidden
+    if request.method not in ("GET", "HEAD"):
         await _check_csrf(request, user.csrf)
     response = await handler(request)
-    if not is_open and not response.prepared:
+    if not response.prepared:
         response.headers.setdefault("Cache-Control", "private, no-store")
     return response
 
@@ -73,7 +76,7 @@ async def login(request: web.Request) -> web.StreamResponse:
     target = str(form.get("next", "/"))
     if not _same(str(form.get("csrf", "")), request.cookies.get(PRE_COOKIE, "")):
         return _form(request, error="The form was too old. Please try again.", target=target)
-    address = _address(request, deps)
+    address = client_ip(request, deps.settings.server.trust_proxy)
     if _locked(deps, address):
         return _form(request, error="Too many wrong passwords. Please wait five minutes.", target=target, status=429)
     deps.attempts.setdefault(address, []).append(deps.now())  # before the slow part: guesses come many at once
@@ -81,13 +84,13 @@ async def login(request: web.Request) -> web.StreamResponse:
     if not await asyncio.to_thread(_matches, known, password):
         return _form(request, error="Login or password is wrong.", target=target, status=403)
     deps.attempts.pop(address, None)
-    return await _begin(deps, name, target)
+    return await _begin(request, name, target)
 
 
 async def logout(request: web.Request) -> web.StreamResponse:
     deps = request.app[DEPS]
     token = _hash(request.cookies.get(COOKIE, ""))
-    await deps.db.write(lambda tx: users.end_login(tx, token))
+    await deps.db.write(lambda tx: logins.end(tx, token))
     response = render.see_other("/login")
     response.del_cookie(COOKIE, path="/")
     return response
@@ -98,14 +101,26 @@ def hash_password(password: str) -> str:
     return _hasher.hash(password)
 
 
-async def _begin(deps: Deps, name: str, target: str) -> web.StreamResponse:
+async def _begin(request: web.Request, name: str, target: str) -> web.StreamResponse:
+    deps = request.app[DEPS]
     token, csrf, now = ids.token(), ids.token(), deps.now()
     expires = now + LOGIN_DAYS * 86_400_000
-    await deps.db.write(lambda tx: users.add_login(tx, _hash(token), name, csrf, expires))
+    address, browser = _from_where(request)
+    id = ids.new(now)
+    await deps.db.write(
+        lambda tx: logins.add(tx, _hash(token), id, name, csrf, now, expires, address, browser, waiting=False)
+    )
     response = render.see_other(render.own_path(target))
     _set_cookie(deps, response, COOKIE, token, LOGIN_DAYS * 86_400)
     response.del_cookie(PRE_COOKIE, path="/")
     return response
+
+
+def _from_where(request: web.Request) -> tuple[str, str]:
+    """(address, browser) of who logs in: people tell their own logins by them."""
+    device = visitor.device(request.headers.get("User-Agent", ""))
+    browser = ", ".join(part for part in (device.browser, device.os) if part)
+    return client_ip(request, request.app[DEPS].settings.server.trust_proxy), browser[:100]
 
 
 def _form(request: web.Request, *, error: str | None, target: str, status: int = 200) -> web.StreamResponse:
@@ -126,24 +141,19 @@ def _to_login(request: web.Request) -> web.StreamResponse:
 
 async def _user(request: web.Request) -> User | None:
     token = request.cookies.get(COOKIE)
-    if not token or request.path.startswith(("/v1/", "/ct.js", "/static/")):
+    if not token:
         return None
     deps = request.app[DEPS]
-    row = await users.login_of(deps.db, _hash(token), deps.now())
-    return User(row["login"], row["csrf"]) if row else None
+    login = await logins.by_token(deps.db, _hash(token), deps.now())
+    if login is None or login.waiting:
+        return None
+    return User(login.person, TABLE[login.person.role], login.csrf, login.id)
 
 
 async def _check_csrf(request: web.Request, expected: str) -> None:
     sent = request.headers.get("X-Csrf") or str((await request.post()).get("csrf", ""))
     if not _same(sent, expected):
         raise web.HTTPForbidden
-
-
-def _address(request: web.Request, deps: Deps) -> str:
-    """The visitor's address: a trusted proxy adds it at the end of X-Forwarded-For; what stands before is hearsay."""
-    if deps.settings.server.trust_proxy:
-        return request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip() or request.remote or ""
-    return request.remote or ""
 
 
 def _locked(deps: Deps, address: str) -> bool:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
 from aiohttp import web
 
 from ctserver.config import NumberUse, Settings
+from ctserver.domain.person import Person
+from ctserver.domain.rights import Right, Scope
 from ctserver.domain.rules import Rule
 from ctserver.http.gate import Gate
 from ctserver.storage.db import Database
@@ -17,10 +19,30 @@ from ctserver.storage.db import Database
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Who is logged in, and the token of his forms."""
+    """Who asks: a person and what he may do now. `csrf` is the token of his forms, `session` the id of his login; both are
+    "" for a program with a token."""
 
-    login: str
-    csrf: str
+    person: Person
+    rights: frozenset[Right]
+    csrf: str = ""
+    session: str = ""
+
+    @property
+    def login(self) -> str:
+        return self.person.login
+
+    @property
+    def scope(self) -> Scope:
+        """Whose calls he sees; no more than his rights allow."""
+        scope = self.person.scope
+        return replace(
+            scope,
+            callers=scope.callers and Right.CALLERS in self.rights,
+            recordings=scope.recordings and Right.LISTEN in self.rights,
+        )
+
+    def may(self, right: str) -> bool:
+        return right in self.rights
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,3 +89,8 @@ class Deps:
 
 DEPS: web.AppKey[Deps] = web.AppKey("deps", Deps)
 USER: web.RequestKey[User] = web.RequestKey("user", User)
+
+
+def scope_of(request: web.Request) -> Scope:
+    """Whose calls the one who asks may see. Only behind a route that takes a login."""
+    return request[USER].scope

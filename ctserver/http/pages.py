@@ -14,7 +14,7 @@ from ctserver.http.deps import User
 @dataclass(frozen=True, slots=True)
 class Page:
     """`name` is what a template's context calls `page`; `label` is English, for gettext. `right` is what it takes to
-    see it, "" for everybody who is logged in. `phone`: it has a place in the bar at the bottom of a phone."""
+    see it (domain/rights.py), "" for everybody who is logged in. `phone`: it has a place in the bar at the bottom of a phone."""
 
     name: str
     path: str
@@ -26,22 +26,22 @@ class Page:
 
 
 PAGES = (
-    Page("overview", "/", N_("Overview"), "overview", "calls.read", phone=True),
-    Page("live", "/live", N_("Live"), "live", "calls.read", phone=True),
-    Page("calls", "/calls", N_("Calls"), "calls", "calls.read", phone=True),
-    Page("missed", "/missed", N_("Missed"), "missed", "calls.read", phone=True),
-    Page("reports", "/reports", N_("Reports"), "pools", "reports.read"),
-    Page("visitors", "/visitors", N_("Visitors"), "visitors", "visitors.read"),
-    Page("quality", "/quality", N_("Quality"), "quality", "calls.read"),
-    Page("numbers", "/numbers", N_("Numbers"), "numbers", "numbers.read"),
-    Page("deliveries", "/deliveries", N_("Deliveries"), "deliveries", "deliveries.read"),
+    Page("overview", "/", N_("Overview"), "overview", "calls", phone=True),
+    Page("live", "/live", N_("Live"), "live", "calls", phone=True),
+    Page("calls", "/calls", N_("Calls"), "calls", "calls", phone=True),
+    Page("missed", "/missed", N_("Missed"), "missed", "calls", phone=True),
+    Page("reports", "/reports", N_("Reports"), "pools", "reports"),
+    Page("visitors", "/visitors", N_("Visitors"), "visitors", "visitors"),
+    Page("quality", "/quality", N_("Quality"), "quality", "calls"),
+    Page("numbers", "/numbers", N_("Numbers"), "numbers", "numbers"),
+    Page("deliveries", "/deliveries", N_("Deliveries"), "deliveries", "deliveries"),
     Page("settings", "/settings", N_("Settings"), "settings"),
-    Page("numbers", "/numbers", N_("Numbers"), "numbers", "numbers.read", group="numbers"),
-    Page("pools", "/pools", N_("Pools"), "pools", "numbers.read", group="numbers"),
+    Page("numbers", "/numbers", N_("Numbers"), "numbers", "numbers", group="numbers"),
+    Page("pools", "/pools", N_("Pools"), "pools", "numbers", group="numbers"),
     Page("you", "/settings", N_("You"), "you", group="settings"),
-    Page("users", "/users", N_("Users"), "users", "users.manage", group="settings"),
-    Page("audit", "/audit", N_("Audit log"), "note", "audit.read", group="settings"),
-    Page("system", "/system", N_("System"), "system", "system.read", group="settings"),
+    Page("users", "/users", N_("Users"), "users", "users", group="settings"),
+    Page("audit", "/audit", N_("Audit log"), "note", "audit", group="settings"),
+    Page("system", "/system", N_("System"), "system", "system", group="settings"),
 )
 
 
@@ -51,5 +51,5 @@ def shown_to(user: User | None, built: frozenset[str], group: str = "main") -> l
 
 
 def may(user: User | None, right: str) -> bool:
-    """Has this person the right?"""
-    return user is not None
+    """Has this person the right? "" is the right of everybody who is logged in."""
+    return user is not None and (not right or user.may(right))

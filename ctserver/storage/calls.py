@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ctserver import ids
 from ctserver.domain import channel
 from ctserver.domain.call import Call, Leg
 from ctserver.domain.model import Attribution, Source
@@ -12,7 +13,7 @@ from ctserver.storage.sessions import source_of, source_values
 
 
 def save(tx: Transaction, call: Call) -> None:
-    """Write the call as it is now, and its legs."""
+    """Write the call as it is now, and its legs. (For `updated_at` see touch.)"""
     attribution = call.attribution
     source = attribution.source or Source("", "")
     tx.execute(
@@ -21,12 +22,14 @@ def save(tx: Transaction, call: Call) -> None:
             id, pbx, linkedid, uniqueid, channel, site, did, caller, caller_name, line, routed_by, state,
             arrived_at, ringing_at, answered_at, ended_at, outcome, reason, hangup_cause, dial_status, caller_gave_up,
             answered_by, attribution, confidence, why, session, medium, source, campaign, term, content, click_ids,
-            source_channel)
+            source_channel, updated_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21,
-                $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33)
+                $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33,
+                (SELECT CASE WHEN $34 > COALESCE(MAX(updated_at), 0) THEN $34 ELSE MAX(updated_at) + 1 END FROM calls))
         ON CONFLICT (id) DO UPDATE SET
             line = $10, routed_by = $11, state = $12, ringing_at = $14, answered_at = $15, ended_at = $16,
-            outcome = $17, reason = $18, hangup_cause = $19, dial_status = $20, caller_gave_up = $21, answered_by = $22
+            outcome = $17, reason = $18, hangup_cause = $19, dial_status = $20, caller_gave_up = $21, answered_by = $22,
+            updated_at = excluded.updated_at
         """,
         (
             call.id,
@@ -57,10 +60,23 @@ def save(tx: Transaction, call: Call) -> None:
             attribution.session or "",
             *source_values(source),
             _source_channel(attribution.source),
+            ids.now_ms(),
         ),
     )
     for leg in call.legs:
         _save_leg(tx, call.id, leg)
+
+
+def touch(tx: Transaction, call: str) -> None:
+    """Something about the call has changed: those who fetch changes will see it again. `updated_at` is the wall clock, but
+    grows with every change and in the order of the commits, whatever the clock does."""
+    tx.execute(
+        """
+        UPDATE calls SET updated_at = CASE WHEN $2 > latest.at THEN $2 ELSE latest.at + 1 END
+        FROM (SELECT COALESCE(MAX(updated_at), 0) AS at FROM calls) AS latest WHERE id = $1
+        """,
+        (call, ids.now_ms()),
+    )
 
 
 def by_key(tx: Transaction, pbx: str, linkedid: str) -> Call | None:
@@ -119,6 +135,7 @@ def set_attribution(tx: Transaction, call: str, attribution: Attribution) -> Non
             _source_channel(attribution.source),
         ),
     )
+    touch(tx, call)
 
 
 async def open_calls(db: Database, pbx: str) -> list[Call]:

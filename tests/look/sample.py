@@ -85,7 +85,7 @@ def call_rows(count: int = 50) -> list[dict[str, Any]]:
 
 def frame(page: str, **own: Any) -> dict[str, Any]:
     return {
-        "user": {"login": "alice"},
+        "user": {"login": "alice", "may": lambda right: True},
         "csrf": "preview",
         "page": page,
         "health": {"ok": True, "problems": []},

@@ -13,10 +13,11 @@ from aiohttp import web
 
 from ctserver import language
 from ctserver.domain import call as machine
+from ctserver.domain.rights import Scope
 from ctserver.domain.words import N_
 from ctserver.http import render
 from ctserver.http.dashboard.rows import CallRow, call_row, colour, label_of
-from ctserver.http.deps import DEPS, Deps
+from ctserver.http.deps import DEPS, Deps, scope_of
 from ctserver.language import gettext as _
 from ctserver.language import ngettext
 from ctserver.storage import attribution as evidence
@@ -61,8 +62,8 @@ async def calls_page(request: web.Request) -> web.StreamResponse:
     context |= {
         "page": "calls",
         "health": await deps.health(),
-        "sites": [{"id": id, "name": site.name or id} for id, site in deps.settings.sites.items()],
-        "today": await _today(deps),
+        "sites": _sites(deps, scope_of(request)),
+        "today": await _today(deps, scope_of(request)),
         "live": not request.query.get("before"),
         "flash": _flash(request),
     }
@@ -75,14 +76,14 @@ async def call_rows(request: web.Request) -> web.StreamResponse:
 
 
 async def call_page(request: web.Request) -> web.StreamResponse:
-    deps = request.app[DEPS]
-    row = await journal.one(deps.db, request.match_info["id"])
+    deps, scope = request.app[DEPS], scope_of(request)
+    row = await journal.one(deps.db, scope, request.match_info["id"])
     if row is None:
         raise web.HTTPNotFound
     now = deps.now()
-    call = call_row(row, deps.settings, now)
-    newer, older = await journal.neighbours(deps.db, call.id)
-    earlier = await journal.earlier(deps.db, call.caller, call.id) if call.caller else []
+    call = call_row(row, deps.settings, now, scope)
+    newer, older = await journal.neighbours(deps.db, scope, call.id)
+    earlier = await journal.earlier(deps.db, scope, row["caller"], call.id) if row["caller"] else []
     context = {
         "page": "calls",
         "health": await deps.health(),
@@ -90,8 +91,8 @@ async def call_page(request: web.Request) -> web.StreamResponse:
         "timeline": _timeline(row, await calls.legs(deps.db, call.id), call),
         "attribution": await _attribution(deps, row),
         "session": await _session(deps, row["session"]),
-        "earlier": [call_row(other, deps.settings, now) for other in earlier],
-        "recording": await _recording(deps, call),
+        "earlier": [call_row(other, deps.settings, now, scope) for other in earlier],
+        "recording": await _recording(deps, call, scope),
         "previous_url": f"/calls/{newer}" if newer else None,
         "next_url": f"/calls/{older}" if older else None,
     }
@@ -114,8 +115,10 @@ async def peaks(request: web.Request) -> web.StreamResponse:
 
 
 async def _file(request: web.Request) -> Path:
-    deps = request.app[DEPS]
-    row = await recordings.of_call(deps.db, request.match_info["id"])
+    deps, id = request.app[DEPS], request.match_info["id"]
+    if await journal.one(deps.db, scope_of(request), id) is None:
+        raise web.HTTPNotFound
+    row = await recordings.of_call(deps.db, id)
     if row is None or row["state"] != "ready":
         raise web.HTTPNotFound
     file: Path = (deps.recordings / str(row["file"])).resolve()
@@ -128,30 +131,34 @@ async def _file(request: web.Request) -> Path:
 
 
 async def _journal(request: web.Request, deps: Deps) -> dict[str, Any]:
-    query = request.query
+    query, scope = request.query, scope_of(request)
     outcome = query.get("outcome", "")
     filters = Filters(
         outcome=outcome if outcome in (machine.ANSWERED, machine.MISSED) else "",
         site=query.get("site", "") if query.get("site", "") in deps.settings.sites else "",
         q=query.get("q", "").strip()[:100],
     )
-    rows = await journal.page(deps.db, filters, before=query.get("before", "")[:26], limit=PAGE + 1)
+    rows = await journal.page(deps.db, scope, filters, before=query.get("before", "")[:26], limit=PAGE + 1)
     now = deps.now()
     kept = {name: value for name, value in asdict(filters).items() if value}
     older = f"/calls/rows?{urlencode({**kept, 'before': rows[PAGE - 1]['id']})}" if len(rows) > PAGE else None
     return {
-        "calls": [call_row(row, deps.settings, now) for row in rows[:PAGE]],
+        "calls": [call_row(row, deps.settings, now, scope) for row in rows[:PAGE]],
         "filters": asdict(filters),
         "older": older,
     }
 
 
-async def _today(deps: Deps) -> dict[str, Any]:
+def _sites(deps: Deps, scope: Scope) -> list[dict[str, str]]:
+    return [{"id": id, "name": site.name or id} for id, site in deps.settings.sites.items() if scope.sees_site(id)]
+
+
+async def _today(deps: Deps, scope: Scope) -> dict[str, Any]:
     now = render.local(deps.now())
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     week = timedelta(days=7)
-    total, answered, missed = await journal.counts(deps.db, _ms(midnight), _ms(now) + 1)
-    before, *_rest = await journal.counts(deps.db, _ms(midnight - week), _ms(now - week))
+    total, answered, missed = await journal.counts(deps.db, scope, _ms(midnight), _ms(now) + 1)
+    before, *_rest = await journal.counts(deps.db, scope, _ms(midnight - week), _ms(now - week))
     summary = _summary(total, before, language.weekday(_ms(now)))
     return {"calls": total, "answered": answered, "missed": missed, "last_week_calls": before, "summary": summary}
 
@@ -291,7 +298,9 @@ def path_of(url: str) -> str:
     return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
 
 
-async def _recording(deps: Deps, call: CallRow) -> dict[str, Any] | None:
+async def _recording(deps: Deps, call: CallRow, scope: Scope) -> dict[str, Any] | None:
+    if not scope.recordings:
+        return {"state": "closed"}
     row = await recordings.of_call(deps.db, call.id)
     if row is None:
         return {"state": "recording"} if call.state == machine.TALKING else None

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from ctserver.config import Settings
 from ctserver.domain import call as machine
+from ctserver.domain import phone
 from ctserver.domain.model import Source
+from ctserver.domain.rights import Scope
 from ctserver.domain.words import N_
 from ctserver.language import gettext as _
 from ctserver.storage.db import Row
@@ -46,8 +48,8 @@ class CallRow:
     pbx: str
 
 
-def call_row(row: Row, settings: Settings, now: int) -> CallRow:
-    """`row` is a row of calls with the column `recording`."""
+def call_row(row: Row, settings: Settings, now: int, scope: Scope) -> CallRow:
+    """`row` is a row of calls with the column `recording`; the caller is masked where the scope does not show him."""
     site, line = settings.sites.get(row["site"]), settings.lines.get(row["line"])
     rang_until = row["answered_at"] or row["ended_at"] or now
     talk_until = row["ended_at"] or now
@@ -58,8 +60,8 @@ def call_row(row: Row, settings: Settings, now: int) -> CallRow:
         ringing_at=row["ringing_at"],
         answered_at=row["answered_at"],
         ended_at=row["ended_at"],
-        caller=row["caller"],
-        caller_name=row["caller_name"],
+        caller=row["caller"] if scope.callers else phone.masked(row["caller"]),
+        caller_name=row["caller_name"] if scope.callers else "",
         did=row["did"],
         site_name=(site.name or row["site"]) if site else row["site"],
         line_name=(line.name or row["line"]) if line else row["line"],
@@ -74,7 +76,7 @@ def call_row(row: Row, settings: Settings, now: int) -> CallRow:
         campaign=row["campaign"],
         attribution_kind=row["attribution"],
         confidence=row["confidence"],
-        has_recording=row["recording"] == "ready",
+        has_recording=scope.recordings and row["recording"] == "ready",
         hangup_cause=row["hangup_cause"],
         hangup_text=_(HANGUP.get(row["hangup_cause"] or 0, "")),
         answered_by=row["answered_by"],
