@@ -263,7 +263,7 @@ def _ended(call: Call, event: CallerHungUp) -> Call:
 
 def _vanished(call: Call, event: Vanished) -> Call:
     outcome = ANSWERED if call.answered_at is not None else MISSED
-    return replace(call, state=ENDED, ended_at=_not_before(call, event.at), outcome=outcome, reason=UNKNOWN)
+    return replace(call, state=ENDED, ended_at=_not_before(call, event.at), outcome=outcome, reason="unknown")
 
 
 def _not_before(call: Call, at: int) -> int:
