@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import multiprocessing
 import os
@@ -25,8 +26,9 @@ from ctserver.http import auth, server
 from ctserver.http.deps import Deps, Health, TestCallFailed
 from ctserver.http.gate import Gate
 from ctserver.http.geo import Geo
-from ctserver.services import pools
+from ctserver.services import pools, reports
 from ctserver.services.attribution import Attributor
+from ctserver.services.live import Live
 from ctserver.services.routing import Router
 from ctserver.services.simulation import PoolSize
 from ctserver.services.visits import rule_book
@@ -78,6 +80,7 @@ class Running:
         settings = self._settings
         self._check_recordings()
         self.bridges: list[Bridge] = []
+        self.live = Live()
         self.db = await self._open_database()
         await self._first_user()
         await self._start_fastagi()
@@ -86,6 +89,8 @@ class Running:
             await self._start_bridge(Bridge(self.db, settings, self.attributor, pbx))
         await self._start_web()
         self._start_upkeep()
+        gc.collect()
+        gc.freeze()  # what lives as long as the server is not looked through again and again while visitors wait
         systemd.notify("READY=1")
         log.info("ctserver %s is ready at %s", __version__, settings.server.public_url)
 
@@ -126,6 +131,7 @@ class Running:
         await db.write(lambda tx: routes.replace_all(tx, table))
         members = {name: pool.numbers for name, pool in self._settings.pools.items()}
         await db.write(lambda tx: sessions.settle_numbers(tx, members))
+        await db.write(lambda tx: reports.settle(tx, self._settings))
 
     async def _first_user(self) -> None:
         if await users.count(self.db):
@@ -151,6 +157,7 @@ class Running:
         await try_login(self._settings, bridge.pbx.id)
         task = asyncio.create_task(bridge.link.run(), name=f"AMI {bridge.pbx.id}")
         self.bridges.append(bridge)
+        bridge.journal.on_change = self.live.changed
 
         async def stop() -> None:
             await _cancel([task])
@@ -176,6 +183,7 @@ class Running:
             peaks=recordings.peaks,
             rules=rule_book(settings),
             gate=Gate(settings, self.geo),
+            live=self.live,
         )
         runner = web.AppRunner(
             server.make(deps), access_log=None, shutdown_timeout=STOP_SECONDS, keepalive_timeout=30, lingering_time=0
@@ -222,6 +230,9 @@ class Running:
         async def measure_pools() -> None:
             await pools.refresh_reports(self.db, self._settings, ids.now_ms(), _elsewhere)
 
+        async def sum_up() -> None:
+            await reports.catch_up(self.db, ids.now_ms())
+
         async def alive() -> None:
             systemd.notify("WATCHDOG=1")
 
@@ -234,6 +245,7 @@ class Running:
             ("learn from calls", learn, 1800),
             ("watch the pools", watch_pools, 300),
             ("measure the pools", measure_pools, 3600),
+            ("sum up the reports", sum_up, 120),
             ("tell systemd", alive, systemd.watchdog_seconds() or 3600),
         ]
         self._tasks = [asyncio.create_task(_every(*row), name=row[0]) for row in table]

@@ -44,6 +44,8 @@ ROUTES: dict[str, Right | Open] = {
     "GET /calls/{id}": Right.CALLS,
     "GET /calls/{id}/recording.wav": Right.LISTEN,
     "GET /calls/{id}/peaks.json": Right.LISTEN,
+    "GET /live": Right.CALLS,
+    "GET /events": Right.CALLS,
     "GET /numbers": Right.NUMBERS,
     "GET /numbers/rows": Right.NUMBERS,
     "POST /testcall": Right.TESTCALL,

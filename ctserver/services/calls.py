@@ -43,6 +43,7 @@ class Journal:
         self._unsaved: dict[str, Call] = {}
         self._new: set[str] = set()
         self._saving = asyncio.Lock()
+        self.on_change: Callable[[], None] = lambda: None  # calls were saved; the composition root listens
 
     async def resume(self) -> list[Call]:
         """The calls left open by an earlier run of ours, and what this run could not save yet."""
@@ -98,6 +99,7 @@ class Journal:
             log.error("%d calls wait to be saved: %s", len(batch), error)
             return
         self._facts.wake()
+        self.on_change()
         for call in batch:
             if self._unsaved.get(call.id) is call:
                 del self._unsaved[call.id]
