@@ -110,17 +110,9 @@ class Running:
     # ---- steps
 
     def _check_recordings(self) -> None:
-        folder = self.recordings
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            probe = folder / f".ctserver-{os.getpid()}"
-            probe.touch()
-            probe.unlink()
-        except OSError as error:
-            raise StartError(
-                f"the recordings folder {folder} is not writable: {error.strerror}",
-                "give the user that runs ctserver the right to write there, or set [recordings] folder",
-            ) from error
+        _writable(self.recordings, "the recordings folder", "[recordings] folder")
+        for pbx in self._settings.asterisk:
+            _writable(self._settings.spool(pbx), f"the spool folder of {pbx.id!r}", "[[asterisk]] spool")
 
     async def _open_database(self) -> Sqlite:
         path = self._settings.path(self._settings.database.path)
@@ -212,7 +204,8 @@ class Running:
             raise _port_error("the web server", settings.server.listen, "[server] listen", error) from error
 
     def _start_upkeep(self) -> None:
-        adopter = recordings.Adopter(self.db, self.recordings, self.sinks.facts)
+        spools = {pbx.id: self._settings.spool(pbx) for pbx in self._settings.asterisk}
+        adopter = recordings.Adopter(self.db, self.recordings, self.sinks.facts, spools=spools)
 
         async def adopt() -> None:
             await adopter.adopt_due(ids.now_ms())
@@ -220,6 +213,14 @@ class Running:
         async def flush() -> None:
             for bridge in self.bridges:
                 await bridge.journal.flush()
+
+        async def read_notes() -> None:
+            for bridge in self.bridges:
+                await bridge.notes.read(ids.now_ms())
+
+        async def tidy_notes() -> None:
+            for bridge in self.bridges:
+                await bridge.notes.tidy()
 
         async def forget_logins() -> None:
             now = ids.now_ms()
@@ -245,6 +246,8 @@ class Running:
         table: list[tuple[str, Callable[[], Awaitable[None]], float]] = [
             ("adopt recordings", adopt, 0.5),
             ("save what could not be saved", flush, 5),
+            ("read Asterisk's notes of ended calls", read_notes, 5),
+            ("remove old notes", tidy_notes, 86_400),
             ("forget expired logins", forget_logins, 3600),
             ("learn from calls", learn, 1800),
             ("watch the pools", watch_pools, 300),
@@ -260,7 +263,8 @@ class Running:
 
     async def _testcall(self, number: str) -> None:
         try:
-            await self.bridges[0].testcall(number, TEST_CALLER)
+            linked = [bridge for bridge in self.bridges if bridge.link.problem is None]
+            await (linked or self.bridges)[0].testcall(number, TEST_CALLER)
         except (ami.AmiError, TimeoutError) as error:
             raise TestCallFailed(str(error) or "the PBX does not answer") from error
 
@@ -340,6 +344,20 @@ async def _cancel(tasks: list[asyncio.Task[None]]) -> None:
         task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _writable(folder: Path, what: str, key: str) -> None:
+    """Makes the folder if there is none. Raises StartError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".ctserver-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise StartError(
+            f"{what} {folder} is not writable: {error.strerror}",
+            f"give the user that runs ctserver the right to write there, or set {key}",
+        ) from error
 
 
 def _address(text: str) -> tuple[str, int]:
