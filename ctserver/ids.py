@@ -23,6 +23,11 @@ def new(now: int) -> str:
     return _time(now) + _random()
 
 
+def first(now: int) -> str:
+    """The beginning of every id of this millisecond: ids made before sort before it."""
+    return _time(now)
+
+
 _ready: list[str] = []
 os.register_at_fork(after_in_child=_ready.clear)
 

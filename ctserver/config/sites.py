@@ -43,6 +43,7 @@ class Site(Table):
     serve_bots: bool = False
     repeat_calls: bool = True
     repeat_days: int = Field(default=30, ge=1, le=365)
+    categories: Annotated[list[OneLine], Field(max_length=9)] = []
     exclude_ips: list[Annotated[str, AfterValidator(network)]] = []
 
     @cached_property
