@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import os
 import secrets
 import time
@@ -21,6 +22,11 @@ def now_ms() -> int:
 def new(now: int) -> str:
     """A 26-character id that sorts by time: epoch milliseconds in base 32 (0-9, a-v), then 64 random bits."""
     return _time(now) + _random()
+
+
+def steady(at: int, key: str) -> str:
+    """An id as `new` makes them, the same for the same time and key whenever it is asked for."""
+    return _time(at) + hashlib.sha256(key.encode()).hexdigest()[:_RANDOM_CHARACTERS]
 
 
 def first(now: int) -> str:
@@ -46,6 +52,11 @@ def _random() -> str:
 def _time(now: int) -> str:
     """The first ten characters: two zero bits, then 48 bits of time."""
     return base64.b32hexencode((now & (1 << 48) - 1).to_bytes(10, "big")).decode("ascii").lower()[6:]
+
+
+def since(now: int) -> str:
+    """The least text that an id of this time or later can be: for asking for the rows of a span of time."""
+    return _time(now)
 
 
 def token() -> str:

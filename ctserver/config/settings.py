@@ -37,6 +37,10 @@ class Settings(Table):
     def path(self, text: str) -> Path:
         return (self.base / text).resolve()
 
+    def spool(self, pbx: Asterisk) -> Path:
+        """Where this Asterisk writes: both sides of each call, and notes of the calls that have ended."""
+        return self.path(pbx.spool or self.recordings.folder)
+
     @property
     def default_line(self) -> str:
         """The line of whatever names no line of its own."""
