@@ -32,6 +32,7 @@ from ctserver.services.live import Live
 from ctserver.services.routing import Router
 from ctserver.services.simulation import PoolSize
 from ctserver.services.visits import rule_book
+from ctserver.sinks import Sinks
 from ctserver.storage import logins, migrate, routes, sessions, sqlite, users
 from ctserver.storage.db import StorageError
 from ctserver.storage.sqlite import Sqlite
@@ -85,8 +86,9 @@ class Running:
         await self._first_user()
         await self._start_fastagi()
         self.attributor = await Attributor.load(self.db, settings)
+        await self._start_sinks()
         for pbx in settings.asterisk:
-            await self._start_bridge(Bridge(self.db, settings, self.attributor, pbx))
+            await self._start_bridge(Bridge(self.db, settings, self.attributor, pbx, self.sinks.facts))
         await self._start_web()
         self._start_upkeep()
         gc.collect()
@@ -152,6 +154,11 @@ class Running:
             raise _port_error("FastAGI", self._settings.fastagi.listen, "[fastagi] listen", error) from error
         self._steps.append(("FastAGI", self.fastagi.close))
 
+    async def _start_sinks(self) -> None:
+        self.sinks = Sinks(self.db, self._settings)
+        self._steps.append(("deliveries", self.sinks.stop))
+        await self.sinks.start()
+
     async def _start_bridge(self, bridge: Bridge) -> None:
         """A PBX that is away is waited for; one that refuses our secret is a mistake to be told at once."""
         await try_login(self._settings, bridge.pbx.id)
@@ -198,7 +205,7 @@ class Running:
 
     def _start_upkeep(self) -> None:
         spools = {pbx.id: self._settings.spool(pbx) for pbx in self._settings.asterisk}
-        adopter = recordings.Adopter(self.db, self.recordings, spools=spools)
+        adopter = recordings.Adopter(self.db, self.recordings, self.sinks.facts, spools=spools)
 
         async def adopt() -> None:
             await adopter.adopt_due(ids.now_ms())
@@ -224,7 +231,7 @@ class Running:
                 log.info("learnt from %d calls when visitors ring", learnt)
 
         async def watch_pools() -> None:
-            for fact in await pools.watch(self.db, self._settings, ids.now_ms()):
+            for fact in await pools.watch(self.db, self._settings, ids.now_ms(), self.sinks.facts):
                 log.warning("pool %s: %s", fact.pool, fact.detail)
 
         async def measure_pools() -> None:
@@ -245,6 +252,7 @@ class Running:
             ("learn from calls", learn, 1800),
             ("watch the pools", watch_pools, 300),
             ("measure the pools", measure_pools, 3600),
+            ("look after deliveries", self.sinks.delivery.upkeep, 600),
             ("sum up the reports", sum_up, 120),
             ("tell systemd", alive, systemd.watchdog_seconds() or 3600),
         ]

@@ -64,6 +64,11 @@ def token() -> str:
     return secrets.token_urlsafe(32)
 
 
+def fraction() -> float:
+    """A random number in [0, 1), for waits that should not fall together."""
+    return secrets.randbelow(1 << 20) / (1 << 20)
+
+
 def password() -> str:
     """A password that a person can read aloud: four groups of four characters, 80 bits."""
     groups = ["".join(secrets.choice(_ALPHABET) for _ in range(4)) for _ in range(4)]

@@ -12,6 +12,7 @@ from ctserver.config.server import DatabaseFile, Fastagi, Geo, Limits, Log, Priv
 from ctserver.config.sites import Pool, Rule, Site, Static
 from ctserver.config.telephony import Asterisk, Calls, Line, Recordings
 from ctserver.config.types import Identifier, Table
+from ctserver.config.webhooks import WebHook
 
 
 class Settings(Table):
@@ -30,6 +31,7 @@ class Settings(Table):
     pools: dict[Identifier, Pool] = {}
     static: dict[Identifier, Static] = {}
     rules: list[Rule] = []
+    webhooks: dict[Identifier, WebHook] = {}
     limits: Limits = Limits()
     privacy: Privacy = Privacy()
     geo: Geo = Geo()

@@ -21,8 +21,6 @@ from ctserver.storage.outbox import Entry
 
 log = logging.getLogger(__name__)
 
-FORGET_DAYS = 90
-
 
 class Subscriber(Protocol):
     """Somebody who wants to be told of some facts."""
