@@ -145,6 +145,7 @@ async def visit(request: web.Request) -> web.Response:
     )
     shown = await visits.record(deps.db, deps.settings, deps.rules, view, deps.now())
     deps.gate.remember(shown.visitor)
+    deps.live.changed()
     numbers = ",".join(f'"{target}":{_number(number)}' for target, number in shown.numbers.items())
     head = f'{{"v":"{shown.visitor}","e":"{shown.session}","n":{{{numbers}}}'  # ids and names need no escaping
     text = f'{head},"h":{shown.hold_ms // 1000},"b":{deps.settings.sites[site].heartbeat_seconds}}}'
@@ -172,6 +173,8 @@ async def signal(request: web.Request) -> web.Response:
         properties=body.texts("p"),
     )
     await visits.note(deps.db, deps.settings, note, deps.now())
+    if kind != visits.BEAT:
+        deps.live.changed()
     return web.Response(status=204, headers=headers)
 
 

@@ -17,6 +17,7 @@ from ctserver.domain.rules import Rule
 from ctserver.http.gate import Gate
 from ctserver.http.guesses import Guesses
 from ctserver.http.limits import Limiter
+from ctserver.services.live import Live
 from ctserver.storage.db import Database
 
 
@@ -96,6 +97,7 @@ class Deps:
     gate: Gate
     mail: Mail | None = None
     attempts: dict[str, list[int]] = field(default_factory=dict)
+    live: Live = field(default_factory=Live)
     guesses: Guesses = field(default_factory=Guesses)
 
     @cached_property
