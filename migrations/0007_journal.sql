@@ -99,12 +99,16 @@ CREATE TABLE quarters (
     PRIMARY KEY (start, site)
 );
 
--- Each day's changes are counted by the triggers below; its sums are valid when they were made at the latest count.
+-- Each day with calls or sessions. Its changes are counted by the triggers below; its sums are valid when they were made at the latest count.
 CREATE TABLE report_days (
     day     BIGINT PRIMARY KEY,
     changes BIGINT NOT NULL,
     rolled  BIGINT NOT NULL
 );
+
+INSERT INTO report_days (day, changes, rolled)
+SELECT arrived_at - arrived_at % 86400000, 1, 0 FROM calls
+UNION SELECT started_at - started_at % 86400000, 1, 0 FROM sessions;
 
 -- The same for months: the sum of its days' changes when its sums were made.
 CREATE TABLE report_months (
@@ -138,9 +142,9 @@ CREATE TRIGGER calls_removed AFTER DELETE ON calls BEGIN
         WHERE e.caller = OLD.caller AND e.caller <> '' AND e.arrived_at > OLD.arrived_at);
 END;
 
--- Sessions begin now; one of a day that has been summed is an exception.
 CREATE TRIGGER sessions_added AFTER INSERT ON sessions BEGIN
-    UPDATE report_days SET changes = changes + 1 WHERE day = NEW.started_at - NEW.started_at % 86400000;
+    INSERT INTO report_days (day, changes, rolled) VALUES (NEW.started_at - NEW.started_at % 86400000, 1, 0)
+    ON CONFLICT (day) DO UPDATE SET changes = changes + 1;
 END;
 
 CREATE TRIGGER sessions_changed AFTER UPDATE OF site, started_at, landing_url, medium, source, campaign, term, content,

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
+from ctserver.config.reports import TargetCall
 from ctserver.config.types import MAIN, Domain, Identifier, OneLine, Patterns, PhoneNumber, Reference, Table, network
 
 
@@ -44,6 +45,7 @@ class Site(Table):
     serve_bots: bool = False
     repeat_calls: bool = True
     repeat_days: int = Field(default=30, ge=1, le=365)
+    target_call: TargetCall = TargetCall()
     exclude_ips: list[Annotated[str, AfterValidator(network)]] = []
 
     @cached_property

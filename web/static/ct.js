@@ -252,9 +252,9 @@
     const $visit = $fresh;
     if (!$on || document.readyState == 'loading') return;
     //? ga4
-    window.gtag?.('get', __CT_GTAG__, 'client_id', $id => $gtag[0] = '_ga=' + $id);
+    if ($visit) window.gtag?.('get', __CT_GTAG__, 'client_id', $id => $gtag[0] = '_ga=' + $id);
     //? ga4
-    window.gtag?.('get', __CT_GTAG__, 'session_id', $id => $gtag[1] = '_ga_S=GS1.1.' + $id);
+    if ($visit) window.gtag?.('get', __CT_GTAG__, 'session_id', $id => $gtag[1] = '_ga_S=GS1.1.' + $id);
     if ($visit) $asked = {}, $wanted = [], $refresh($fresh = 0);
     const $keys = $wanted.splice(0);
     if (!$visit && !$keys[0]) return;
