@@ -69,7 +69,7 @@ async def test_gtag_is_asked_for_the_ids_of_browsers_that_keep_no_cookies(world,
     await settled(world, tab)
     assert await tab.evaluate("asked") == [["get", "G-ABC123", "client_id"], ["get", "G-ABC123", "session_id"]]
     await tab.evaluate("ct('track', 'looked')")
-    await until(lambda: "looked" in world.kinds)
+    await until(lambda: "looked" in world.kinds())
     told = next(signal for signal in world.signals if signal["k"] == "looked")["i"]
     assert client_ids(told) == {"ga": "111.222", "gs": "1700000000"}
 
