@@ -99,7 +99,7 @@ def _is_model(kind: object) -> bool:
 
 
 def keys_of_models() -> dict[str, set[str]]:
-    return {table: set(model.model_fields) - {"targets", "target_call"} for table, model in tables().items()}
+    return {table: set(model.model_fields) - {"targets", "menu", "target_call"} for table, model in tables().items()}
 
 
 def described() -> dict[str, dict[str, tuple[str, str]]]:
