@@ -10,9 +10,10 @@ from pydantic import Field
 from ctserver.config.lines import Callers, Line, Speech
 from ctserver.config.people import Api, People
 from ctserver.config.problems import ConfigError, Problem, reason_of
+from ctserver.config.recordings import Recordings
 from ctserver.config.server import DatabaseFile, Fastagi, Geo, Limits, Log, Privacy, Server
 from ctserver.config.sites import Pool, Rule, Site, Static
-from ctserver.config.telephony import Asterisk, Calls, Recordings
+from ctserver.config.telephony import Asterisk, Calls
 from ctserver.config.types import Identifier, Table
 from ctserver.config.webhooks import WebHook
 

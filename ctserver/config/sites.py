@@ -43,6 +43,7 @@ class Site(Table):
     cookie_domain: Domain = ""
     ga4: str = Field(default="", pattern=r"^(G-[A-Z0-9]{4,20})?$")
     serve_bots: bool = False
+    recordings_days: int = Field(default=0, ge=0)
     repeat_calls: bool = True
     repeat_days: int = Field(default=30, ge=1, le=365)
     target_call: TargetCall = TargetCall()

@@ -1,8 +1,6 @@
-"""The PBXes and recordings."""
+"""The PBXes, and what holds for all calls."""
 
 from __future__ import annotations
-
-from pydantic import Field
 
 from ctserver.config.types import Address, Identifier, OneLine, Reference, Table
 
@@ -14,11 +12,6 @@ class Asterisk(Table):
     ami_secret_file: str = ""
     inbound_contexts: list[OneLine] = ["ct-inbound"]
     spool: str = ""
-
-
-class Recordings(Table):
-    folder: OneLine = "var/recordings"
-    min_free_mb: int = Field(default=500, ge=0)
 
 
 class Calls(Table):

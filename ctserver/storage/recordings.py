@@ -1,4 +1,5 @@
-"""What is known of each call's recording: waiting (Asterisk writes it), ready, missing."""
+"""What is known of each call's recording: waiting (Asterisk writes it), ready, missing, expired; and what has become of
+the sound since (stage)."""
 
 from __future__ import annotations
 
@@ -44,3 +45,64 @@ def later(tx: Transaction, call: str, due_at: int) -> None:
 
 async def of_call(db: Database, call: str) -> Row | None:
     return await db.one("SELECT * FROM recordings WHERE call = $1", (call,))
+
+
+# ---- once it is joined
+
+
+async def to_keep(db: Database, now: int) -> list[Row]:
+    """Recordings that are to be made small and put away: call, file, millis, tries."""
+    return await db.fetch(
+        """
+        SELECT call, file, millis, tries FROM recordings
+        WHERE stage = 'new' AND state = 'ready' AND due_at <= $1 ORDER BY due_at LIMIT 5
+        """,
+        (now,),
+    )
+
+
+def kept(tx: Transaction, call: str, file: str, format: str, place: str, size: int, sha256: str) -> bool:
+    """It is small, proved and put away. False if it was removed meanwhile."""
+    changed = tx.execute(
+        """
+        UPDATE recordings SET stage = 'kept', file = $2, format = $3, place = $4, bytes = $5, sha256 = $6, problem = ''
+        WHERE call = $1 AND state = 'ready'
+        """,
+        (call, file, format, place, size, sha256),
+    )
+    return changed == 1
+
+
+def not_kept(tx: Transaction, call: str, stage: str, tries: int, problem: str, due_at: int) -> None:
+    """Putting it away has failed; stage new: again from `due_at` on."""
+    tx.execute(
+        "UPDATE recordings SET stage = $2, tries = $3, problem = $4, due_at = $5 WHERE call = $1",
+        (call, stage, tries, problem, due_at),
+    )
+
+
+async def too_old(db: Database, site: str, before: int) -> list[Row]:
+    """Recordings of a site's calls that arrived before then: call, file, place."""
+    return await db.fetch(
+        """
+        SELECT r.call, r.file, r.place FROM calls c JOIN recordings r ON r.call = c.id
+        WHERE c.site = $1 AND c.arrived_at < $2 AND r.state = 'ready' ORDER BY c.arrived_at LIMIT 500
+        """,
+        (site, before),
+    )
+
+
+def expired(tx: Transaction, call: str) -> None:
+    """The sound is removed; that there was one stays known."""
+    tx.execute("UPDATE recordings SET state = 'expired', file = '', bytes = 0 WHERE call = $1", (call,))
+
+
+async def all_kept(db: Database, after: str) -> list[Row]:
+    """What should be there, in the order of calls, after this one: call, file, place, bytes, sha256."""
+    return await db.fetch(
+        """
+        SELECT call, file, place, bytes, sha256 FROM recordings
+        WHERE state = 'ready' AND call > $1 ORDER BY call LIMIT 500
+        """,
+        (after,),
+    )

@@ -1,0 +1,143 @@
+"""The life of a recording after its two sides were joined: its wave form is drawn, it is made small, proved by a checksum,
+put away, and removed when its time is over. The WAV file stays until all of that is on disk."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+
+from ctserver.config import Settings
+from ctserver.recordings import sound
+from ctserver.recordings.places import S3, PlaceError, Places
+from ctserver.recordings.sound import ConvertError
+from ctserver.storage import recordings
+from ctserver.storage.db import Database, Row, StorageError
+
+log = logging.getLogger(__name__)
+
+MAX_TRIES = 6
+FIRST_WAIT_MS = 60_000  # doubled with each try
+DAY_MS = 86_400_000
+
+
+class Keeper:
+    """Looks after recordings, in the background."""
+
+    def __init__(self, db: Database, settings: Settings, places: Places) -> None:
+        self._db = db
+        self._settings = settings
+        self._places = places
+        self._told = ""
+
+    async def keep_new(self, now: int) -> int:
+        """One round; how many recordings were made small and put away."""
+        kept = 0
+        for row in await recordings.to_keep(self._db, now):
+            try:
+                kept += await self._keep(row)
+            except (ConvertError, PlaceError, OSError, EOFError) as error:
+                await self._failed(row, str(error), now)
+            except Exception as error:  # a file that Python's wave module cannot read raises what it likes
+                log.exception("the recording of call %s", row["call"])
+                await self._failed(row, f"{type(error).__name__}: {error}", now)
+        return kept
+
+    async def _keep(self, row: Row) -> bool:
+        path = self._places.path(row["file"])
+        if path is None or not path.is_file():
+            raise PlaceError(f"{row['file']} is gone")
+        if not sound.peaks_file(path).exists():
+            await asyncio.to_thread(sound.write_peaks, path)
+        final = await self._small(path, row["millis"])
+        size, digest = await asyncio.to_thread(_proof, final)
+        file, place = str(final.relative_to(self._places.folder)), self._places.away
+        if place == S3:
+            await self._places.put_away(file)
+        format, call = final.suffix[1:], row["call"]
+        stays = await self._db.write(lambda tx: recordings.kept(tx, call, file, format, place, size, digest))
+        if not stays:
+            await self._places.remove(file, place)
+            return False
+        for done in {path, final} - ({final} if place != S3 else set()):
+            done.unlink(missing_ok=True)
+        return True
+
+    async def _small(self, wav: Path, millis: int) -> Path:
+        """The same sound in the format of the settings, or the file itself."""
+        wanted = self._settings.recordings.format
+        if problem := sound.problem(wanted):
+            if problem != self._told:
+                log.warning("%s", problem)
+                self._told = problem
+            return wav
+        if wanted == "wav" or wav.suffix != ".wav":
+            return wav
+        target = wav.with_suffix(f".{wanted}")
+        await sound.convert(wav, target, wanted, millis)
+        return target
+
+    async def _failed(self, row: Row, problem: str, now: int) -> None:
+        tries = row["tries"] + 1
+        log.error("the recording of call %s cannot be put away (try %d): %s", row["call"], tries, problem)
+        stage, due_at = "failed" if tries >= MAX_TRIES else "new", now + (FIRST_WAIT_MS << tries)
+        try:
+            await self._db.write(lambda tx: recordings.not_kept(tx, row["call"], stage, tries, problem[:300], due_at))
+        except StorageError as error:
+            log.error("the recording of call %s: %s", row["call"], error)
+
+    async def remove_old(self, now: int) -> int:
+        """Remove what is older than its site keeps; how many were removed."""
+        removed = 0
+        for site, days in _days(self._settings).items():
+            while rows := await recordings.too_old(self._db, site, now - days * DAY_MS):
+                for row in rows:
+                    await self.remove(row)
+                removed += len(rows)
+        return removed
+
+    async def remove(self, row: Row) -> None:
+        """Remove one recording (call, file, place) with all its files. Raises PlaceError, StorageError."""
+        await self._places.remove(row["file"], row["place"])
+        await self._db.write(lambda tx: recordings.expired(tx, row["call"]))
+
+
+def _days(settings: Settings) -> Mapping[str, int]:
+    """For each site with an end to its recordings, and for calls of no site: how many days they are kept."""
+    general = settings.recordings.keep_days
+    days = {name: site.recordings_days or general for name, site in settings.sites.items()}
+    return {name: kept for name, kept in {"": general, **days}.items() if kept}
+
+
+def _proof(file: Path) -> tuple[int, str]:
+    """Its size and its SHA-256."""
+    with file.open("rb") as content:
+        digest = hashlib.file_digest(content, "sha256").hexdigest()
+    return file.stat().st_size, digest
+
+
+async def verify(db: Database, places: Places) -> list[str]:
+    """What is wrong with the recordings that should be there, one line for each."""
+    wrong: list[str] = []
+    after = ""
+    while rows := await recordings.all_kept(db, after):
+        for row in rows:
+            after = row["call"]
+            if problem := await _problem_of(row, places):
+                wrong.append(f"call {row['call']}: {row['file']}: {problem}")
+    return wrong
+
+
+async def _problem_of(row: Row, places: Places) -> str:
+    try:
+        path = await places.local(row["file"], row["place"])
+    except PlaceError as error:
+        return str(error)
+    if path is None:
+        return "is not there"
+    size, digest = await asyncio.to_thread(_proof, path)
+    if row["sha256"] and (size, digest) != (row["bytes"], row["sha256"]):
+        return f"has changed: {size} bytes, SHA-256 {digest}"
+    return ""
