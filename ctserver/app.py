@@ -26,6 +26,8 @@ from ctserver.http import auth, server
 from ctserver.http.deps import Deps, Health, TestCallFailed
 from ctserver.http.gate import Gate
 from ctserver.http.geo import Geo
+from ctserver.recordings.keeper import Keeper
+from ctserver.recordings.places import Places
 from ctserver.services import pools, reports
 from ctserver.services.attribution import Attributor
 from ctserver.services.callers import Callers
@@ -77,6 +79,7 @@ class Running:
         self._steps: list[tuple[str, Callable[[], Awaitable[None]]]] = []
         self._tasks: list[asyncio.Task[None]] = []
         self.recordings = settings.path(settings.recordings.folder)
+        self.places = Places(settings)
 
     async def start(self) -> None:
         """Each step in its order; raises StartError."""
@@ -191,8 +194,7 @@ class Running:
             testcall=self._testcall,
             health=self.health,
             now=ids.now_ms,
-            recordings=self.recordings,
-            peaks=recordings.peaks,
+            sounds=self.places,
             rules=rule_book(settings),
             gate=Gate(settings, self.geo),
             live=self.live,
@@ -214,6 +216,15 @@ class Running:
 
         async def adopt() -> None:
             await adopter.adopt_due(ids.now_ms())
+
+        keeper = Keeper(self.db, self._settings, self.places)
+
+        async def keep() -> None:
+            await keeper.keep_new(ids.now_ms())
+
+        async def remove_old() -> None:
+            if removed := await keeper.remove_old(ids.now_ms()):
+                log.info("removed %d recordings whose time was over", removed)
 
         async def flush() -> None:
             for bridge in self.bridges:
@@ -252,6 +263,9 @@ class Running:
 
         table: list[tuple[str, Callable[[], Awaitable[None]], float]] = [
             ("adopt recordings", adopt, 0.5),
+            ("make recordings small and put them away", keep, 3),
+            ("remove old recordings", remove_old, 3600),
+            ("return borrowed recordings", self.places.return_borrowed, 3600),
             ("save what could not be saved", flush, 5),
             ("read Asterisk's notes of ended calls", read_notes, 5),
             ("remove old notes", tidy_notes, 86_400),

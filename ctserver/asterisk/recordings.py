@@ -26,7 +26,6 @@ from ctserver.storage.db import Database, Row, StorageError, Transaction
 log = logging.getLogger(__name__)
 
 HEADER_BYTES = 44
-PEAKS_A_SECOND = 20
 BLOCK = 16_000  # samples joined at a time
 PATIENCE_MS = 60_000  # files that Asterisk has not closed by then were left by a crash
 _SAFE = re.compile(r"[A-Za-z0-9_.-]{1,100}")
@@ -119,22 +118,6 @@ def _remove(parts: list[Path]) -> None:
     for part in parts:
         with contextlib.suppress(OSError):
             part.unlink()
-
-
-def peaks(file: Path) -> dict[str, object]:
-    """What the player draws: the length in seconds, and for each party the loudest sample (0 to 255) of every 50 ms."""
-    with wave.open(str(file), "rb") as sound:
-        rate, frames = sound.getframerate(), sound.getnframes()
-        samples = array("h")
-        samples.frombytes(sound.readframes(frames))
-    step = max(1, rate // PEAKS_A_SECOND)
-    caller, company = (_loudest(samples[channel::2], step) for channel in (0, 1))
-    return {"seconds": round(frames / rate, 3), "caller": caller, "company": company}
-
-
-def _loudest(samples: array[int], step: int) -> list[int]:
-    cuts = (samples[start : start + step] for start in range(0, len(samples), step))
-    return [min(255, max(max(cut), -min(cut)) >> 7) for cut in cuts]
 
 
 class Adopter:

@@ -88,7 +88,7 @@ def _moments(call: Call) -> Iterator[tuple[str, int]]:
 
 def of_recording(call: Call, told: Circumstances, public_url: str, at: int, seconds: float) -> Fact:
     """The call can be listened to."""
-    link = f"{public_url}/calls/{call.id}/recording.wav"
+    link = f"{public_url}/calls/{call.id}/recording"
     data = call_data(call, told, public_url) | {"recording_url": link, "recording_seconds": seconds}
     return Fact(RECORDING, at, call.id, call=call.id, once=f"{call.id} {RECORDING}", data=data)
 

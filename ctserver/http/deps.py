@@ -71,6 +71,19 @@ class TestCall(Protocol):
     def __call__(self, number: str) -> Awaitable[None]: ...
 
 
+class Sounds(Protocol):
+    """The recordings, wherever they are kept. Files are named as the table of recordings names them."""
+
+    def exists(self, file: str, place: str) -> bool:
+        """As far as it can be told without asking another server."""
+
+    async def local(self, file: str, place: str) -> Path | None:
+        """A file that can be played; None if there is none. Raises OSError."""
+
+    async def peaks(self, file: str) -> str | None:
+        """What the player draws, as JSON; None if there is nothing to draw."""
+
+
 class Mail(Protocol):
     """Puts a message to an e-mail address into the outbox."""
 
@@ -91,8 +104,7 @@ class Deps:
     testcall: TestCall
     health: Callable[[], Awaitable[Health]]
     now: Callable[[], int]
-    recordings: Path
-    peaks: Callable[[Path], dict[str, object]]
+    sounds: Sounds
     rules: list[Rule]
     gate: Gate
     mail: Mail | None = None

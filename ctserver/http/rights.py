@@ -46,7 +46,7 @@ ROUTES: dict[str, Right | Open] = {
     "GET /calls": Right.CALLS,
     "GET /calls/rows": Right.CALLS,
     "GET /calls/{id}": Right.CALLS,
-    "GET /calls/{id}/recording.wav": Right.LISTEN,
+    "GET /calls/{id}/recording": Right.LISTEN,
     "GET /calls/{id}/peaks.json": Right.LISTEN,
     "POST /calls/{id}/marks": Right.WORK,
     "GET /missed": Right.CALLS,

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import os
 import time
+import wave
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from obstore.store import S3Store
 
 from ctserver.config import Settings
 from ctserver.config.secrets import secret_lines
+from ctserver.recordings import sound
 
 DISK, S3 = "disk", "s3"
 BORROWED = ".borrowed"
@@ -22,7 +24,7 @@ BORROWED_SECONDS = 86_400
 TIMEOUT = timedelta(seconds=30)
 
 
-class PlaceError(Exception):
+class PlaceError(OSError):
     """Why a recording cannot be put away or brought back."""
 
 
@@ -83,6 +85,24 @@ class Places:
         except (BaseError, OSError, TimeoutError) as error:
             raise PlaceError(_words(error)) from error
         return target
+
+    def exists(self, file: str, place: str) -> bool:
+        """Is the file in the folder? What is kept elsewhere is taken to be there."""
+        path = self.path(file)
+        return path is not None and (place == S3 or path.is_file())
+
+    async def peaks(self, file: str) -> str | None:
+        """What the player draws, as JSON; None if the recording is gone."""
+        path = self.path(file)
+        if path is None:
+            return None
+        drawn = sound.peaks_file(path)
+        try:
+            if not drawn.exists() and path.suffix == ".wav":
+                return await asyncio.to_thread(sound.peaks_json, path)
+            return await asyncio.to_thread(drawn.read_text, "utf-8")
+        except (OSError, EOFError, wave.Error):
+            return None
 
     async def remove(self, file: str, place: str) -> None:
         """The recording with all that was made of it, wherever it is. Raises PlaceError."""

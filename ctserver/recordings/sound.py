@@ -47,10 +47,13 @@ def peaks_file(recording: Path) -> Path:
     return recording.with_suffix(".peaks.json")
 
 
+def peaks_json(recording: Path) -> str:
+    return json.dumps(peaks(recording), separators=(",", ":"))
+
+
 def write_peaks(recording: Path) -> None:
-    text = json.dumps(peaks(recording), separators=(",", ":"))
     temporary = peaks_file(recording).with_suffix(".new")
-    temporary.write_text(text, encoding="utf-8")
+    temporary.write_text(peaks_json(recording), encoding="utf-8")
     temporary.replace(peaks_file(recording))
 
 

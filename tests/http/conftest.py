@@ -16,7 +16,6 @@ from aiohttp.test_utils import TestClient, TestServer
 from argon2 import PasswordHasher
 
 from ctserver import config
-from ctserver.asterisk import recordings
 from ctserver.config import Settings
 from ctserver.domain.person import Person
 from ctserver.domain.rights import Role
@@ -24,6 +23,7 @@ from ctserver.http import server
 from ctserver.http.deps import Deps, Health, TestCallFailed
 from ctserver.http.gate import Gate
 from ctserver.http.geo import Geo
+from ctserver.recordings.places import Places
 from ctserver.services.live import Live
 from ctserver.storage import users
 from ctserver.storage.sqlite import Sqlite
@@ -122,8 +122,7 @@ async def site(db: Sqlite, settings: Settings, tmp_path: Path, now: int, aiohttp
         testcall=testcall,
         health=health,
         now=lambda: clock[0],
-        recordings=folder,
-        peaks=recordings.peaks,
+        sounds=Places(settings),
         rules=[],
         gate=Gate(settings, Geo(None)),
     )

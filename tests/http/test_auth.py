@@ -14,7 +14,7 @@ from ctserver.http.guesses import FAILURE_MS, FAILURES
 LOGIN_DAYS = 14  # the default of [people] login_days
 
 CALL = "0" * 26
-CLOSED = ["/", "/calls", "/calls/rows", f"/calls/{CALL}", f"/calls/{CALL}/recording.wav", f"/calls/{CALL}/peaks.json",
+CLOSED = ["/", "/calls", "/calls/rows", f"/calls/{CALL}", f"/calls/{CALL}/recording", f"/calls/{CALL}/peaks.json",
           "/numbers", "/numbers/rows", "/nowhere", "/%63alls"]  # fmt: skip
 
 

@@ -12,12 +12,12 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from ctserver import config, files
-from ctserver.asterisk import recordings
 from ctserver.config import number_uses
 from ctserver.http import server
 from ctserver.http.deps import Deps, Health
 from ctserver.http.gate import Gate
 from ctserver.http.geo import Geo
+from ctserver.recordings.places import Places
 from ctserver.services.visits import rule_book
 from ctserver.storage import migrate, sqlite
 
@@ -84,8 +84,7 @@ async def pages(tmp_path: Path) -> AsyncIterator[Pages]:
             testcall=no_call,
             health=healthy,
             now=lambda: clock[0],
-            recordings=tmp_path,
-            peaks=recordings.peaks,
+            sounds=Places(settings),
             rules=rule_book(settings),
             gate=Gate(settings, Geo(None)),
         )

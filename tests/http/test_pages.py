@@ -217,7 +217,7 @@ async def test_a_wrong_address_is_told_in_words(alice: Any, method: str, path: s
 async def test_a_recording_is_played_whole_or_in_part(alice: Any) -> None:
     call = await ring(alice, wave_file=True)
     data = (alice.recordings / "a.wav").read_bytes()
-    url = f"/calls/{call}/recording.wav"
+    url = f"/calls/{call}/recording"
     whole = await alice.get(url)
     assert (whole.status, await whole.read()) == (200, data)
     assert whole.headers["Accept-Ranges"] == "bytes"
@@ -238,7 +238,7 @@ async def test_the_player_is_given_what_it_draws(alice: Any) -> None:
 async def test_without_a_login_there_is_no_recording(alice: Any) -> None:
     call = await ring(alice, wave_file=True)
     alice.client.session.cookie_jar.clear()
-    for name in ("recording.wav", "peaks.json"):
+    for name in ("recording", "peaks.json"):
         response = await alice.get(f"/calls/{call}/{name}")
         assert response.status == 303
         assert b"RIFF" not in await response.read()
@@ -246,9 +246,9 @@ async def test_without_a_login_there_is_no_recording(alice: Any) -> None:
 
 async def test_a_call_without_a_recording_has_none(alice: Any) -> None:
     call = await ring(alice)
-    assert (await alice.get(f"/calls/{call}/recording.wav")).status == 404
+    assert (await alice.get(f"/calls/{call}/recording")).status == 404
     await alice.db.write(lambda tx: recordings.adopted(tx, call, "gone.wav", 1, 1))
-    assert (await alice.get(f"/calls/{call}/recording.wav")).status == 404
+    assert (await alice.get(f"/calls/{call}/recording")).status == 404
     assert (await alice.get(f"/calls/{call}")).status == 200
 
 
@@ -257,13 +257,13 @@ async def test_a_recording_is_a_file_of_the_recordings_folder(alice: Any, file: 
     call = await ring(alice)
     (alice.recordings / "link.wav").symlink_to("/etc/passwd")
     await alice.db.write(lambda tx: recordings.adopted(tx, call, file, 1, 1))
-    assert (await alice.get(f"/calls/{call}/recording.wav")).status == 404
+    assert (await alice.get(f"/calls/{call}/recording")).status == 404
 
 
 @pytest.mark.parametrize("id", ["../../etc/passwd", "..%2f..%2fetc%2fpasswd", "%00", "x" * 26 + "/../../etc", "A" * 26])
 async def test_no_path_comes_in_through_the_id(alice: Any, raw: Any, id: str) -> None:
     cookie = next(iter(alice.client.session.cookie_jar))
-    for name in ("recording.wav", "peaks.json"):
+    for name in ("recording", "peaks.json"):
         answer = await raw(
             f"GET /calls/{id}/{name} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nCookie: {cookie.key}={cookie.value}\r\n\r\n".encode()
         )

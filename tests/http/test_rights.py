@@ -149,7 +149,7 @@ async def test_whose_calls_a_person_sees(
         shown = name in seen
         assert (f"/calls/{id}" in html) is shown, name
         assert (await site.get(f"/calls/{id}")).status == (200 if shown else 404), name
-        for file in ("recording.wav", "peaks.json"):
+        for file in ("recording", "peaks.json"):
             wanted = 403 if not hears else 200 if shown else 404
             assert (await site.get(f"/calls/{id}/{file}")).status == wanted, name
         if shown:

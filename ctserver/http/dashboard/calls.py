@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import asdict, dataclass
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -16,7 +14,7 @@ from ctserver.domain import call as machine
 from ctserver.domain.rights import Scope
 from ctserver.domain.words import N_
 from ctserver.http import audit, render
-from ctserver.http.dashboard import marks
+from ctserver.http.dashboard import marks, sound
 from ctserver.http.dashboard.rows import CallRow, call_row, colour, label_of
 from ctserver.http.deps import DEPS, Deps, scope_of
 from ctserver.language import gettext as _
@@ -49,7 +47,7 @@ def add_routes(app: web.Application) -> None:
     app.router.add_get("/calls", calls_page)
     app.router.add_get("/calls/rows", call_rows)
     app.router.add_get("/calls/{id:[0-9a-z]{26}}", call_page)
-    app.router.add_get("/calls/{id:[0-9a-z]{26}}/recording.wav", recording)
+    app.router.add_get("/calls/{id:[0-9a-z]{26}}/recording", recording)
     app.router.add_get("/calls/{id:[0-9a-z]{26}}/peaks.json", peaks)
 
 
@@ -103,31 +101,23 @@ async def call_page(request: web.Request) -> web.StreamResponse:
 
 async def recording(request: web.Request) -> web.StreamResponse:
     """The sound, with HTTP Range."""
-    file = await _file(request)
-    audit.describe(request, "listened", request.match_info["id"])
-    headers = {"Content-Disposition": f'inline; filename="{file.name}"', "Cache-Control": "private, max-age=3600"}
-    return web.FileResponse(file, headers=headers)
+    deps, id = request.app[DEPS], await _heard(request)
+    file = await sound.file_of(deps, id)
+    audit.describe(request, "listened", id)
+    return sound.send_file(file)
 
 
 async def peaks(request: web.Request) -> web.StreamResponse:
     """What the player draws."""
-    deps = request.app[DEPS]
-    file = await _file(request)
-    found = await asyncio.to_thread(deps.peaks, file)
-    return web.json_response(found, headers={"Cache-Control": "private, max-age=3600"})
+    return await sound.peaks_of(request.app[DEPS], await _heard(request))
 
 
-async def _file(request: web.Request) -> Path:
-    deps, id = request.app[DEPS], request.match_info["id"]
-    if await journal.one(deps.db, scope_of(request), id) is None:
+async def _heard(request: web.Request) -> str:
+    """The call's id, if he who asks may know of the call."""
+    id = request.match_info["id"]
+    if await journal.one(request.app[DEPS].db, scope_of(request), id) is None:
         raise web.HTTPNotFound
-    row = await recordings.of_call(deps.db, id)
-    if row is None or row["state"] != "ready":
-        raise web.HTTPNotFound
-    file: Path = (deps.recordings / str(row["file"])).resolve()
-    if not file.is_relative_to(deps.recordings.resolve()) or not file.is_file():
-        raise web.HTTPNotFound
-    return file
+    return id
 
 
 # ---- the journal
@@ -307,14 +297,13 @@ async def _recording(deps: Deps, call: CallRow, scope: Scope) -> dict[str, Any] 
     row = await recordings.of_call(deps.db, call.id)
     if row is None:
         return {"state": "recording"} if call.state == machine.TALKING else None
-    if row["state"] == "missing":
-        return None
+    if row["state"] in ("missing", "expired"):
+        return {"state": "expired"} if row["state"] == "expired" else None
     if row["state"] == "waiting":
         return {"state": "preparing"}
-    exists = (deps.recordings / row["file"]).is_file()
     return {
-        "state": "ready" if exists else "missing",
-        "url": f"/calls/{call.id}/recording.wav",
+        "state": "ready" if deps.sounds.exists(row["file"], row["place"]) else "missing",
+        "url": f"/calls/{call.id}/recording",
         "peaks_url": f"/calls/{call.id}/peaks.json",
         "seconds": row["millis"] / 1000,
     }
