@@ -191,6 +191,7 @@ class Running:
             rules=rule_book(settings),
             gate=Gate(settings, self.geo),
             live=self.live,
+            started_at=ids.now_ms(),
         )
         runner = web.AppRunner(
             server.make(deps), access_log=None, shutdown_timeout=STOP_SECONDS, keepalive_timeout=30, lingering_time=0

@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import Field
 
 from ctserver.config.problems import ConfigError, Problem, reason_of
+from ctserver.config.quality import Quality
 from ctserver.config.server import DatabaseFile, Fastagi, Geo, Limits, Log, Privacy, Server
 from ctserver.config.sites import Pool, Rule, Site, Static
 from ctserver.config.telephony import Asterisk, Calls, Line, Recordings
@@ -32,6 +33,7 @@ class Settings(Table):
     static: dict[Identifier, Static] = {}
     rules: list[Rule] = []
     webhooks: dict[Identifier, WebHook] = {}
+    quality: Quality = Quality()
     limits: Limits = Limits()
     privacy: Privacy = Privacy()
     geo: Geo = Geo()

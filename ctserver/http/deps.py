@@ -87,6 +87,7 @@ class Deps:
     gate: Gate
     attempts: dict[str, list[int]] = field(default_factory=dict)
     live: Live = field(default_factory=Live)
+    started_at: int = 0
 
 
 DEPS: web.AppKey[Deps] = web.AppKey("deps", Deps)
