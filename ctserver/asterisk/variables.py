@@ -7,6 +7,7 @@ ROUTE_SCRIPT = "route"  # agi://host:port/route
 
 EVENT_ROUTED = "CTRoute"
 EVENT_ENDED = "CTEnd"
+EVENT_STAGE = "CTStage"
 
 CONTEXT_TESTCALL = "ct-testcall"
 TEST_CALLER = "CT_TEST_CALLER"

@@ -18,7 +18,7 @@ from ctserver.services import visits
 from ctserver.services.attribution import Attributor
 from ctserver.services.calls import Journal
 from ctserver.services.visits import PageView
-from ctserver.storage import calls, migrate, sqlite
+from ctserver.storage import migrate, sqlite
 from ctserver.storage.sqlite import Sqlite
 
 ONE = "1700000000.1"
