@@ -99,12 +99,16 @@ CREATE TABLE quarters (
     PRIMARY KEY (start, site)
 );
 
--- Each day's changes are counted by the triggers below; its sums are valid when they were made at the latest count.
+-- Each day with calls or sessions. Its changes are counted by the triggers below; its sums are valid when they were made at the latest count.
 CREATE TABLE report_days (
     day     BIGINT PRIMARY KEY,
     changes BIGINT NOT NULL,
     rolled  BIGINT NOT NULL
 );
+
+INSERT INTO report_days (day, changes, rolled)
+SELECT arrived_at - arrived_at % 86400000, 1, 0 FROM calls
+UNION SELECT started_at - started_at % 86400000, 1, 0 FROM sessions;
 
 -- The same for months: the sum of its days' changes when its sums were made.
 CREATE TABLE report_months (
@@ -138,9 +142,9 @@ CREATE TRIGGER calls_removed AFTER DELETE ON calls BEGIN
         WHERE e.caller = OLD.caller AND e.caller <> '' AND e.arrived_at > OLD.arrived_at);
 END;
 
--- Sessions begin now; one of a day that has been summed is an exception.
 CREATE TRIGGER sessions_added AFTER INSERT ON sessions BEGIN
-    UPDATE report_days SET changes = changes + 1 WHERE day = NEW.started_at - NEW.started_at % 86400000;
+    INSERT INTO report_days (day, changes, rolled) VALUES (NEW.started_at - NEW.started_at % 86400000, 1, 0)
+    ON CONFLICT (day) DO UPDATE SET changes = changes + 1;
 END;
 
 CREATE TRIGGER sessions_changed AFTER UPDATE OF site, started_at, landing_url, medium, source, campaign, term, content,
@@ -163,3 +167,57 @@ CREATE TABLE preferences (
     zone     TEXT NOT NULL,
     phones   TEXT NOT NULL
 );
+
+-- What people say of a call: tags, and a note. Category and value are columns of the call.
+CREATE TABLE call_tags (
+    call  TEXT   NOT NULL REFERENCES calls (id),
+    tag   TEXT   NOT NULL,
+    login TEXT   NOT NULL,
+    at    BIGINT NOT NULL,
+    PRIMARY KEY (call, tag)
+);
+CREATE INDEX call_tags_tag ON call_tags (tag, call);
+
+CREATE TABLE call_notes (
+    call  TEXT   PRIMARY KEY REFERENCES calls (id),
+    text  TEXT   NOT NULL,
+    login TEXT   NOT NULL,
+    at    BIGINT NOT NULL
+);
+
+-- The work on a missed call. state: '' (to do) | called_back | given_up, set by a person; assignee: whose job it is.
+CREATE TABLE missed_work (
+    call     TEXT   PRIMARY KEY REFERENCES calls (id),
+    assignee TEXT   NOT NULL,
+    state    TEXT   NOT NULL,
+    login    TEXT   NOT NULL,
+    at       BIGINT NOT NULL
+);
+
+-- The score card of a call: 1 to 5 for each criterion, by the last who rated it.
+CREATE TABLE call_scores (
+    call      TEXT   NOT NULL REFERENCES calls (id),
+    criterion TEXT   NOT NULL,
+    score     BIGINT NOT NULL,
+    login     TEXT   NOT NULL,
+    at        BIGINT NOT NULL,
+    PRIMARY KEY (call, criterion)
+);
+
+-- The library: calls to learn from.
+CREATE TABLE model_calls (
+    call  TEXT   PRIMARY KEY REFERENCES calls (id),
+    why   TEXT   NOT NULL,
+    login TEXT   NOT NULL,
+    at    BIGINT NOT NULL
+);
+
+-- Links that let somebody without a login hear one call, until they end.
+CREATE TABLE shares (
+    token_hash TEXT   PRIMARY KEY,
+    call       TEXT   NOT NULL REFERENCES calls (id),
+    login      TEXT   NOT NULL,
+    at         BIGINT NOT NULL,
+    expires_at BIGINT NOT NULL
+);
+CREATE INDEX shares_call ON shares (call);

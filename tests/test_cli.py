@@ -349,6 +349,10 @@ async def test_the_snippet_of_a_site(typed: Run) -> None:
         await typed("snippet", "shop")
     ).out == '<script async src="http://127.0.0.1:8080/ct.js?site=shop"></script>\n'
     is_mistake(await typed("snippet", "nope"), "no site 'nope'", "shop")
+    versioned = (await typed("snippet", "shop", "--versioned")).out
+    assert re.fullmatch(
+        r'<script async src="http://127.0.0.1:8080/ct.js\?site=shop&amp;v=[0-9a-f]{20}"></script>\n', versioned
+    )
 
 
 async def test_the_dialplan_is_printed_or_written(typed: Run, tmp_path: Path) -> None:

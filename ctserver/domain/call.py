@@ -6,6 +6,7 @@ Events may come twice, late or not at all; an event that says nothing new return
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -19,6 +20,8 @@ from ctserver.domain.verdict import MISSED as MISSED
 ARRIVED, RINGING, TALKING, ENDED = "arrived", "ringing", "talking", "ended"
 CALLER, COMPANY, SYSTEM, NETWORK = "caller", "company", "system", "network"  # who hung up; system: the PBX itself
 MAX_LEGS, MAX_STEPS = 500, 200  # of one call; more is a PBX gone mad, or somebody who waits in a queue all day
+UNKNOWN = "unknown"  # the reason of a call whose end nobody saw
+_EPOCH = re.compile(r"(?:.*-)?(\d{9,10})\.\d+$")  # in a Uniqueid: [systemname-]1700000000.12
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,11 +199,15 @@ class CallerGaveUp(Event):
 
 @dataclass(frozen=True, slots=True)
 class Closing(Event):
-    """The hangup handler's last facts."""
+    """The hangup handler's last facts, for what nobody saw happen: the line rang from `rang_at`, answered at
+    `answered_at` on the channel `answered_by`."""
 
     line: str
     dial_status: str
     cause: int
+    rang_at: int | None = None
+    answered_at: int | None = None
+    answered_by: str = ""
     stage: str = ""
     closed: bool = False
     blocked: bool = False
@@ -219,6 +226,12 @@ class CallerHungUp(Event):
 @dataclass(frozen=True, slots=True)
 class Vanished(Event):
     """The PBX no longer knows this call, and nobody saw it end."""
+
+
+def birth(uniqueid: str) -> int | None:
+    """When a channel was made, in epoch milliseconds (to the second), from its Uniqueid."""
+    found = _EPOCH.match(uniqueid)
+    return int(found.group(1)) * 1000 if found else None
 
 
 # ---- transitions
@@ -250,6 +263,12 @@ def begin(event: Arrived, *, id: str, pbx: str, site: str = "", line: str = "") 
 
 def _routed(call: Call, event: Routed) -> Call:
     return replace(call, line=event.line or call.line, routed_by=event.routed_by)
+
+
+def again(call: Call) -> Call:
+    """A call that was closed as vanished, open again for what its end was in truth."""
+    state = TALKING if call.answered_at is not None else RINGING if call.ringing_at is not None else ARRIVED
+    return replace(call, state=state, ended_at=None, outcome="", reason="")
 
 
 def _leg_started(call: Call, event: LegStarted) -> Call:
@@ -338,7 +357,7 @@ def _stage_reached(call: Call, event: StageReached) -> Call:
 
 
 def _closing(call: Call, event: Closing) -> Call:
-    return replace(
+    call = replace(
         call,
         line=call.line or event.line,
         dial_status=event.dial_status,
@@ -350,11 +369,33 @@ def _closing(call: Call, event: Closing) -> Call:
         message_seconds=event.message_seconds or call.message_seconds,
         queue_status=event.queue_status or call.queue_status,
     )
+    if call.ringing_at is None and event.rang_at is not None:
+        call = replace(call, ringing_at=max(event.rang_at, call.arrived_at))
+    if call.answered_at is not None or event.answered_at is None or _only_a_dialplan(call, event.answered_by):
+        return call
+    answered_at = max(event.answered_at, call.arrived_at)
+    ringing_at = answered_at if call.ringing_at is None else call.ringing_at
+    call = _answered_by(call, event.answered_by, ringing_at, answered_at)
+    return replace(call, state=TALKING, ringing_at=ringing_at, answered_at=answered_at, answered_by=event.answered_by)
+
+
+def _only_a_dialplan(call: Call, channel: str) -> bool:
+    """Dial() takes a queue behind Local/... for an answer; the phones in it were seen, and none of them answered."""
+    return channel.startswith("Local/") and any(not leg.local for leg in call.legs)
+
+
+def _answered_by(call: Call, channel: str, ringing_at: int, answered_at: int) -> Call:
+    """The leg on which somebody answered unseen; one that nobody saw begin has its channel's name for an id."""
+    known = next((leg for leg in call.legs if leg.channel == channel), None)
+    if known:
+        return _with_leg(call, replace(known, status="ANSWER", answered_at=answered_at))
+    leg = Leg(channel, channel, ringing_at, ringing_at, answered_at, status="ANSWER")
+    return replace(call, legs=(*call.legs, leg)) if channel else call
 
 
 def _ended(call: Call, event: CallerHungUp) -> Call:
     cause = call.hangup_cause if call.hangup_cause is not None else event.cause
-    call = replace(call, state=ENDED, ended_at=max(event.at, call.arrived_at), hangup_cause=cause)
+    call = replace(call, state=ENDED, ended_at=_not_before(call, event.at), hangup_cause=cause)
     outcome, reason = judge(call)
     broken = call.answered_at is not None and network_broke(call)
     return replace(call, outcome=outcome, reason=reason, hung_up_by=NETWORK if broken else call.hung_up_by or SYSTEM)
@@ -362,8 +403,13 @@ def _ended(call: Call, event: CallerHungUp) -> Call:
 
 def _vanished(call: Call, event: Vanished) -> Call:
     outcome = ANSWERED if call.answered_at is not None else BLOCKED if call.blocked else MISSED
-    reason = "blocked" if outcome == BLOCKED else "unknown"
-    return replace(call, state=ENDED, ended_at=max(event.at, call.arrived_at), outcome=outcome, reason=reason)
+    reason = "blocked" if outcome == BLOCKED else UNKNOWN
+    return replace(call, state=ENDED, ended_at=_not_before(call, event.at), outcome=outcome, reason=reason)
+
+
+def _not_before(call: Call, at: int) -> int:
+    """A clock may be put back in the middle of a call."""
+    return max(at, call.arrived_at, call.ringing_at or 0, call.answered_at or 0)
 
 
 _Step = Callable[[Call, Any], Call]

@@ -14,6 +14,7 @@ from ctserver.domain.person import Person
 from ctserver.domain.rights import Right, Scope
 from ctserver.domain.rules import Rule
 from ctserver.http.gate import Gate
+from ctserver.services.live import Live
 from ctserver.storage.db import Database
 
 
@@ -85,6 +86,7 @@ class Deps:
     rules: list[Rule]
     gate: Gate
     attempts: dict[str, list[int]] = field(default_factory=dict)
+    live: Live = field(default_factory=Live)
 
 
 DEPS: web.AppKey[Deps] = web.AppKey("deps", Deps)

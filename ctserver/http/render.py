@@ -15,7 +15,7 @@ from ctserver.domain import reasons
 from ctserver.domain.words import N_
 from ctserver.http.deps import USER
 from ctserver.http.pages import shown_to
-from ctserver.language import local
+from ctserver.language import local, phone
 
 _KINDS = {
     ".css": "text/css",
@@ -50,7 +50,13 @@ def add_routes(app: web.Application) -> None:
 
 
 def page(request: web.Request, template: str, context: Mapping[str, Any], *, status: int = 200) -> web.Response:
-    """A page or a fragment, written for its reader.
+    """A page or a fragment, written for its reader; see `fragment`."""
+    text = fragment(request, template, context)
+    return web.Response(text=text, content_type="text/html", charset="utf-8", status=status)
+
+
+def fragment(request: web.Request, template: str, context: Mapping[str, Any]) -> str:
+    """The text of a template.
 
     Every template has user, csrf, health, version, flash, now, lang, languages, and pages_of(group) for the navigation.
     """
@@ -68,8 +74,7 @@ def page(request: web.Request, template: str, context: Mapping[str, Any], *, sta
         "flash": None,
         "now": ids.now_ms(),
     }
-    text = environment().get_template(template).render({**common, **context})
-    return web.Response(text=text, content_type="text/html", charset="utf-8", status=status)
+    return environment().get_template(template).render({**common, **context})
 
 
 def error_page(request: web.Request, status: int) -> web.Response:
@@ -170,4 +175,4 @@ def _built(app: web.Application) -> frozenset[str]:
     return frozenset(resource.canonical for resource in app.router.resources())
 
 
-__all__ = ["asset", "environment", "error_page", "local", "own_path", "page", "see_other", "static"]
+__all__ = ["asset", "environment", "error_page", "local", "own_path", "page", "phone", "see_other", "static"]

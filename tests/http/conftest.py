@@ -24,6 +24,7 @@ from ctserver.http import server
 from ctserver.http.deps import Deps, Health, TestCallFailed
 from ctserver.http.gate import Gate
 from ctserver.http.geo import Geo
+from ctserver.services.live import Live
 from ctserver.storage import users
 from ctserver.storage.sqlite import Sqlite
 
@@ -42,6 +43,7 @@ class Site:
     clock: list[int]
     parts: dict[str, str]
     placed: list[str] = field(default_factory=list)
+    live: Live = field(default_factory=Live)
 
     async def get(self, path: str, **kwargs: Any) -> ClientResponse:
         kwargs.setdefault("allow_redirects", False)
@@ -128,7 +130,7 @@ async def site(db: Sqlite, settings: Settings, tmp_path: Path, now: int, aiohttp
     running = TestServer(server.make(deps))
     await running.start_server(lingering_time=0)  # as the command does
     client: TestClient[Any, Any] = await aiohttp_client(running)
-    return Site(client, db, settings, folder, clock, parts, placed)
+    return Site(client, db, settings, folder, clock, parts, placed, deps.live)
 
 
 @pytest.fixture
