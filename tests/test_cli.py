@@ -413,7 +413,7 @@ async def test_the_server_starts_serves_and_stops_naming_each_step(
         rest = (await asyncio.wait_for(process.stderr.read(), 10)).decode()
         assert await process.wait() == 0
         stopped = re.findall(r"stopping: (.+)", rest)
-        assert stopped == ["upkeep", "web server", "AMI pbx", "FastAGI", "database"]
+        assert stopped == ["upkeep", "web server", "AMI pbx", "deliveries", "FastAGI", "database"]
         assert "Traceback" not in "".join(lines) + rest
 
 
