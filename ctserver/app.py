@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import multiprocessing
 import os
@@ -25,12 +26,16 @@ from ctserver.http import auth, server
 from ctserver.http.deps import Deps, Health, TestCallFailed
 from ctserver.http.gate import Gate
 from ctserver.http.geo import Geo
-from ctserver.services import pools
+from ctserver.services import pools, reports
 from ctserver.services.attribution import Attributor
+from ctserver.services.callers import Callers
+from ctserver.services.live import Live
 from ctserver.services.routing import Router
 from ctserver.services.simulation import PoolSize
+from ctserver.services.speech import Speaker
 from ctserver.services.visits import rule_book
-from ctserver.storage import migrate, routes, sessions, sqlite, users
+from ctserver.sinks import Sinks
+from ctserver.storage import audit, links, logins, migrate, routes, sessions, sqlite, users
 from ctserver.storage.db import StorageError
 from ctserver.storage.sqlite import Sqlite
 
@@ -78,14 +83,18 @@ class Running:
         settings = self._settings
         self._check_recordings()
         self.bridges: list[Bridge] = []
+        self.live = Live()
         self.db = await self._open_database()
         await self._first_user()
-        await self._start_fastagi()
         self.attributor = await Attributor.load(self.db, settings)
+        await self._start_fastagi()
+        await self._start_sinks()
         for pbx in settings.asterisk:
-            await self._start_bridge(Bridge(self.db, settings, self.attributor, pbx))
+            await self._start_bridge(Bridge(self.db, settings, self.attributor, pbx, self.sinks.facts))
         await self._start_web()
         self._start_upkeep()
+        gc.collect()
+        gc.freeze()  # what lives as long as the server is not looked through again and again while visitors wait
         systemd.notify("READY=1")
         log.info("ctserver %s is ready at %s", __version__, settings.server.public_url)
 
@@ -103,17 +112,9 @@ class Running:
     # ---- steps
 
     def _check_recordings(self) -> None:
-        folder = self.recordings
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            probe = folder / f".ctserver-{os.getpid()}"
-            probe.touch()
-            probe.unlink()
-        except OSError as error:
-            raise StartError(
-                f"the recordings folder {folder} is not writable: {error.strerror}",
-                "give the user that runs ctserver the right to write there, or set [recordings] folder",
-            ) from error
+        _writable(self.recordings, "the recordings folder", "[recordings] folder")
+        for pbx in self._settings.asterisk:
+            _writable(self._settings.spool(pbx), f"the spool folder of {pbx.id!r}", "[[asterisk]] spool")
 
     async def _open_database(self) -> Sqlite:
         path = self._settings.path(self._settings.database.path)
@@ -128,12 +129,13 @@ class Running:
         return db
 
     async def _write_routes(self, db: Sqlite) -> None:
-        self.router = Router(self._settings)
-        table = {digits: route.encode(store=False) for digits, route in self.router.table().items()}
-        table[""] = self.router.default.encode(store=False)
+        router = Router(self._settings)
+        table = {digits: route.encode(store=False) for digits, route in router.table().items()}
+        table[""] = router.default.encode(store=False)
         await db.write(lambda tx: routes.replace_all(tx, table))
         members = {name: pool.numbers for name, pool in self._settings.pools.items()}
         await db.write(lambda tx: sessions.settle_numbers(tx, members))
+        await db.write(lambda tx: reports.settle(tx, self._settings))
 
     async def _first_user(self) -> None:
         if await users.count(self.db):
@@ -146,6 +148,9 @@ class Running:
         log.info("made the first login; its password is in %s (delete the file when you have changed it)", file)
 
     async def _start_fastagi(self) -> None:
+        self.speaker = Speaker(self._settings)
+        callers = Callers(self.db, self._settings, self.attributor, self.speaker)
+        self.router = Router(self._settings, callers)
         self.fastagi = Fastagi(self.router.answer)
         host, port = _address(self._settings.fastagi.listen)
         try:
@@ -154,11 +159,17 @@ class Running:
             raise _port_error("FastAGI", self._settings.fastagi.listen, "[fastagi] listen", error) from error
         self._steps.append(("FastAGI", self.fastagi.close))
 
+    async def _start_sinks(self) -> None:
+        self.sinks = Sinks(self.db, self._settings)
+        self._steps.append(("deliveries", self.sinks.stop))
+        await self.sinks.start()
+
     async def _start_bridge(self, bridge: Bridge) -> None:
         """A PBX that is away is waited for; one that refuses our secret is a mistake to be told at once."""
         await try_login(self._settings, bridge.pbx.id)
         task = asyncio.create_task(bridge.link.run(), name=f"AMI {bridge.pbx.id}")
         self.bridges.append(bridge)
+        bridge.journal.on_change = self.live.changed
 
         async def stop() -> None:
             await _cancel([task])
@@ -184,6 +195,7 @@ class Running:
             peaks=recordings.peaks,
             rules=rule_book(settings),
             gate=Gate(settings, self.geo),
+            live=self.live,
         )
         runner = web.AppRunner(
             server.make(deps), access_log=None, shutdown_timeout=STOP_SECONDS, keepalive_timeout=30, lingering_time=0
@@ -197,7 +209,8 @@ class Running:
             raise _port_error("the web server", settings.server.listen, "[server] listen", error) from error
 
     def _start_upkeep(self) -> None:
-        adopter = recordings.Adopter(self.db, self.recordings)
+        spools = {pbx.id: self._settings.spool(pbx) for pbx in self._settings.asterisk}
+        adopter = recordings.Adopter(self.db, self.recordings, self.sinks.facts, spools=spools)
 
         async def adopt() -> None:
             await adopter.adopt_due(ids.now_ms())
@@ -206,20 +219,33 @@ class Running:
             for bridge in self.bridges:
                 await bridge.journal.flush()
 
+        async def read_notes() -> None:
+            for bridge in self.bridges:
+                await bridge.notes.read(ids.now_ms())
+
+        async def tidy_notes() -> None:
+            for bridge in self.bridges:
+                await bridge.notes.tidy()
+
         async def forget_logins() -> None:
-            now = ids.now_ms()
-            await self.db.write(lambda tx: users.forget_expired(tx, now))
+            now, kept = ids.now_ms(), self._settings.people.audit_days * 86_400_000
+            await self.db.write(lambda tx: logins.forget_expired(tx, now))
+            await self.db.write(lambda tx: links.forget_expired(tx, now))
+            await self.db.write(lambda tx: audit.forget(tx, now - kept))
 
         async def learn() -> None:
             if learnt := await self.attributor.learn(self.db, ids.now_ms()):
                 log.info("learnt from %d calls when visitors ring", learnt)
 
         async def watch_pools() -> None:
-            for fact in await pools.watch(self.db, self._settings, ids.now_ms()):
+            for fact in await pools.watch(self.db, self._settings, ids.now_ms(), self.sinks.facts):
                 log.warning("pool %s: %s", fact.pool, fact.detail)
 
         async def measure_pools() -> None:
             await pools.refresh_reports(self.db, self._settings, ids.now_ms(), _elsewhere)
+
+        async def sum_up() -> None:
+            await reports.catch_up(self.db, ids.now_ms())
 
         async def alive() -> None:
             systemd.notify("WATCHDOG=1")
@@ -227,10 +253,15 @@ class Running:
         table: list[tuple[str, Callable[[], Awaitable[None]], float]] = [
             ("adopt recordings", adopt, 0.5),
             ("save what could not be saved", flush, 5),
-            ("forget expired logins", forget_logins, 3600),
+            ("read Asterisk's notes of ended calls", read_notes, 5),
+            ("remove old notes", tidy_notes, 86_400),
+            ("forget what is over: logins, links, old entries of the audit log", forget_logins, 3600),
             ("learn from calls", learn, 1800),
             ("watch the pools", watch_pools, 300),
             ("measure the pools", measure_pools, 3600),
+            ("speak", self.speaker.speak, 2),
+            ("look after deliveries", self.sinks.delivery.upkeep, 600),
+            ("sum up the reports", sum_up, 120),
             ("tell systemd", alive, systemd.watchdog_seconds() or 3600),
         ]
         self._tasks = [asyncio.create_task(_every(*row), name=row[0]) for row in table]
@@ -240,7 +271,8 @@ class Running:
 
     async def _testcall(self, number: str) -> None:
         try:
-            await self.bridges[0].testcall(number, TEST_CALLER)
+            linked = [bridge for bridge in self.bridges if bridge.link.problem is None]
+            await (linked or self.bridges)[0].testcall(number, TEST_CALLER)
         except (ami.AmiError, TimeoutError) as error:
             raise TestCallFailed(str(error) or "the PBX does not answer") from error
 
@@ -320,6 +352,20 @@ async def _cancel(tasks: list[asyncio.Task[None]]) -> None:
         task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _writable(folder: Path, what: str, key: str) -> None:
+    """Makes the folder if there is none. Raises StartError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".ctserver-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise StartError(
+            f"{what} {folder} is not writable: {error.strerror}",
+            f"give the user that runs ctserver the right to write there, or set {key}",
+        ) from error
 
 
 def _address(text: str) -> tuple[str, int]:

@@ -298,17 +298,19 @@ async def test_without_a_pbx_there_is_no_test_call(typed: Run) -> None:
 
 async def test_replay_prints_the_calls_of_a_stream(typed: Run, root: Path) -> None:
     streams = root / "tests/asterisk/streams"
-    done = await typed("replay", streams / "two_calls_at_once.txt", "--json")
+    done = await typed("replay", streams / "two_calls_at_once/stream.txt", "--json")
     assert (done.status, done.err) == (0, "")
     assert [json.loads(line) for line in done.out.splitlines()] == json.loads(
-        (streams / "two_calls_at_once.json").read_text()
+        (streams / "two_calls_at_once/expected.json").read_text()
     )
-    told = await typed("replay", streams / "answered.txt")
-    assert told.out == "2023-11-14 22:13:20  +447700900123 -> +442079460101  answered (completed)  PJSIP/100-00000002\n"
+    told = await typed("replay", streams / "answered/stream.txt")
+    assert (
+        told.out == "2026-11-22 04:04:19  +447700900123 -> +442079460100  answered (completed)  PJSIP/alice-00000001\n"
+    )
 
 
 async def test_replay_takes_other_contexts(typed: Run, root: Path, tmp_path: Path) -> None:
-    stream = (root / "tests/asterisk/streams/answered.txt").read_text().replace("ct-inbound", "from-trunk")
+    stream = (root / "tests/asterisk/streams/answered/stream.txt").read_text().replace("ct-inbound", "from-trunk")
     (tmp_path / "x.txt").write_text(stream.replace("UserEvent: CT", "UserEvent: Other"))
     assert (await typed("replay", "x.txt", "--json")).out == ""
     both = await typed("replay", "x.txt", "--json", "--inbound-context", "other", "--inbound-context", "from-trunk")
@@ -324,7 +326,7 @@ async def test_replay_of_no_stream_is_told(typed: Run, tmp_path: Path, content: 
 
 
 async def test_a_stream_is_recorded_and_replayed(typed: Run, pbx: Any, root: Path, tmp_path: Path, until: Any) -> None:
-    stream = (root / "tests/asterisk/streams/answered.txt").read_bytes()
+    stream = (root / "tests/asterisk/streams/answered/stream.txt").read_bytes()
     task = asyncio.create_task(
         typed("record", "live.txt", "--seconds", "1.5", "--set", f"asterisk.pbx.ami={pbx.address}")
     )
@@ -335,7 +337,7 @@ async def test_a_stream_is_recorded_and_replayed(typed: Run, pbx: Any, root: Pat
     assert b"s3cret" not in recorded
     done = await typed("replay", "live.txt", "--json")
     assert [json.loads(line) for line in done.out.splitlines()] == json.loads(
-        (root / "tests/asterisk/streams/answered.json").read_text()
+        (root / "tests/asterisk/streams/answered/expected.json").read_text()
     )
 
 
@@ -347,6 +349,10 @@ async def test_the_snippet_of_a_site(typed: Run) -> None:
         await typed("snippet", "shop")
     ).out == '<script async src="http://127.0.0.1:8080/ct.js?site=shop"></script>\n'
     is_mistake(await typed("snippet", "nope"), "no site 'nope'", "shop")
+    versioned = (await typed("snippet", "shop", "--versioned")).out
+    assert re.fullmatch(
+        r'<script async src="http://127.0.0.1:8080/ct.js\?site=shop&amp;v=[0-9a-f]{20}"></script>\n', versioned
+    )
 
 
 async def test_the_dialplan_is_printed_or_written(typed: Run, tmp_path: Path) -> None:
@@ -364,7 +370,7 @@ async def test_a_login_is_made_with_the_password_of_standard_input(run: Run, tmp
     await migrate.migrate(store, migrate.read(files.folder("migrations")))
     await store.close()
     done = await run("user", "bob", "--set", "database.path=x.db", stdin=b"hunter2 and more\n")
-    assert (done.status, done.out) == (0, "login: bob\npassword: hunter2 and more\n")
+    assert (done.status, done.out) == (0, "login: bob\nrole: owner\npassword: hunter2 and more\n")
 
 
 @contextlib.asynccontextmanager
@@ -407,7 +413,7 @@ async def test_the_server_starts_serves_and_stops_naming_each_step(
         rest = (await asyncio.wait_for(process.stderr.read(), 10)).decode()
         assert await process.wait() == 0
         stopped = re.findall(r"stopping: (.+)", rest)
-        assert stopped == ["upkeep", "web server", "AMI pbx", "FastAGI", "database"]
+        assert stopped == ["upkeep", "web server", "AMI pbx", "deliveries", "FastAGI", "database"]
         assert "Traceback" not in "".join(lines) + rest
 
 

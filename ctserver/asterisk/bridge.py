@@ -8,12 +8,14 @@ from collections.abc import Sequence
 from ctserver import ids
 from ctserver.asterisk import variables
 from ctserver.asterisk.ami import AmiError, Link
+from ctserver.asterisk.evidence import Notes
 from ctserver.asterisk.translate import Translator
 from ctserver.asterisk.wire import Message, text
 from ctserver.config import Asterisk, Settings
 from ctserver.domain.call import Event, Vanished
 from ctserver.services.attribution import Attributor
 from ctserver.services.calls import Journal
+from ctserver.services.facts import Facts
 from ctserver.storage.db import Database
 
 log = logging.getLogger(__name__)
@@ -22,10 +24,13 @@ log = logging.getLogger(__name__)
 class Bridge:
     """Reads what the PBX says into the journal, and asks it for test calls."""
 
-    def __init__(self, db: Database, settings: Settings, attributor: Attributor, pbx: Asterisk) -> None:
+    def __init__(
+        self, db: Database, settings: Settings, attributor: Attributor, pbx: Asterisk, facts: Facts | None = None
+    ) -> None:
         host, _, port = pbx.ami.rpartition(":")
         self.pbx = pbx
-        self.journal = Journal(db, settings, attributor, pbx.id)
+        self.journal = Journal(db, settings, attributor, pbx.id, facts)
+        self.notes = Notes(db, self.journal, settings.spool(pbx), pbx.id)
         self._contexts = pbx.inbound_contexts
         self._translator = Translator(self._contexts)
         self.link = Link(
@@ -43,17 +48,20 @@ class Bridge:
         await self.link.send(testcall_action(number, caller))
 
     async def _resync(self, link: Link) -> None:
-        """After a login: open calls that the PBX no longer knows have ended unseen."""
+        """After a login: calls that have ended meanwhile stand in the PBX's own notes; those that it no longer knows and
+        of which there is no note have vanished (Asterisk itself was killed).
+
+        The channels are asked for first: a note is written before its channel goes.
+        """
         open_calls = await self.journal.resume()
         self._translator = Translator(self._contexts)
         for call in open_calls:
             self._translator.know(call.linkedid, call.uniqueid, [leg.uniqueid for leg in call.legs])
-        if not open_calls:
-            return
-        listed = await link.send_list({"Action": "CoreShowChannels"})
+        listed = await link.send_list({"Action": "CoreShowChannels"}) if open_calls else []
         alive = {text(channel, "Uniqueid") for channel in listed}
         now = ids.now_ms()
-        gone = [Vanished(call.linkedid, now) for call in open_calls if call.uniqueid not in alive]
+        await self.notes.read(now, settled=False)
+        gone = [Vanished(call.linkedid, now) for call in self.journal.open_calls() if call.uniqueid not in alive]
         if gone:
             log.info("AMI %s: %d calls ended while nobody watched", self.pbx.id, len(gone))
             await self.journal.apply(gone)

@@ -8,26 +8,30 @@ import os
 import shlex
 from pathlib import Path
 
-from ctserver import files
+from ctserver import files, ids
+from ctserver.asterisk import lines as line_texts
 from ctserver.asterisk import variables
-from ctserver.config import ConfigError, Problem, Settings
+from ctserver.asterisk.lines import literal
+from ctserver.config import Asterisk, ConfigError, Problem, Settings
 from ctserver.services.routing import Route, Router
 
 
-def render(settings: Settings, script: Path) -> str:
-    """The text of ct-settings.conf. `script` is the AGI program that Asterisk starts when ctserver does not answer.
+def render(settings: Settings, script: Path, pbx: Asterisk | None = None) -> str:
+    """The text of ct-settings.conf for one Asterisk, by default the first. `script` is the AGI program that it starts when
+    ctserver does not answer.
 
     Raises ConfigError.
     """
+    pbx = pbx or settings.asterisk[0]
     router = Router(settings)
-    recordings = _path(settings, "recordings.folder", settings.path(settings.recordings.folder))
+    spool = _path(settings, f"asterisk.{pbx.id}.spool" if pbx.spool else "recordings.folder", settings.spool(pbx))
     lines = [
         "; Written by `ctserver dialplan`. Write it again and `dialplan reload` after every change of ctserver.toml.",
         "",
         "[ct-settings]",
         f"exten => start,1,Set(CT_FASTAGI=agi://{settings.fastagi.listen}/{variables.ROUTE_SCRIPT})",
         f" same => n,Set(CT_SCRIPT={_path(settings, '--write', script)})",
-        f" same => n,Set(CT_RECORDINGS={recordings})",
+        f" same => n,Set(CT_RECORDINGS={spool})",
         " same => n,Return()",
         "",
         "[ct-defaults]",
@@ -35,20 +39,25 @@ def render(settings: Settings, script: Path) -> str:
     for digits, route in sorted(router.table().items()):
         lines += _default(digits, route)
     lines += _default("_[0-9]!", router.default)
+    for name, line in settings.lines.items():
+        lines += line_texts.context(name, line, router.hours(name), ids.now_ms())
     return "\n".join(lines) + "\n"
 
 
-def write(settings: Settings, folder: Path, python: Path) -> list[Path]:
-    """Put all files that Asterisk includes or starts into `folder`; returns their paths. Raises OSError, ConfigError."""
+def write(settings: Settings, folder: Path, python: Path, pbx: Asterisk | None = None) -> list[Path]:
+    """Put all files that an Asterisk (by default the first) includes or starts into `folder`; returns their paths.
+
+    Raises OSError, ConfigError.
+    """
+    pbx = pbx or settings.asterisk[0]
     folder.mkdir(parents=True, exist_ok=True)
     shipped = files.folder("asterisk-conf")
-    pbx = settings.asterisk[0]
     manager = (shipped / "ct-manager.conf").read_text(encoding="utf-8")
     program = folder / "ct-route"
     script = files.folder("agi-scripts") / "ct_route.py"
     texts = {
         folder / "ct-inbound.conf": (shipped / "ct-inbound.conf").read_text(encoding="utf-8"),
-        folder / "ct-settings.conf": render(settings, program),
+        folder / "ct-settings.conf": render(settings, program, pbx),
         folder / "ct-manager.conf": manager.replace("@AMI_USER@", pbx.ami_user).replace(
             "@AMI_SECRET@", settings.secret(pbx).replace(";", "\\;")
         ),
@@ -70,7 +79,7 @@ def wrapper(python: Path, script: Path, database: Path) -> str:
 
 
 def _default(pattern: str, route: Route) -> list[str]:
-    value = _literal(route.encode(store=False))
+    value = literal(route.encode(store=False))
     return [f"exten => {pattern},1,Set(CT_DEFAULT={value})", " same => n,Return()"]
 
 
@@ -80,9 +89,4 @@ def _path(settings: Settings, key: str, path: Path) -> str:
     if any(ord(character) < 32 for character in text) or any(mark in text for mark in ("${", "$[", ",", "(", ")")):
         hint = "move it to a folder whose name has no control characters, no comma, no brackets and no ${"
         raise ConfigError(settings.base, [Problem(key, f"the dialplan cannot hold the path {text!r}", hint)])
-    return _literal(text)
-
-
-def _literal(text: str) -> str:
-    """Text that pbx_config reads as itself: no comment starts, backslashes stay. Settings hold no control characters."""
-    return text.replace("\\", "\\\\").replace(";", "\\;")
+    return literal(text)

@@ -7,12 +7,11 @@ import asyncio
 import sys
 from pathlib import Path
 
-from ctserver import app, ids, logs
+from ctserver import app, logs
 from ctserver.asterisk import dialplan
 from ctserver.check import check
-from ctserver.cli.common import MISTAKE, Add, load_settings, open_database
-from ctserver.http import auth
-from ctserver.storage import users
+from ctserver.cli.common import MISTAKE, Add, add_pbx, chosen_pbx, load_settings
+from ctserver.http import collect
 
 
 def register(add: Add) -> None:
@@ -20,9 +19,12 @@ def register(add: Add) -> None:
     add("check", _check, "tell every mistake in the settings, and try database, Asterisk, ports and folders")
     made = add("dialplan", _dialplan, "write what Asterisk needs (without --write: print ct-settings.conf)")
     made.add_argument("--write", type=Path, metavar="FOLDER", help="put all files to include into this folder")
-    user = add("user", _user, "make a login for the dashboard, or give one a new password")
-    user.add_argument("login")
-    add("snippet", _snippet, "print the line to put into a site's pages").add_argument("site", nargs="?")
+    add_pbx(made)
+    snippet = add("snippet", _snippet, "print the line to put into a site's pages")
+    snippet.add_argument("site", nargs="?")
+    snippet.add_argument(
+        "--versioned", action="store_true", help="name this very version, which browsers keep for a year"
+    )
 
 
 def _serve(options: argparse.Namespace) -> int:
@@ -44,27 +46,14 @@ def _check(options: argparse.Namespace) -> int:
 
 def _dialplan(options: argparse.Namespace) -> int:
     settings = load_settings(options)
+    pbx = chosen_pbx(settings, options)
     wrapper = Path(options.write or "/etc/asterisk").resolve() / "ct-route"
-    text = dialplan.render(settings, wrapper)
+    text = dialplan.render(settings, wrapper, pbx)
     if options.write is None:
         sys.stdout.write(text)
         return 0
-    for written in dialplan.write(settings, options.write.resolve(), Path(sys.executable)):
+    for written in dialplan.write(settings, options.write.resolve(), Path(sys.executable), pbx):
         sys.stdout.write(f"{written}\n")
-    return 0
-
-
-def _user(options: argparse.Namespace) -> int:
-    settings = load_settings(options)
-    password = ids.password() if sys.stdin.isatty() else sys.stdin.readline().strip() or ids.password()
-    hashed = auth.hash_password(password)
-
-    async def put() -> None:
-        async with open_database(settings) as db:
-            await db.write(lambda tx: users.put_user(tx, ids.new(ids.now_ms()), options.login, hashed, ids.now_ms()))
-
-    asyncio.run(put())
-    sys.stdout.write(f"login: {options.login}\npassword: {password}\n")
     return 0
 
 
@@ -74,5 +63,6 @@ def _snippet(options: argparse.Namespace) -> int:
     for site in sites:
         if site not in settings.sites:
             raise app.StartError(f"there is no site {site!r}", f"name one of: {', '.join(settings.sites)}")
-        sys.stdout.write(f'<script async src="{settings.server.public_url}/ct.js?site={site}"></script>\n')
+        version = f"&amp;v={collect.version_of(collect.script_of(settings, site))}" if options.versioned else ""
+        sys.stdout.write(f'<script async src="{settings.server.public_url}/ct.js?site={site}{version}"></script>\n')
     return 0

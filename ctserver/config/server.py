@@ -6,13 +6,14 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from ctserver.config.types import Address, Table, country_code
+from ctserver.config.types import Address, Table, country_code, zone_name
 
 
 class Server(Table):
     listen: Address = "127.0.0.1:8080"
     public_url: str = Field(default="http://127.0.0.1:8080", pattern=r"^https?://[^/\s]+$")
     country: Annotated[str, AfterValidator(country_code)] = "GB"
+    time_zone: Annotated[str, AfterValidator(zone_name)] = ""
     demo: bool = False
     trust_proxy: bool = False
 

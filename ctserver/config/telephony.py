@@ -1,4 +1,4 @@
-"""The PBXes, the lines that calls go to, and recordings."""
+"""The PBXes and recordings."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ class Asterisk(Table):
     ami_user: OneLine = "ctserver"
     ami_secret_file: str = ""
     inbound_contexts: list[OneLine] = ["ct-inbound"]
+    spool: str = ""
 
 
 class Recordings(Table):
@@ -22,10 +23,3 @@ class Recordings(Table):
 
 class Calls(Table):
     default_line: Reference = ""
-
-
-class Line(Table):
-    name: str = ""
-    dial: OneLine = Field(min_length=1)
-    ring_seconds: int = Field(default=30, ge=1, le=600)
-    record: bool = True

@@ -92,6 +92,7 @@ class Lease:
     session: str
     how: str  # free (nobody else held it then) | shared
     shown_at: int
+    seen_at: int
     until: int
     left_at: int | None = None
 

@@ -68,6 +68,11 @@ def classify(landing_url: str, referrer: str, own_domains: Collection[str] = ())
 
     Texts are cut at 200 characters; the own domains count with everything below them.
     """
+    return _classify(landing_url, referrer, tuple(own_domains))
+
+
+@lru_cache(1024)
+def _classify(landing_url: str, referrer: str, own_domains: tuple[str, ...]) -> Source:
     query = _query(landing_url)
     if not query:
         return _from_referrer(referrer, own_domains)
@@ -90,7 +95,7 @@ def classify(landing_url: str, referrer: str, own_domains: Collection[str] = ())
 
 def is_own(host: str, own_domains: Collection[str]) -> bool:
     """Is `host` one of these domains or below one?"""
-    return any(host == domain or host.endswith("." + domain) for domain in own_domains)
+    return host in own_domains or any(host.endswith("." + domain) for domain in own_domains)
 
 
 @lru_cache(4096)

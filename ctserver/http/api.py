@@ -7,7 +7,8 @@ from typing import Any
 from aiohttp import web
 
 from ctserver.domain import phone
-from ctserver.http.deps import DEPS
+from ctserver.http.deps import DEPS, scope_of
+from ctserver.http.problems import problem
 from ctserver.storage import sessions
 from ctserver.storage.db import Row
 
@@ -23,21 +24,17 @@ async def holder(request: web.Request) -> web.Response:
         number = phone.e164(request.match_info["number"], deps.settings.server.country)
     except phone.NotANumber as error:
         return problem(404, str(error))
-    if number not in deps.uses:
+    scope = scope_of(request)
+    if number not in deps.uses or not scope.sees_site(deps.uses[number].site):
         return problem(404, f"{number} is not a tracked number")
     text = request.query.get("at", "")
     if text and not text.isdigit():
         return problem(400, "at must be a time in epoch milliseconds")
     at = int(text[:15]) if text else deps.now()
     rows = await sessions.holders_at(deps.db, number, at)
-    return web.json_response({"number": number, "at": at, "holders": [_holder(row) for row in rows]})
-
-
-def problem(status: int, detail: str) -> web.Response:
-    """An error as RFC 9457 has it."""
-    titles = {400: "Bad request", 404: "Not found"}
-    body = {"status": status, "title": titles.get(status, "Error"), "detail": detail}
-    return web.json_response(body, status=status, content_type="application/problem+json")
+    return web.json_response(
+        {"number": number, "at": at, "holders": [_holder(row) for row in rows if scope.sees_site(row["site"])]}
+    )
 
 
 def _holder(row: Row) -> dict[str, Any]:

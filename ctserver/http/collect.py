@@ -41,7 +41,7 @@ async def ct_js(request: web.Request) -> web.Response:
     except Refused as refusal:
         return web.Response(status=404, text=f"// {refusal}\n", content_type="text/javascript")
     body = script_of(deps.settings, site)
-    tag = hashlib.sha256(body.encode()).hexdigest()[:20]
+    tag = version_of(body)
     keep = (
         "max-age=31536000, immutable" if request.query.get("v") == tag else "max-age=300, stale-while-revalidate=86400"
     )
@@ -52,6 +52,11 @@ async def ct_js(request: web.Request) -> web.Response:
     response.etag = tag
     response.enable_compression()
     return response
+
+
+def version_of(script: str) -> str:
+    """Names this very text: its ETag, and the `v` of an address that may be kept for ever."""
+    return hashlib.sha256(script.encode()).hexdigest()[:20]
 
 
 def script_of(settings: Settings, site: str) -> str:
@@ -71,6 +76,7 @@ def public_config(settings: Settings, site_id: str) -> dict[str, Any]:
         "dnt": int(site.respect_dnt),
         "days": site.visitor_days,
         "sub": site.cookie_domain or 0,
+        "ga4": site.ga4,
     }
 
 
@@ -145,6 +151,7 @@ async def visit(request: web.Request) -> web.Response:
     )
     shown = await visits.record(deps.db, deps.settings, deps.rules, view, deps.now())
     deps.gate.remember(shown.visitor)
+    deps.live.changed()
     numbers = ",".join(f'"{target}":{_number(number)}' for target, number in shown.numbers.items())
     head = f'{{"v":"{shown.visitor}","e":"{shown.session}","n":{{{numbers}}}'  # ids and names need no escaping
     text = f'{head},"h":{shown.hold_ms // 1000},"b":{deps.settings.sites[site].heartbeat_seconds}}}'
@@ -172,6 +179,8 @@ async def signal(request: web.Request) -> web.Response:
         properties=body.texts("p"),
     )
     await visits.note(deps.db, deps.settings, note, deps.now())
+    if kind != visits.BEAT:
+        deps.live.changed()
     return web.Response(status=204, headers=headers)
 
 

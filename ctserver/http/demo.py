@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from ctserver import language
 from ctserver.domain import phone
 from ctserver.http import render
 from ctserver.http.deps import DEPS, TestCallFailed
@@ -26,6 +27,7 @@ def add_routes(app: web.Application) -> None:
 
 
 async def shop(request: web.Request) -> web.StreamResponse:
+    language.write_for(language.Reader())  # the shop speaks English
     site_id, site = next(iter(request.app[DEPS].settings.sites.items()))
     context = {
         "number": phone.international(site.number),

@@ -3,24 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
 from aiohttp import web
 
 from ctserver.config import NumberUse, Settings
+from ctserver.domain.person import Person
+from ctserver.domain.rights import Right, Scope
 from ctserver.domain.rules import Rule
 from ctserver.http.gate import Gate
+from ctserver.http.guesses import Guesses
+from ctserver.http.limits import Limiter
+from ctserver.services.live import Live
 from ctserver.storage.db import Database
 
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Who is logged in, and the token of his forms."""
+    """Who asks: a person and what he may do now. `csrf` is the token of his forms, `session` the id of his login; both are
+    "" for a program with a token."""
 
-    login: str
-    csrf: str
+    person: Person
+    rights: frozenset[Right]
+    csrf: str = ""
+    session: str = ""
+    by_token: bool = False
+
+    @property
+    def login(self) -> str:
+        return self.person.login
+
+    @property
+    def scope(self) -> Scope:
+        """Whose calls he sees; no more than his rights allow."""
+        scope = self.person.scope
+        return replace(
+            scope,
+            callers=scope.callers and Right.CALLERS in self.rights,
+            recordings=scope.recordings and Right.LISTEN in self.rights,
+        )
+
+    def may(self, right: str) -> bool:
+        return right in self.rights
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +71,12 @@ class TestCall(Protocol):
     def __call__(self, number: str) -> Awaitable[None]: ...
 
 
+class Mail(Protocol):
+    """Puts a message to an e-mail address into the outbox."""
+
+    def __call__(self, to: str, subject: str, text: str) -> Awaitable[None]: ...
+
+
 class TestCallFailed(Exception):
     """Why there is no test call, in words for a person."""
 
@@ -62,8 +95,22 @@ class Deps:
     peaks: Callable[[Path], dict[str, object]]
     rules: list[Rule]
     gate: Gate
+    mail: Mail | None = None
     attempts: dict[str, list[int]] = field(default_factory=dict)
+    live: Live = field(default_factory=Live)
+    guesses: Guesses = field(default_factory=Guesses)
+
+    @cached_property
+    def api_limit(self) -> Limiter:
+        """Requests with each token."""
+        per_minute = self.settings.api.per_minute
+        return Limiter(per_minute, max(per_minute // 4, 1))
 
 
 DEPS: web.AppKey[Deps] = web.AppKey("deps", Deps)
 USER: web.RequestKey[User] = web.RequestKey("user", User)
+
+
+def scope_of(request: web.Request) -> Scope:
+    """Whose calls the one who asks may see. Only behind a route that takes a login."""
+    return request[USER].scope

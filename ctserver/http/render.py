@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from functools import lru_cache
-from gettext import NullTranslations
+from functools import lru_cache, partial
 from typing import Any
 
 from aiohttp import web
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from ctserver import __version__, files, ids
-from ctserver.domain import phone
+from ctserver import __version__, files, ids, language
+from ctserver.domain import reasons
+from ctserver.domain.words import N_
 from ctserver.http.deps import USER
+from ctserver.http.pages import shown_to
+from ctserver.language import local, phone
 
 _KINDS = {
     ".css": "text/css",
@@ -23,11 +24,23 @@ _KINDS = {
     ".json": "application/json",
 }
 _ERRORS = {
-    400: ("This request could not be read", "Something in it is not what it should be.", "Go back and try again."),
-    403: ("Not allowed", "The form was too old, or this login may not do that.", "Reload the page and try again."),
-    404: ("There is no such page", "It may have been removed, or the address has a mistake.", ""),
-    405: ("Not possible here", "This address does not take that kind of request.", ""),
-    503: ("Not now", "The server could not do that. Calls go through all the same.", "Try again in a moment."),
+    400: (
+        N_("This request could not be read"),
+        N_("Something in it is not what it should be."),
+        N_("Go back and try again."),
+    ),
+    403: (
+        N_("Not allowed"),
+        N_("The form was too old, or this login may not do that."),
+        N_("Reload the page and try again."),
+    ),
+    404: (N_("There is no such page"), N_("It may have been removed, or the address has a mistake."), ""),
+    405: (N_("Not possible here"), N_("This address does not take that kind of request."), ""),
+    503: (
+        N_("Not now"),
+        N_("The server could not do that. Calls go through all the same."),
+        N_("Try again in a moment."),
+    ),
 }
 
 
@@ -37,9 +50,22 @@ def add_routes(app: web.Application) -> None:
 
 
 def page(request: web.Request, template: str, context: Mapping[str, Any], *, status: int = 200) -> web.Response:
-    """A page or a fragment. Every template has user, csrf, health, version, flash and now."""
+    """A page or a fragment, written for its reader; see `fragment`."""
+    text = fragment(request, template, context)
+    return web.Response(text=text, content_type="text/html", charset="utf-8", status=status)
+
+
+def fragment(request: web.Request, template: str, context: Mapping[str, Any]) -> str:
+    """The text of a template.
+
+    Every template has user, csrf, health, version, flash, now, lang, languages, and pages_of(group) for the navigation.
+    """
     user = request.get(USER)
     common = {
+        "lang": language.reader().language,
+        "languages": language.LANGUAGES,
+        "here": request.path_qs,
+        "pages_of": partial(shown_to, user, _built(request.app)),
         "user": user,
         "csrf": user.csrf if user else "",
         "page": "",
@@ -48,13 +74,12 @@ def page(request: web.Request, template: str, context: Mapping[str, Any], *, sta
         "flash": None,
         "now": ids.now_ms(),
     }
-    text = environment().get_template(template).render({**common, **context})
-    return web.Response(text=text, content_type="text/html", charset="utf-8", status=status)
+    return environment().get_template(template).render({**common, **context})
 
 
 def error_page(request: web.Request, status: int) -> web.Response:
     """An error in words; never the raw one."""
-    title, text, todo = _ERRORS.get(status, _ERRORS[503 if status >= 500 else 400])
+    title, text, todo = map(language.gettext, _ERRORS.get(status, _ERRORS[503 if status >= 500 else 400]))
     return page(request, "error.html", {"status": status, "title": title, "text": text, "todo": todo}, status=status)
 
 
@@ -77,6 +102,12 @@ async def static(request: web.Request) -> web.StreamResponse:
 def see_other(location: str) -> web.Response:
     """303 to a path of ours."""
     return web.Response(status=303, headers={"Location": location})
+
+
+def own_path(target: str) -> str:
+    """A path of this site; anything else leads home. Browsers drop control characters and read \\ as /."""
+    is_path = target.startswith("/") and target[1:2] not in ("/", "\\")
+    return target if is_path and target.isprintable() and target.isascii() and " " not in target else "/"
 
 
 async def _favicon(_: web.Request) -> web.StreamResponse:
@@ -109,36 +140,39 @@ def environment() -> Environment:
         extensions=["jinja2.ext.i18n"],
         auto_reload=False,
     )
-    made.install_gettext_translations(NullTranslations(), newstyle=True)  # type: ignore[attr-defined]
+    made.install_gettext_callables(language.gettext, language.ngettext, newstyle=True)  # type: ignore[attr-defined]
     made.globals["asset"] = asset
     made.filters |= {
-        "phone": phone.international,
-        "ago": ago,
-        "clock": lambda ms: f"{local(ms):%H:%M:%S}",
-        "datetime": lambda ms: f"{local(ms):%-d %B %Y, %H:%M:%S}",
+        "ago": lambda ms: language.ago(ms, ids.now_ms()),
+        "clock": language.clock,
+        "datetime": language.full,
+        "day": language.day,
+        "duration": language.duration,
+        "hour_minute": language.hour_minute,
         "isotime": lambda ms: local(ms).isoformat(timespec="milliseconds"),
-        "duration": duration,
+        "money": language.money,
+        "number": language.number,
+        "percent": language.percent,
+        "phone": language.phone,
+        "size": language.size,
+        "span": language.span,
+        "why": why,
     }
     return made
 
 
-def local(ms: int) -> datetime:
-    """Epoch milliseconds in the server's time zone."""
-    return datetime.fromtimestamp(ms / 1000, tz=UTC).astimezone()
+def why(text: str) -> str:
+    """The reason of an attribution, kept in English, in the reader's words."""
+    reason = reasons.read(text)
+    if reason is None:
+        return text
+    values = {"span": language.span(reason.values.get("seconds", 0)), "percent": reason.values.get("percent", 0)}
+    return language.gettext(reasons.WORDS[reason.code]).format(**values)
 
 
-def ago(ms: int) -> str:
-    """Relative within a day, absolute after."""
-    gone = (ids.now_ms() - ms) // 1000
-    if gone < 60:
-        return "just now"
-    if gone < 3600:
-        return f"{gone // 60} min ago"
-    return f"{gone // 3600} h ago" if gone < 86400 else f"{local(ms):%-d %b, %H:%M}"
+def _built(app: web.Application) -> frozenset[str]:
+    """The paths that this server answers."""
+    return frozenset(resource.canonical for resource in app.router.resources())
 
 
-def duration(seconds: float) -> str:
-    """3:07, or 1:02:07."""
-    whole = int(seconds)
-    hours, rest = divmod(whole, 3600)
-    return f"{hours}:{rest // 60:02}:{rest % 60:02}" if hours else f"{rest // 60}:{rest % 60:02}"
+__all__ = ["asset", "environment", "error_page", "local", "own_path", "page", "phone", "see_other", "static"]

@@ -7,12 +7,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ctserver import ids
 from ctserver.config import Settings
 from ctserver.domain.delay import STALE_MS
 from ctserver.domain.fact import PoolShort, pool_short
+from ctserver.services.facts import Facts
 from ctserver.services.simulation import PoolSize, Recorded, pool_size
-from ctserver.storage import pools
+from ctserver.storage import outbox, pools
 from ctserver.storage.db import Database, Row, Transaction
 
 DAY_MS = 86_400_000
@@ -95,18 +95,20 @@ def plain(size: PoolSize) -> dict[str, Any]:
     }
 
 
-async def watch(db: Database, settings: Settings, now: int) -> list[PoolShort]:
+async def watch(db: Database, settings: Settings, now: int, facts: Facts | None = None) -> list[PoolShort]:
     """Record a fact for every pool that has been short for an hour; returns the new ones."""
-    fresh = {pool: ids.new(now) for pool in settings.pools}
+    recorder = facts or Facts(settings)
 
     def unit(tx: Transaction) -> list[PoolShort]:
         found = []
-        for pool, id in fresh.items():
+        for pool in settings.pools:
             showings, short = pools.short_in_hour(tx, pool, now)
-            fact = pool_short(pool, now, showings, short, pools.last_fact(tx, "pool_short", pool))
+            fact = pool_short(pool, now, showings, short, outbox.last_fact(tx, "pool_short", pool))
             if fact:
-                pools.add_fact(tx, id, now, fact.kind, pool, fact.detail)
+                recorder.record(tx, fact.fact(), now)
                 found.append(fact)
         return found
 
-    return await db.write(unit)
+    short = await db.write(unit)
+    recorder.wake()
+    return short

@@ -124,8 +124,9 @@ class _Plan:
         found = view.source
         last = sessions.latest_session(tx, view.site, view.visitor) if view.visitor else None
         if last and session.resumes(last, found, self.now, self.site.session_minutes * MINUTE_MS):
-            sessions.touch_session(tx, last.id, self.now)
-            return replace(last, last_seen_at=self.now), False
+            seen = replace(last, last_seen_at=max(self.now, last.last_seen_at))
+            sessions.add_session(tx, seen)
+            return seen, False
         id = ids.new(self.now)
         opened = Session(
             id=id,
@@ -167,7 +168,7 @@ class _Plan:
         if picked.how == "shared":
             sessions.add_shortage(tx, ids.new(self.now), self.now, self.view.site, name, current.id, "shared")
         seen = next(state.last_shown_at for state in states if state.number == picked.number)
-        lease = Lease(ids.new(self.now), picked.number, name, current.id, picked.how, self.now, until)
+        lease = Lease(ids.new(self.now), picked.number, name, current.id, picked.how, self.now, self.now, until)
         return picked.number if sessions.take_number(tx, lease, seen) else None
 
     def _free(

@@ -33,6 +33,10 @@ class Unavailable(StorageError):
 class Transaction(Protocol):
     """One transaction, inside a unit of work. Placeholders are `$1`, `$2`, ..."""
 
+    memory: dict[str, Any]
+    """What units know of the tables and tell the next ones. It is emptied when a transaction is undone, and when another
+    program has written; a unit that changes rows by other ways than their own module's functions empties it."""
+
     def execute(self, sql: str, values: Sequence[Value] = ()) -> int:
         """Rows changed."""
 
@@ -41,6 +45,10 @@ class Transaction(Protocol):
 
     def one(self, sql: str, values: Sequence[Value] = ()) -> Row | None:
         """The first row, or None."""
+
+    def later(self, sql: str, key: str, values: Sequence[Value]) -> None:
+        """A row to write before the next statement at the latest, together with others of the same SQL, which has one
+        `VALUES ($1, $2, ...)`, each placeholder once and in order. Of several with one key, the last counts."""
 
 
 class Database(Protocol):
@@ -51,6 +59,10 @@ class Database(Protocol):
 
     async def one(self, sql: str, values: Sequence[Value] = ()) -> Row | None:
         """The first row of a read, or None."""
+
+    async def read(self, unit: Callable[[Transaction], T]) -> T:
+        """Run several reads on one state of the database: what is written meanwhile is not seen. For reports and other
+        long work; it leaves `fetch` and `one` a reader of their own."""
 
     async def write(self, unit: Callable[[Transaction], T]) -> T:
         """Run a unit of work; returns when its changes are on disk."""

@@ -1,9 +1,10 @@
-"""What the dashboard reads about calls."""
+"""What the dashboard reads about calls, within what a person may see: `$1` and `$2` are Scope.values."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ctserver.domain.rights import Scope
 from ctserver.storage.db import Database, Row
 
 
@@ -16,68 +17,95 @@ class Filters:
     q: str = ""
 
 
-async def page(db: Database, filters: Filters, *, before: str, limit: int) -> list[Row]:
-    """The calls before the one with id `before` (or the newest), newest first, with the state of their recording."""
+async def page(db: Database, scope: Scope, filters: Filters, *, before: str, limit: int) -> list[Row]:
+    """The calls before the one with id `before` (or the newest), newest first, with the state of their recording. Who may
+    not see callers cannot search by them either."""
     pattern = "%" + filters.q.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%" if filters.q else ""
     return await db.fetch(
         """
         SELECT c.*, r.state AS recording FROM calls c LEFT JOIN recordings r ON r.call = c.id
-        WHERE ($1 = '' OR c.id < $1)
-          AND ($2 = '' OR c.outcome = $2)
-          AND ($3 = '' OR c.site = $3)
-          AND ($4 = '' OR c.caller LIKE $4 ESCAPE '\\' OR c.did LIKE $4 ESCAPE '\\' OR c.caller_name LIKE $4 ESCAPE '\\'
-               OR c.source LIKE $4 ESCAPE '\\' OR c.campaign LIKE $4 ESCAPE '\\' OR c.term LIKE $4 ESCAPE '\\')
-        ORDER BY c.id DESC LIMIT $5
+        WHERE ($1 = '' OR REPLACE($1, ' ' || c.site || ' ', '') <> $1)
+          AND ($2 = '' OR REPLACE($2, ' ' || c.line || ' ', '') <> $2)
+          AND ($3 = '' OR c.id < $3)
+          AND ($4 = '' OR c.outcome = $4)
+          AND ($5 = '' OR c.site = $5)
+          AND ($6 = '' OR c.did LIKE $6 ESCAPE '\\' OR c.source LIKE $6 ESCAPE '\\' OR c.campaign LIKE $6 ESCAPE '\\'
+               OR c.term LIKE $6 ESCAPE '\\'
+               OR $7 = 1 AND (c.caller LIKE $6 ESCAPE '\\' OR c.caller_name LIKE $6 ESCAPE '\\'))
+        ORDER BY c.id DESC LIMIT $8
         """,
-        (before, filters.outcome, filters.site, pattern, limit),
+        (*scope.values, before, filters.outcome, filters.site, pattern, int(scope.callers), limit),
     )
 
 
-async def one(db: Database, id: str) -> Row | None:
+async def one(db: Database, scope: Scope, id: str) -> Row | None:
     return await db.one(
-        "SELECT c.*, r.state AS recording FROM calls c LEFT JOIN recordings r ON r.call = c.id WHERE c.id = $1", (id,)
+        """
+        SELECT c.*, r.state AS recording FROM calls c LEFT JOIN recordings r ON r.call = c.id
+        WHERE c.id = $3 AND ($1 = '' OR REPLACE($1, ' ' || c.site || ' ', '') <> $1)
+          AND ($2 = '' OR REPLACE($2, ' ' || c.line || ' ', '') <> $2)
+        """,
+        (*scope.values, id),
     )
 
 
-async def neighbours(db: Database, id: str) -> tuple[str | None, str | None]:
+async def neighbours(db: Database, scope: Scope, id: str) -> tuple[str | None, str | None]:
     """(the newer call's id, the older call's id)."""
-    newer = await db.one("SELECT id FROM calls WHERE id > $1 ORDER BY id LIMIT 1", (id,))
-    older = await db.one("SELECT id FROM calls WHERE id < $1 ORDER BY id DESC LIMIT 1", (id,))
+    newer = await db.one(
+        """
+        SELECT id FROM calls WHERE id > $3 AND ($1 = '' OR REPLACE($1, ' ' || site || ' ', '') <> $1)
+          AND ($2 = '' OR REPLACE($2, ' ' || line || ' ', '') <> $2) ORDER BY id LIMIT 1
+        """,
+        (*scope.values, id),
+    )
+    older = await db.one(
+        """
+        SELECT id FROM calls WHERE id < $3 AND ($1 = '' OR REPLACE($1, ' ' || site || ' ', '') <> $1)
+          AND ($2 = '' OR REPLACE($2, ' ' || line || ' ', '') <> $2) ORDER BY id DESC LIMIT 1
+        """,
+        (*scope.values, id),
+    )
     return (newer["id"] if newer else None), (older["id"] if older else None)
 
 
-async def earlier(db: Database, caller: str, id: str) -> list[Row]:
+async def earlier(db: Database, scope: Scope, caller: str, id: str) -> list[Row]:
     """Earlier calls from the same number, newest first."""
     return await db.fetch(
         """
         SELECT c.*, r.state AS recording FROM calls c LEFT JOIN recordings r ON r.call = c.id
-        WHERE c.caller = $1 AND c.id < $2 ORDER BY c.id DESC LIMIT 20
+        WHERE c.caller = $3 AND c.id < $4 AND ($1 = '' OR REPLACE($1, ' ' || c.site || ' ', '') <> $1)
+          AND ($2 = '' OR REPLACE($2, ' ' || c.line || ' ', '') <> $2)
+        ORDER BY c.id DESC LIMIT 20
         """,
-        (caller, id),
+        (*scope.values, caller, id),
     )
 
 
-async def counts(db: Database, since: int, until: int) -> tuple[int, int, int]:
+async def counts(db: Database, scope: Scope, since: int, until: int) -> tuple[int, int, int]:
     """(calls, answered, missed) that arrived in [since, until)."""
     row = await db.one(
         """
         SELECT COUNT(*) AS calls,
                COALESCE(SUM(CASE WHEN answered_at IS NOT NULL THEN 1 ELSE 0 END), 0) AS answered,
                COALESCE(SUM(CASE WHEN outcome = 'missed' THEN 1 ELSE 0 END), 0) AS missed
-        FROM calls WHERE arrived_at >= $1 AND arrived_at < $2
+        FROM calls WHERE arrived_at >= $3 AND arrived_at < $4
+          AND ($1 = '' OR REPLACE($1, ' ' || site || ' ', '') <> $1)
+          AND ($2 = '' OR REPLACE($2, ' ' || line || ' ', '') <> $2)
         """,
-        (since, until),
+        (*scope.values, since, until),
     )
     return (row["calls"], row["answered"], row["missed"]) if row else (0, 0, 0)
 
 
-async def by_number(db: Database, since: int) -> dict[str, tuple[int, int, int]]:
+async def by_number(db: Database, scope: Scope, since: int) -> dict[str, tuple[int, int, int]]:
     """For each DID called since then: (calls, open calls, arrival of the last)."""
     rows = await db.fetch(
         """
         SELECT did, COUNT(*) AS calls, SUM(CASE WHEN state <> 'ended' THEN 1 ELSE 0 END) AS open, MAX(arrived_at) AS last
-        FROM calls WHERE arrived_at >= $1 GROUP BY did
+        FROM calls WHERE arrived_at >= $3 AND ($1 = '' OR REPLACE($1, ' ' || site || ' ', '') <> $1)
+          AND ($2 = '' OR REPLACE($2, ' ' || line || ' ', '') <> $2)
+        GROUP BY did
         """,
-        (since,),
+        (*scope.values, since),
     )
     return {row["did"]: (row["calls"], row["open"], row["last"]) for row in rows}

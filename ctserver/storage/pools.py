@@ -80,17 +80,6 @@ def short_in_hour(tx: Transaction, pool: str, now: int) -> tuple[int, int]:
     return (int(free["n"]) if free else 0) + missed, missed
 
 
-def last_fact(tx: Transaction, kind: str, subject: str) -> int | None:
-    row = tx.one("SELECT MAX(at) AS at FROM facts WHERE kind = $1 AND subject = $2", (kind, subject))
-    return int(row["at"]) if row and row["at"] is not None else None
-
-
-def add_fact(tx: Transaction, id: str, at: int, kind: str, subject: str, detail: str) -> None:
-    tx.execute(
-        "INSERT INTO facts (id, at, kind, subject, detail) VALUES ($1, $2, $3, $4, $5)", (id, at, kind, subject, detail)
-    )
-
-
 async def latest_facts(db: Database, kind: str, since: int) -> dict[str, Row]:
     """The latest fact of this kind since then, by subject."""
     rows = await db.fetch(

@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from ctserver.domain.model import Lease, Session, Source, Visit, VisitorFacts
 from ctserver.domain.pool import Holder, NumberState
 from ctserver.storage.db import Database, Row, Transaction
+from ctserver.storage.present import Showing, pool_now, present
 
 CROWD = 500  # showings of one pool within the time that sharing looks back
 
 
 def latest_session(tx: Transaction, site: str, visitor: str) -> Session | None:
     """The visitor's last session on this site."""
+    known = present(tx).sessions
+    if found := known.get((site, visitor)):
+        return found
     row = tx.one(
         "SELECT * FROM sessions WHERE visitor = $1 AND site = $2 ORDER BY started_at DESC LIMIT 1", (visitor, site)
     )
-    return session_of(row) if row else None
+    if row is None:
+        return None
+    known.put((site, visitor), latest := session_of(row))
+    return latest
 
 
 def session_by_id(tx: Transaction, id: str) -> Session | None:
@@ -26,14 +34,23 @@ def session_by_id(tx: Transaction, id: str) -> Session | None:
 
 
 def add_session(tx: Transaction, session: Session) -> None:
+    """The visitor's latest session, new or seen again."""
+    present(tx).sessions.put((session.site, session.visitor), session)
+    _save_session(tx, session)
+
+
+def _save_session(tx: Transaction, session: Session) -> None:
     source, facts = session.source, session.visitor_facts
-    tx.execute(
+    tx.later(
         """
         INSERT INTO sessions (id, site, visitor, started_at, last_seen_at, landing_url, referrer,
                               medium, source, campaign, term, content, click_ids, channel,
                               country, region, city, device, browser, os, ip, ids, properties)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)
+        ON CONFLICT (id) DO UPDATE
+        SET last_seen_at = excluded.last_seen_at, ids = excluded.ids, properties = excluded.properties
         """,
+        session.id,
         (
             session.id,
             session.site,
@@ -61,31 +78,35 @@ def learn_facts(tx: Transaction, session: Session, ids: Mapping[str, str], prope
     """Analytics ids and properties that were not known when the session was opened."""
     known = session.visitor_facts
     all_ids, all_properties = {**ids, **known.ids}, {**known.properties, **properties}
-    if (all_ids, all_properties) != (known.ids, known.properties):
-        tx.execute(
-            "UPDATE sessions SET ids = $2, properties = $3 WHERE id = $1",
-            (session.id, texts_column(all_ids), texts_column(all_properties)),
-        )
-
-
-def touch_session(tx: Transaction, id: str, now: int) -> None:
-    tx.execute("UPDATE sessions SET last_seen_at = $2 WHERE id = $1 AND last_seen_at < $2", (id, now))
+    if (all_ids, all_properties) == (known.ids, known.properties):
+        return
+    session = replace(session, visitor_facts=replace(known, ids=all_ids, properties=all_properties))
+    latest, key = present(tx).sessions, (session.site, session.visitor)
+    if key in latest and latest[key].id == session.id:
+        latest.put(key, session)
+    _save_session(tx, session)
 
 
 def add_visit(tx: Transaction, visit: Visit) -> None:
-    tx.execute(
+    tx.later(
         "INSERT INTO visits (id, session, at, url, title, referrer) VALUES ($1, $2, $3, $4, $5, $6)",
+        visit.id,
         (visit.id, visit.session, visit.at, visit.url, visit.title, visit.referrer),
     )
 
 
 def held_lease(tx: Transaction, session: str, pool: str, now: int) -> Lease | None:
     """The lease that this session still holds in this pool."""
-    row = tx.one(
-        "SELECT * FROM leases WHERE session = $1 AND pool = $2 AND until > $3 ORDER BY shown_at DESC LIMIT 1",
-        (session, pool, now),
-    )
-    return lease_of(row) if row else None
+    known = present(tx).leases
+    if (session, pool) not in known:
+        row = tx.one(
+            "SELECT * FROM leases WHERE session = $1 AND pool = $2 ORDER BY shown_at DESC LIMIT 1", (session, pool)
+        )
+        if row is None:
+            return None
+        known.put((session, pool), lease_of(row))
+    held = known[session, pool]
+    return held if held.until > now else None
 
 
 def held_leases(tx: Transaction, session: str, now: int) -> list[Lease]:
@@ -95,41 +116,69 @@ def held_leases(tx: Transaction, session: str, now: int) -> list[Lease]:
 
 def extend_lease(tx: Transaction, lease: Lease, now: int, until: int) -> None:
     """The visitor was seen: the number stays with him until then."""
-    tx.execute("UPDATE leases SET seen_at = $2, until = $3, left_at = NULL WHERE id = $1", (lease.id, now, until))
-    tx.execute("UPDATE numbers SET until = $2 WHERE number = $1 AND until < $2", (lease.number, until))
+    _save_lease(tx, replace(lease, seen_at=now, until=until, left_at=None))
+    showing = pool_now(tx, lease.pool).get(lease.number)
+    if showing and showing.until < until:
+        showing.until = until
+        _save_showing(tx, lease.pool, showing)
 
 
 def leave_lease(tx: Transaction, lease: Lease, now: int, until: int) -> None:
     """The visitor has closed the page: the number is free for others after `until`."""
-    tx.execute("UPDATE leases SET left_at = $2, until = $3 WHERE id = $1", (lease.id, now, until))
-    tx.execute(
+    _save_lease(tx, replace(lease, until=until, left_at=now))
+    row = tx.one("SELECT MAX(until) FROM leases WHERE number = $1 AND until > $2", (lease.number, now))
+    showing = pool_now(tx, lease.pool).get(lease.number)
+    if showing:
+        showing.until = row[0] if row and row[0] is not None else now
+        _save_showing(tx, lease.pool, showing)
+
+
+def _save_lease(tx: Transaction, lease: Lease) -> None:
+    known, key = present(tx).leases, (lease.session, lease.pool)
+    if key not in known or known[key].id <= lease.id:
+        known.put(key, lease)
+    tx.later(
         """
-        UPDATE numbers SET until = COALESCE((SELECT MAX(until) FROM leases WHERE number = $1 AND until > $2), $2)
-        WHERE number = $1
+        INSERT INTO leases (id, number, pool, session, how, shown_at, seen_at, until, left_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+        ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at, until = excluded.until, left_at = excluded.left_at
         """,
-        (lease.number, now),
+        lease.id,
+        (
+            lease.id,
+            lease.number,
+            lease.pool,
+            lease.session,
+            lease.how,
+            lease.shown_at,
+            lease.seen_at,
+            lease.until,
+            lease.left_at,
+        ),
+    )
+
+
+def _save_showing(tx: Transaction, pool: str, showing: Showing) -> None:
+    tx.later(
+        """
+        INSERT INTO numbers (number, pool, lease, session, shown_at, until) VALUES ($1, $2, $3, $4, $5, $6)
+        ON CONFLICT (number) DO UPDATE
+        SET pool = excluded.pool, lease = excluded.lease, session = excluded.session,
+            shown_at = excluded.shown_at, until = excluded.until
+        """,
+        showing.number,
+        (showing.number, pool, showing.lease, showing.session, showing.shown_at, showing.until),
     )
 
 
 def number_states(tx: Transaction, pool: str, numbers: Sequence[str]) -> list[NumberState]:
     """The numbers of a pool, each as held by its latest session until the last of its holders lets it go."""
-    known = {row["number"]: row for row in tx.fetch("SELECT * FROM numbers WHERE pool = $1", (pool,))}
-    return [_state(number, known.get(number)) for number in numbers]
+    return pool_now(tx, pool).states(numbers)
 
 
 def next_numbers(tx: Transaction, pool: str, numbers: Sequence[str], now: int, cool_down_ms: int) -> list[NumberState]:
-    """The numbers to pick a free one from: while some were never shown, all; then the one that comes first, the free
-    before the held, the longest unshown before the others. A big pool costs little more than a small one so."""
-    row = tx.one(
-        """
-        SELECT number, session, shown_at, until, (SELECT COUNT(*) FROM numbers WHERE pool = $1) AS shown
-        FROM numbers WHERE pool = $1 ORDER BY CASE WHEN until <= $2 THEN 0 ELSE 1 END, shown_at LIMIT 1
-        """,
-        (pool, now - cool_down_ms),
-    )
-    if row and row["shown"] == len(numbers):
-        return [_state(row["number"], row)]
-    return number_states(tx, pool, numbers)
+    """The numbers to pick a free one from, few if possible: a big pool costs little more than a small one so."""
+    return pool_now(tx, pool).first(numbers, now - cool_down_ms)
 
 
 def settle_numbers(tx: Transaction, pools: Mapping[str, Sequence[str]]) -> None:
@@ -139,6 +188,7 @@ def settle_numbers(tx: Transaction, pools: Mapping[str, Sequence[str]]) -> None:
         home = homes.get(row["number"], "")
         if home != row["pool"]:
             tx.execute("UPDATE numbers SET pool = $2 WHERE number = $1", (row["number"], home))
+    tx.memory.clear()
 
 
 def with_holders(tx: Transaction, pool: str, states: list[NumberState], since: int) -> list[NumberState]:
@@ -173,32 +223,22 @@ def with_holders(tx: Transaction, pool: str, states: list[NumberState], since: i
 
 def take_number(tx: Transaction, lease: Lease, shown_before: int) -> bool:
     """Compare-and-swap: the lease is taken if the number was last shown when its reader says it was."""
-    changed = tx.execute(
-        """
-        INSERT INTO numbers (number, pool, lease, session, shown_at, until) VALUES ($1, $2, $3, $4, $5, $6)
-        ON CONFLICT (number) DO UPDATE
-        SET pool = $2, lease = $3, session = $4, shown_at = $5,
-            until = CASE WHEN numbers.until > $6 THEN numbers.until ELSE $6 END
-        WHERE numbers.shown_at = $7
-        """,
-        (lease.number, lease.pool, lease.id, lease.session, lease.shown_at, lease.until, shown_before),
-    )
-    if changed != 1:
+    pool = pool_now(tx, lease.pool)
+    before = pool.get(lease.number)
+    if (before.shown_at if before else 0) != shown_before:
         return False
-    tx.execute(
-        """
-        INSERT INTO leases (id, number, pool, session, how, shown_at, seen_at, until)
-        VALUES ($1, $2, $3, $4, $5, $6, $6, $7)
-        """,
-        (lease.id, lease.number, lease.pool, lease.session, lease.how, lease.shown_at, lease.until),
-    )
+    until = max(before.until, lease.until) if before else lease.until
+    pool.put(showing := Showing(lease.number, lease.id, lease.session, lease.shown_at, until))
+    _save_showing(tx, lease.pool, showing)
+    _save_lease(tx, lease)
     return True
 
 
 def add_shortage(tx: Transaction, id: str, now: int, site: str, pool: str, session: str, shown: str) -> None:
     """The pool had no number free; `shown` is what the visitor got instead."""
-    tx.execute(
+    tx.later(
         "INSERT INTO shortages (id, at, site, pool, session, shown) VALUES ($1, $2, $3, $4, $5, $6)",
+        id,
         (id, now, site, pool, session, shown),
     )
 
@@ -228,8 +268,9 @@ async def holders_at(db: Database, number: str, at: int) -> list[Row]:
 
 
 def add_signal(tx: Transaction, id: str, session: str, number: str, kind: str, now: int) -> None:
-    tx.execute(
+    tx.later(
         "INSERT INTO signals (id, session, number, kind, at) VALUES ($1, $2, $3, $4, $5)",
+        id,
         (id, session, number, kind, now),
     )
 
@@ -290,6 +331,7 @@ def lease_of(row: Row) -> Lease:
         row["session"],
         row["how"],
         row["shown_at"],
+        row["seen_at"],
         row["until"],
         row["left_at"],
     )
@@ -319,10 +361,3 @@ def texts_column(values: dict[str, str]) -> str:
 
 def texts(column: str) -> dict[str, str]:
     return json.loads(column) if column not in ("", "{}") else {}
-
-
-def _state(number: str, row: Row | None) -> NumberState:
-    if row is None:
-        return NumberState(number, 0)
-    holder = Holder(row["session"], number, row["shown_at"], row["until"], None, row["until"])
-    return NumberState(number, row["shown_at"], (holder,))

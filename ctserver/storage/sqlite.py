@@ -12,6 +12,7 @@ import re
 import sqlite3
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -24,7 +25,9 @@ T = TypeVar("T")
 
 MAX_WAITING = 20_000
 MAX_GROUP = 512
+MAX_ROWS = 64  # in one statement
 BUSY_MS = 5_000
+READERS = 3  # connections that read; all but one may be busy with long reads
 
 
 class _Worker(aiosqlite.Connection):
@@ -44,28 +47,54 @@ class _Unit:
 
 
 class SqliteTransaction:
-    """See storage.db.Transaction."""
+    """See storage.db.Transaction. Rows that may be written later are written many at once: each statement hands the
+    interpreter's lock to and fro, which costs more than the row."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, memory: dict[str, Any]) -> None:
+        self.memory = memory
         self._connection = connection
+        self._later: dict[str, dict[str, Sequence[Value]]] = {}
 
     def execute(self, sql: str, values: Sequence[Value] = ()) -> int:
-        return self._connection.execute(_numbered(sql), values).rowcount
+        return self._run(sql, values).rowcount
 
     def fetch(self, sql: str, values: Sequence[Value] = ()) -> list[Row]:
-        return self._connection.execute(_numbered(sql), values).fetchall()
+        return self._run(sql, values).fetchall()
 
     def one(self, sql: str, values: Sequence[Value] = ()) -> Row | None:
-        return self._connection.execute(_numbered(sql), values).fetchone()
+        return self._run(sql, values).fetchone()
+
+    def later(self, sql: str, key: str, values: Sequence[Value]) -> None:
+        self._later.setdefault(sql, {})[key] = values
+
+    def flush(self) -> None:
+        """Write the rows that were left for later."""
+        waiting, self._later = self._later, {}
+        for sql, keyed in waiting.items():
+            rows = list(keyed.values())
+            while rows:
+                count = min(1 << len(rows).bit_length() - 1, MAX_ROWS)  # few sizes, so that statements stay prepared
+                self._connection.execute(_for_rows(sql, count), list(chain.from_iterable(rows[:count])))
+                del rows[:count]
+
+    def _run(self, sql: str, values: Sequence[Value]) -> sqlite3.Cursor:
+        if self._later:
+            self.flush()
+        return self._connection.execute(_numbered(sql), values)
 
 
 class Sqlite:
     """See storage.db.Database. Make it with `await open(path)`."""
 
-    def __init__(self, writer: _Worker, reader: _Worker) -> None:
+    def __init__(self, writer: _Worker, readers: Sequence[_Worker]) -> None:
         self._writer = writer
-        self._reader = reader
+        self._readers = readers
+        self._idle: asyncio.LifoQueue[_Worker] = asyncio.LifoQueue()
+        for reader in readers:
+            self._idle.put_nowait(reader)
+        self._long = asyncio.Semaphore(len(readers) - 1)
         self._closed = False
+        self._memory = _Memory()
         self._waiting: asyncio.Queue[_Unit | None] = asyncio.Queue(MAX_WAITING)
         self._task = asyncio.create_task(self._write_groups(), name="database writer")
 
@@ -74,6 +103,10 @@ class Sqlite:
 
     async def one(self, sql: str, values: Sequence[Value] = ()) -> Row | None:
         return await self._read(lambda connection: connection.execute(_numbered(sql), values).fetchone())
+
+    async def read(self, unit: Callable[[Transaction], T]) -> T:
+        async with self._long:
+            return await self._read(partial(_snapshot, unit))
 
     async def write(self, unit: Callable[[Transaction], T]) -> T:
         if self._closed:
@@ -98,14 +131,24 @@ class Sqlite:
         self._closed = True
         await self._waiting.put(None)
         await self._task
-        await self._reader.close()
+        for reader in self._readers:
+            await reader.close()
         await self._writer.close()
 
     async def _read(self, function: Callable[[sqlite3.Connection], T]) -> T:
+        """By a reader that is idle. One whose asker has gone is idle only when it has finished."""
+        reader = await self._idle.get()
+        running = asyncio.ensure_future(reader.run(function))
+        running.add_done_callback(partial(self._rest, reader))
         try:
-            return await self._reader.run(function)
+            return await asyncio.shield(running)
         except sqlite3.Error as error:
             raise Unavailable(str(error)) from error
+
+    def _rest(self, reader: _Worker, done: asyncio.Future[Any]) -> None:
+        self._idle.put_nowait(reader)
+        if not done.cancelled():
+            done.exception()  # its asker may have gone
 
     async def _write_groups(self) -> None:
         while (first := await self._waiting.get()) is not None:
@@ -116,7 +159,7 @@ class Sqlite:
                     self._waiting.put_nowait(None)
                     break
                 group.append(unit)
-            results = await self._writer.run(partial(_commit, [unit.work for unit in group]))
+            results = await self._writer.run(partial(_commit, [unit.work for unit in group], self._memory))
             for unit, result in zip(group, results, strict=True):
                 _settle(unit.done, result)
 
@@ -126,10 +169,10 @@ async def open(path: Path) -> Sqlite:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         writer = await _connect(path, ["PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL"])
-        reader = await _connect(path, ["PRAGMA query_only = 1"])
+        readers = [await _connect(path, ["PRAGMA query_only = 1"]) for _ in range(READERS)]
     except (OSError, sqlite3.Error) as error:
         raise Unavailable(f"the database {path} cannot be opened: {error}") from error
-    return Sqlite(writer, reader)
+    return Sqlite(writer, readers)
 
 
 async def _connect(path: Path, pragmas: list[str]) -> _Worker:
@@ -154,17 +197,44 @@ def _prepare(connection: sqlite3.Connection, pragmas: list[str]) -> None:
         connection.execute(pragma)
 
 
-def _commit(units: list[Callable[[Transaction], Any]], connection: sqlite3.Connection) -> list[Any]:
+def _snapshot(unit: Callable[[Transaction], T], connection: sqlite3.Connection) -> T:
+    connection.execute("BEGIN")
+    try:
+        return unit(SqliteTransaction(connection, {}))
+    finally:
+        connection.execute("ROLLBACK")
+
+
+class _Memory:
+    """What units remember (storage.db.Transaction.memory), and the state of the file it belongs to."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, Any] = {}
+        self._version: int | None = None
+
+    def check(self, connection: sqlite3.Connection) -> None:
+        """Forget everything if another program has written since."""
+        version = connection.execute("PRAGMA data_version").fetchone()[0]
+        if version != self._version:
+            self._version = version
+            self.known.clear()
+
+
+def _commit(units: list[Callable[[Transaction], Any]], memory: _Memory, connection: sqlite3.Connection) -> list[Any]:
     """The result of each unit, or the exception that undid it."""
     try:
         connection.execute("BEGIN IMMEDIATE")
-        transaction = SqliteTransaction(connection)
+        connection.execute("PRAGMA defer_foreign_keys = 1")  # rows written later may come before those they name
+        memory.check(connection)
+        transaction = SqliteTransaction(connection, memory.known)
         results = [unit(transaction) for unit in units]
+        transaction.flush()
         connection.execute("COMMIT")
     except Exception as error:
+        memory.known.clear()
         _undo(connection)
         if len(units) > 1:
-            return [_commit([unit], connection)[0] for unit in units]
+            return [_commit([unit], memory, connection)[0] for unit in units]
         return [Unavailable(str(error)) if isinstance(error, sqlite3.OperationalError) else error]
     return results
 
@@ -187,3 +257,13 @@ def _settle(future: asyncio.Future[Any], result: Any) -> None:
 def _numbered(sql: str) -> str:
     """`$1` -> `?1`, which sqlite3 binds by position."""
     return re.sub(r"\$(\d+)", r"?\1", sql)
+
+
+_ROW = re.compile(r"VALUES\s*(\((?:[^()]|\([^()]*\))*\))")
+
+
+@lru_cache(maxsize=512)
+def _for_rows(sql: str, count: int) -> str:
+    """The same statement with its one row of VALUES `count` times."""
+    row = re.sub(r"\$\d+", "?", _ROW.search(sql)[1])  # type: ignore[index]
+    return _ROW.sub(lambda _: "VALUES " + ", ".join([row] * count), sql, count=1)

@@ -82,12 +82,14 @@ def free_port(kind: int = socket.SOCK_STREAM) -> int:
 class Stack:
     """Asterisk and ctserver below one folder, each started and stopped at will."""
 
+    toml = TOML
+
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.ports = {name: free_port() for name in ("web", "fastagi", "ami")}
         self.ports |= {name: free_port(socket.SOCK_DGRAM) for name in ("sip", "phone")}
         self.config = folder / "ctserver.toml"
-        self.config.write_text(TOML.format(**self.ports), encoding="utf-8")
+        self.config.write_text(self.toml.format(**self.ports), encoding="utf-8")
         self.url = f"http://127.0.0.1:{self.ports['web']}"
         self.recordings = folder / "recordings"
         self.recordings.mkdir()
@@ -106,10 +108,13 @@ class Stack:
         return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
     def start_pbx(self) -> None:
+        self.configure_pbx()
+        self.pbx.start()
+
+    def configure_pbx(self) -> None:
         written = self.ctserver("dialplan", "--write", str(self.folder / "asterisk"))
         assert written.returncode == 0, written.stderr
         self.pbx.write("a secret for tests", self.folder / "asterisk")
-        self.pbx.start()
 
     def start_server(self) -> None:
         log = (self.folder / "ctserver.log").open("ab")
@@ -190,7 +195,7 @@ class Stack:
         return name, password
 
 
-_next_rtp = iter(range(30000, 60000, 10))
+_next_rtp = iter(range(30000 + os.getpid() % 250 * 100, 60000, 10))  # several runs on one machine keep apart
 
 
 def _rtp() -> int:

@@ -18,10 +18,13 @@ from argon2 import PasswordHasher
 from ctserver import config
 from ctserver.asterisk import recordings
 from ctserver.config import Settings
+from ctserver.domain.person import Person
+from ctserver.domain.rights import Role
 from ctserver.http import server
 from ctserver.http.deps import Deps, Health, TestCallFailed
 from ctserver.http.gate import Gate
 from ctserver.http.geo import Geo
+from ctserver.services.live import Live
 from ctserver.storage import users
 from ctserver.storage.sqlite import Sqlite
 
@@ -40,6 +43,7 @@ class Site:
     clock: list[int]
     parts: dict[str, str]
     placed: list[str] = field(default_factory=list)
+    live: Live = field(default_factory=Live)
 
     async def get(self, path: str, **kwargs: Any) -> ClientResponse:
         kwargs.setdefault("allow_redirects", False)
@@ -60,6 +64,14 @@ class Site:
     async def form(self) -> str:
         """The CSRF token of the login form."""
         return _csrf(await self.page("/login"))
+
+    async def log_in_as(self, role: str, *, sites: str = "", lines: str = "") -> str:
+        """Log in as a user of this role, made for it; the CSRF token of the login."""
+        person = Person(role, Role(role), sites=tuple(sites.split()), lines=tuple(lines.split()))
+        await self.db.write(lambda tx: users.put_user(tx, f"u-{role}", role, HASH, self.clock[0], person))
+        assert (await self.log_in(login=role)).status == 303
+        row = await self.db.one("SELECT csrf FROM logins WHERE login = $1", (role,))
+        return str(row["csrf"])
 
     async def log_in(self, password: str = PASSWORD, **fields: str) -> ClientResponse:
         csrf = await self.form()
@@ -118,7 +130,7 @@ async def site(db: Sqlite, settings: Settings, tmp_path: Path, now: int, aiohttp
     running = TestServer(server.make(deps))
     await running.start_server(lingering_time=0)  # as the command does
     client: TestClient[Any, Any] = await aiohttp_client(running)
-    return Site(client, db, settings, folder, clock, parts, placed)
+    return Site(client, db, settings, folder, clock, parts, placed, deps.live)
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """Every page with plausible data, to be looked at. `python tests/look/preview.py --out var/look` writes screenshots.
 
 Serves the real templates and static files under the real content security policy, opens each page in Chromium at 1440
-and 390 px, light and dark, and fails on console errors, refused content and pages wider than the window. With `--serve`
+and 390 px, light and dark, in English and Russian, and fails on console errors, refused content and pages wider than the window. With `--serve`
 it only serves, for working on the look. Nothing of ctserver itself is started: the data is made up in sample.py.
 """
 
@@ -15,37 +15,26 @@ import math
 import random
 import sys
 import wave
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from aiohttp import web
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from playwright.async_api import Page, async_playwright
-from sample import NOW, PAGES, SECONDS, ago, at, call_row, call_rows, calls_page, duration, numbers_page, phone, voices
+from sample import NOW, PAGES, SECONDS, call_row, call_rows, calls_page, numbers_page, voices
+
+from ctserver import language
+from ctserver.domain.person import Person
+from ctserver.domain.rights import TABLE, Role
+from ctserver.http import render
+from ctserver.http.deps import User
+from ctserver.http.pages import PAGES as PAGES_OF_THE_DASHBOARD
+from ctserver.http.pages import shown_to
+from ctserver.language import Reader
 
 ROOT = Path(__file__).resolve().parents[2]
 STATIC = ROOT / "web" / "static"
 CSP = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
-
-
-def environment() -> Environment:
-    env = Environment(
-        loader=FileSystemLoader(ROOT / "web" / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        extensions=["jinja2.ext.i18n"],
-    )
-    env.install_null_translations(newstyle=True)  # type: ignore[attr-defined]
-    env.filters |= {
-        "phone": phone,
-        "ago": ago,
-        "clock": lambda ms: f"{at(ms):%H:%M:%S}",
-        "datetime": lambda ms: f"{at(ms):%-d %B %Y, %H:%M:%S}",
-        "isotime": lambda ms: at(ms).isoformat(),
-        "duration": duration,
-    }
-    env.globals["asset"] = lambda path: f"/static/{path}?v=preview"
-    return env
 
 
 def recording() -> bytes:
@@ -65,17 +54,29 @@ def recording() -> bytes:
     return file.getvalue()
 
 
+def words() -> dict[str, Any]:
+    """What the server adds to every context for its reader."""
+    paths = frozenset(page.path for page in PAGES_OF_THE_DASHBOARD)
+    return {
+        "lang": language.reader().language,
+        "languages": language.LANGUAGES,
+        "here": "/",
+        "pages_of": partial(shown_to, User(Person("alice", Role.OWNER), TABLE[Role.OWNER], "preview"), paths),
+    }
+
+
 class Preview:
     """The pages under their own names, and what they fetch."""
 
     def __init__(self, folder: Path) -> None:
-        self.env = environment()
+        self.env = render.environment()
+        self.env.filters["ago"] = lambda ms: language.ago(ms, NOW)
         self.sound = folder / "preview.wav"
         self.sound.write_bytes(recording())
         self.polls = 0
 
     def app(self) -> web.Application:
-        app = web.Application()
+        app = web.Application(middlewares=[self.speak])
         app.add_routes(
             [
                 web.get("/preview.wav", self.wav),
@@ -95,7 +96,15 @@ class Preview:
         response.headers["Content-Security-Policy"] = CSP
 
     def html(self, template: str, context: dict[str, Any]) -> web.Response:
-        return web.Response(text=self.env.get_template(template).render(context), content_type="text/html")
+        return web.Response(
+            text=self.env.get_template(template).render({**context, **words()}), content_type="text/html"
+        )
+
+    @web.middleware
+    async def speak(self, request: web.Request, handler: Any) -> web.StreamResponse:
+        language.write_for(Reader(language.negotiate(request.headers.get("Accept-Language", "")), "UTC", "GB"))
+        response: web.StreamResponse = await handler(request)
+        return response
 
     async def page(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]
@@ -175,12 +184,17 @@ async def shoot_all(base: str, folder: Path, only: list[str]) -> list[str]:
         )
         for width, height in ((1440, 900), (390, 844)):
             for scheme in ("light", "dark"):
-                context = await chromium.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)  # type: ignore[arg-type]
-                for name in only or PAGES:
-                    page = await context.new_page()
-                    wrong += await shoot(page, base, name, folder / f"{name}-{width}-{scheme}.png")
-                    await page.close()
-                await context.close()
+                for spoken in ("en", "ru"):
+                    context = await chromium.new_context(
+                        viewport={"width": width, "height": height},
+                        color_scheme=scheme,
+                        locale=spoken,  # type: ignore[arg-type]
+                    )
+                    for name in only or PAGES:
+                        page = await context.new_page()
+                        wrong += await shoot(page, base, name, folder / f"{name}-{width}-{scheme}-{spoken}.png")
+                        await page.close()
+                    await context.close()
         await chromium.close()
     return wrong
 
@@ -200,7 +214,7 @@ async def run(folder: Path, port: int, serve: bool, only: list[str]) -> int:
     size = (STATIC / "app.css").stat().st_size
     if size >= 20_480:
         wrong.append(f"app.css is {size} bytes; 20 KB is the limit")
-    print("\n".join(wrong) or f"{len(only or PAGES) * 4} screenshots in {folder}")
+    print("\n".join(wrong) or f"{len(only or PAGES) * 8} screenshots in {folder}")
     return 1 if wrong else 0
 
 

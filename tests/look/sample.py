@@ -38,32 +38,6 @@ NAMES = [
 MISSES = ["no_answer", "abandoned", "abandoned_early", "busy", "unreachable", "rejected", "congestion", "failed"]
 
 
-# The filters and callables that the server installs; these only have to look alike.
-def phone(number: str) -> str:
-    digits = number.removeprefix("+44")
-    if digits == number:
-        return number
-    cut = (2, 6) if digits.startswith("20") else (4, 7)
-    return f"+44 {digits[: cut[0]]} {digits[cut[0] : cut[1]]} {digits[cut[1] :]}".rstrip()
-
-
-def at(ms: int) -> datetime:
-    return datetime.fromtimestamp(ms / 1000, tz=UTC)
-
-
-def ago(ms: int) -> str:
-    gone = (NOW - ms) // 1000
-    if gone < 60:
-        return "just now"
-    if gone < 3600:
-        return f"{gone // 60} min ago"
-    return f"{gone // 3600} h ago" if gone < 86400 else f"{at(ms):%-d %b, %H:%M}"
-
-
-def duration(seconds: float) -> str:
-    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
-
-
 def call_row(index: int, rng: random.Random, **own: Any) -> dict[str, Any]:
     label, colour, campaign = SOURCES[rng.randrange(len(SOURCES))]
     answered = rng.random() < 0.78
@@ -111,7 +85,7 @@ def call_rows(count: int = 50) -> list[dict[str, Any]]:
 
 def frame(page: str, **own: Any) -> dict[str, Any]:
     return {
-        "user": {"login": "alice"},
+        "user": {"login": "alice", "may": lambda right: True},
         "csrf": "preview",
         "page": page,
         "health": {"ok": True, "problems": []},

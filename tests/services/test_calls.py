@@ -18,7 +18,7 @@ from ctserver.services import visits
 from ctserver.services.attribution import Attributor
 from ctserver.services.calls import Journal
 from ctserver.services.visits import PageView
-from ctserver.storage import calls, migrate, sqlite
+from ctserver.storage import migrate, sqlite
 from ctserver.storage.sqlite import Sqlite
 
 ONE = "1700000000.1"
@@ -217,7 +217,7 @@ async def test_recorded_streams_end_up_in_the_journal_as_replay_tells_them(
 ) -> None:
     journal = Journal(db, settings, Attributor(settings, {}), "pbx")
     translator = Translator(["ct-inbound"])
-    data = (root / "tests/asterisk/streams/two_calls_at_once.txt").read_bytes()
+    data = (root / "tests/asterisk/streams/two_calls_at_once/stream.txt").read_bytes()
     for message in replay.read(data):
         await journal.apply(list(translator.events(message, 0)))
     wanted = [
@@ -225,9 +225,15 @@ async def test_recorded_streams_end_up_in_the_journal_as_replay_tells_them(
         for call in replay.calls(replay.read(data), ["ct-inbound"])
     ]
     assert await rows(db) == wanted
-    stored = await calls.by_id(db, (await db.fetch("SELECT id FROM calls ORDER BY arrived_at"))[1]["id"])
-    assert stored is not None
-    assert (stored.caller, stored.caller_name) == ("+447700900456", 'x\\y "q"')
+
+
+async def test_a_caller_name_comes_as_it_was_written(db: Sqlite, settings: Settings, root: Path) -> None:
+    journal = Journal(db, settings, Attributor(settings, {}), "pbx")
+    translator = Translator(["ct-inbound"])
+    for message in replay.read((root / "tests/asterisk/streams/cyrillic_name/stream.txt").read_bytes()):
+        await journal.apply(list(translator.events(message, 0)))
+    (row,) = await db.fetch("SELECT caller_name FROM calls")
+    assert row["caller_name"] == 'Алексей "Ёж" Ёлкин \\'
 
 
 async def test_a_repeat_call_goes_to_the_earlier_session_if_the_site_wants_it(db: Sqlite, settings: Settings) -> None:

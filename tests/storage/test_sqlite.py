@@ -152,3 +152,99 @@ async def test_a_folder_that_cannot_be_made_is_refused_in_words(tmp_path: Path) 
     (tmp_path / "file").touch()
     with pytest.raises(Unavailable, match="cannot be opened"):
         await sqlite.open(tmp_path / "file" / "x.db")
+
+
+LATER = "INSERT INTO t (n, text) VALUES ($1, $2) ON CONFLICT (n) DO UPDATE SET text = excluded.text"
+
+
+async def test_rows_for_later_are_there_for_the_next_statement_and_the_last_of_a_key_counts(store: Sqlite) -> None:
+    def unit(tx: Transaction) -> list[tuple[int, str]]:
+        for number in range(150):  # more than one statement holds
+            tx.later(LATER, str(number), (number, "first"))
+        tx.later(LATER, "7", (7, "second"))
+        return [tuple(row) for row in tx.fetch("SELECT n, text FROM t WHERE n < 9 OR n > 148 ORDER BY n")]
+
+    found = await store.write(unit)
+    assert found == [*((number, "first") for number in range(7)), (7, "second"), (8, "first"), (149, "first")]
+    assert len(await numbers(store)) == 150
+
+
+async def test_rows_for_later_are_undone_with_their_unit(store: Sqlite) -> None:
+    def failing(tx: Transaction) -> None:
+        tx.later(LATER, "1", (1, "never"))
+        raise LookupError
+
+    results = await asyncio.gather(store.write(insert(2)), store.write(failing), return_exceptions=True)
+    assert results[0] == 2
+    assert isinstance(results[1], LookupError)
+    assert await numbers(store) == [2]
+
+
+async def test_what_units_remember_is_forgotten_when_it_may_be_wrong(store: Sqlite, tmp_path: Path) -> None:
+    def remember(tx: Transaction) -> None:
+        tx.memory["known"] = True
+
+    def known(tx: Transaction) -> bool:
+        return "known" in tx.memory
+
+    await store.write(remember)
+    assert await store.write(known)
+    with pytest.raises(sqlite3.IntegrityError):
+        await asyncio.gather(store.write(insert(1)), store.write(insert(1)))
+    assert not await store.write(known)
+
+    await store.write(remember)
+    with sqlite3.connect(next(tmp_path.glob("*.db"))) as other:
+        other.execute("INSERT INTO t (n) VALUES (99)")
+    other.close()
+    assert not await store.write(known)
+
+
+async def test_long_reads_leave_a_reader_to_the_short_ones(store: Sqlite) -> None:
+    held, begun = threading.Event(), threading.Semaphore(0)
+
+    def long(tx: Transaction) -> int:
+        begun.release()
+        assert held.wait(5)
+        return len(tx.fetch("SELECT n FROM t"))
+
+    tasks = [asyncio.create_task(store.read(long)) for _ in range(sqlite.READERS + 2)]
+    for _ in range(sqlite.READERS - 1):
+        assert await asyncio.to_thread(begun.acquire, timeout=5)
+    assert await asyncio.wait_for(numbers(store), 1) == []
+    tasks.pop().cancel()
+    held.set()
+    assert await asyncio.gather(*tasks) == [0] * len(tasks)
+
+
+async def test_one_read_sees_one_state(store: Sqlite) -> None:
+    counted, written = threading.Event(), threading.Event()
+
+    def twice(tx: Transaction) -> tuple[int, int]:
+        first = len(tx.fetch("SELECT n FROM t"))
+        counted.set()
+        assert written.wait(5)
+        return first, len(tx.fetch("SELECT n FROM t"))
+
+    task = asyncio.create_task(store.read(twice))
+    await asyncio.to_thread(counted.wait, 5)
+    await store.write(insert(1))
+    written.set()
+    assert await task == (0, 0)
+    assert await numbers(store) == [1]
+
+
+async def test_a_read_that_nobody_waits_for_any_more_keeps_its_reader_until_it_ends(store: Sqlite) -> None:
+    held, begun = threading.Event(), threading.Event()
+
+    def long(tx: Transaction) -> None:
+        begun.set()
+        assert held.wait(5)
+
+    task = asyncio.create_task(store.read(long))
+    await asyncio.to_thread(begun.wait, 5)
+    task.cancel()
+    await asyncio.sleep(0)
+    found = await asyncio.wait_for(asyncio.gather(*(numbers(store) for _ in range(8))), 1)
+    assert found == [[]] * 8
+    held.set()

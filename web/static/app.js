@@ -112,6 +112,8 @@
     if (is) note.querySelector("time").textContent = new Date().toLocaleTimeString(root.lang);
     note.hidden = !is;
   }
+  document.addEventListener("ct:offline", (event) => offline(event.detail));
+  document.addEventListener("ct:calm", (event) => children(event.target, event.detail));
   document.addEventListener("htmx:sendError", (event) => { if (live(event)) offline(true); });
   document.addEventListener("htmx:timeout", (event) => { if (live(event)) offline(true); });
   document.addEventListener("htmx:afterOnLoad", (event) => { if (live(event)) offline(false); });
@@ -156,6 +158,8 @@
       });
       if (!event.target.closest("a, button, summary")) keys[" "] = () => press("play");
     }
+    const category = document.querySelector(`[data-category="${CSS.escape(event.key)}"]`);
+    if (category) keys[event.key] = () => category.click();
     const act = keys[event.key];
     if (act) { event.preventDefault(); act(); }
   });

@@ -11,10 +11,16 @@ from urllib.parse import urlencode, urlsplit
 
 from aiohttp import web
 
+from ctserver import language
 from ctserver.domain import call as machine
-from ctserver.http import render
+from ctserver.domain.rights import Scope
+from ctserver.domain.words import N_
+from ctserver.http import audit, render
+from ctserver.http.dashboard import marks
 from ctserver.http.dashboard.rows import CallRow, call_row, colour, label_of
-from ctserver.http.deps import DEPS, Deps
+from ctserver.http.deps import DEPS, Deps, scope_of
+from ctserver.language import gettext as _
+from ctserver.language import ngettext
 from ctserver.storage import attribution as evidence
 from ctserver.storage import calls, journal, recordings, sessions
 from ctserver.storage.db import Row
@@ -23,18 +29,18 @@ from ctserver.storage.journal import Filters
 PAGE = 50
 
 KINDS = {
-    "static": "a number of its own",
-    "exact": "one visitor held the number",
-    "tapped": "the visitor tapped the number",
-    "likely": "the likeliest of those who saw it",
-    "repeat": "the same person as before",
-    "ambiguous": "several visitors held the number",
+    "static": N_("a number of its own"),
+    "exact": N_("one visitor held the number"),
+    "tapped": N_("the visitor tapped the number"),
+    "likely": N_("the likeliest of those who saw it"),
+    "repeat": N_("the same person as before"),
+    "ambiguous": N_("several visitors held the number"),
 }
 ROUTED_BY = {
     "ctserver": "",
-    "script": " (ctserver was away; its database decided)",
-    "memory": " (ctserver was away; the last known line)",
-    "default": " (ctserver was away; the default line)",
+    "script": N_("ctserver was away; its database decided"),
+    "memory": N_("ctserver was away; the last known line"),
+    "default": N_("ctserver was away; the default line"),
 }
 
 
@@ -47,7 +53,7 @@ def add_routes(app: web.Application) -> None:
     app.router.add_get("/calls/{id:[0-9a-z]{26}}/peaks.json", peaks)
 
 
-async def _home(_: web.Request) -> web.StreamResponse:
+async def _home(_request: web.Request) -> web.StreamResponse:
     return render.see_other("/calls")
 
 
@@ -57,8 +63,8 @@ async def calls_page(request: web.Request) -> web.StreamResponse:
     context |= {
         "page": "calls",
         "health": await deps.health(),
-        "sites": [{"id": id, "name": site.name or id} for id, site in deps.settings.sites.items()],
-        "today": await _today(deps),
+        "sites": _sites(deps, scope_of(request)),
+        "today": await _today(deps, scope_of(request)),
         "live": not request.query.get("before"),
         "flash": _flash(request),
     }
@@ -71,14 +77,14 @@ async def call_rows(request: web.Request) -> web.StreamResponse:
 
 
 async def call_page(request: web.Request) -> web.StreamResponse:
-    deps = request.app[DEPS]
-    row = await journal.one(deps.db, request.match_info["id"])
+    deps, scope = request.app[DEPS], scope_of(request)
+    row = await journal.one(deps.db, scope, request.match_info["id"])
     if row is None:
         raise web.HTTPNotFound
     now = deps.now()
-    call = call_row(row, deps.settings, now)
-    newer, older = await journal.neighbours(deps.db, call.id)
-    earlier = await journal.earlier(deps.db, call.caller, call.id) if call.caller else []
+    call = call_row(row, deps.settings, now, scope)
+    newer, older = await journal.neighbours(deps.db, scope, call.id)
+    earlier = await journal.earlier(deps.db, scope, row["caller"], call.id) if row["caller"] else []
     context = {
         "page": "calls",
         "health": await deps.health(),
@@ -86,8 +92,9 @@ async def call_page(request: web.Request) -> web.StreamResponse:
         "timeline": _timeline(row, await calls.legs(deps.db, call.id), call),
         "attribution": await _attribution(deps, row),
         "session": await _session(deps, row["session"]),
-        "earlier": [call_row(other, deps.settings, now) for other in earlier],
-        "recording": await _recording(deps, call),
+        "earlier": [call_row(other, deps.settings, now, scope) for other in earlier],
+        "recording": await _recording(deps, call, scope),
+        **await marks.context(request, row),
         "previous_url": f"/calls/{newer}" if newer else None,
         "next_url": f"/calls/{older}" if older else None,
     }
@@ -97,6 +104,7 @@ async def call_page(request: web.Request) -> web.StreamResponse:
 async def recording(request: web.Request) -> web.StreamResponse:
     """The sound, with HTTP Range."""
     file = await _file(request)
+    audit.describe(request, "listened", request.match_info["id"])
     headers = {"Content-Disposition": f'inline; filename="{file.name}"', "Cache-Control": "private, max-age=3600"}
     return web.FileResponse(file, headers=headers)
 
@@ -110,8 +118,10 @@ async def peaks(request: web.Request) -> web.StreamResponse:
 
 
 async def _file(request: web.Request) -> Path:
-    deps = request.app[DEPS]
-    row = await recordings.of_call(deps.db, request.match_info["id"])
+    deps, id = request.app[DEPS], request.match_info["id"]
+    if await journal.one(deps.db, scope_of(request), id) is None:
+        raise web.HTTPNotFound
+    row = await recordings.of_call(deps.db, id)
     if row is None or row["state"] != "ready":
         raise web.HTTPNotFound
     file: Path = (deps.recordings / str(row["file"])).resolve()
@@ -124,37 +134,51 @@ async def _file(request: web.Request) -> Path:
 
 
 async def _journal(request: web.Request, deps: Deps) -> dict[str, Any]:
-    query = request.query
+    query, scope = request.query, scope_of(request)
     outcome = query.get("outcome", "")
     filters = Filters(
         outcome=outcome if outcome in (machine.ANSWERED, machine.MISSED) else "",
         site=query.get("site", "") if query.get("site", "") in deps.settings.sites else "",
         q=query.get("q", "").strip()[:100],
     )
-    rows = await journal.page(deps.db, filters, before=query.get("before", "")[:26], limit=PAGE + 1)
+    rows = await journal.page(deps.db, scope, filters, before=query.get("before", "")[:26], limit=PAGE + 1)
     now = deps.now()
     kept = {name: value for name, value in asdict(filters).items() if value}
     older = f"/calls/rows?{urlencode({**kept, 'before': rows[PAGE - 1]['id']})}" if len(rows) > PAGE else None
     return {
-        "calls": [call_row(row, deps.settings, now) for row in rows[:PAGE]],
+        "calls": [call_row(row, deps.settings, now, scope) for row in rows[:PAGE]],
         "filters": asdict(filters),
         "older": older,
     }
 
 
-async def _today(deps: Deps) -> dict[str, Any]:
+def _sites(deps: Deps, scope: Scope) -> list[dict[str, str]]:
+    return [{"id": id, "name": site.name or id} for id, site in deps.settings.sites.items() if scope.sees_site(id)]
+
+
+async def _today(deps: Deps, scope: Scope) -> dict[str, Any]:
     now = render.local(deps.now())
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     week = timedelta(days=7)
-    total, answered, missed = await journal.counts(deps.db, _ms(midnight), _ms(now) + 1)
-    before, _, _ = await journal.counts(deps.db, _ms(midnight - week), _ms(now - week))
-    day = f"{now:%A}"
-    compared = {0: f"as many as last {day} by now"}.get(
-        total - before, f"{abs(total - before)} {'more' if total > before else 'fewer'} than last {day} by now"
-    )
-    counted = f"{total} call{'' if total == 1 else 's'} today"
-    summary = f"{counted}, {compared}" if before else (counted if total else "No calls yet today")
+    total, answered, missed = await journal.counts(deps.db, scope, _ms(midnight), _ms(now) + 1)
+    before, *_rest = await journal.counts(deps.db, scope, _ms(midnight - week), _ms(now - week))
+    summary = _summary(total, before, language.weekday(_ms(now)))
     return {"calls": total, "answered": answered, "missed": missed, "last_week_calls": before, "summary": summary}
+
+
+def _summary(total: int, before: int, day: str) -> str:
+    """38 calls today, 6 more than last Saturday by now."""
+    if not total and not before:
+        return _("No calls yet today")
+    counted = ngettext("%(count)s call today", "%(count)s calls today", total) % {"count": language.number(total)}
+    if not before:
+        return counted
+    words = {
+        0: _("as many as last %(day)s by now"),
+        1: _("%(count)s more than last %(day)s by now"),
+        -1: _("%(count)s fewer than last %(day)s by now"),
+    }[(total > before) - (total < before)]
+    return f"{counted}, {words % {'count': language.number(abs(total - before)), 'day': day}}"
 
 
 def _ms(moment: Any) -> int:
@@ -163,7 +187,7 @@ def _ms(moment: Any) -> int:
 
 def _flash(request: web.Request) -> dict[str, str] | None:
     if request.query.get("done") == "testcall":
-        return {"kind": "ok", "text": "The test call is on its way: it appears below as it rings."}
+        return {"kind": "ok", "text": _("The test call is on its way: it appears below as it rings.")}
     return None
 
 
@@ -183,22 +207,24 @@ class Step:
 
 def _timeline(row: Row, legs: list[Row], call: CallRow) -> list[Step]:
     start = row["arrived_at"]
-    routed = ROUTED_BY.get(row["routed_by"], "")
-    found: list[tuple[int, str, str, str]] = [(start, "arrived", "The call arrived", "plain")]
+    found: list[tuple[int, str, str, str]] = [(start, "arrived", _("The call arrived"), "plain")]
     if call.line_name:
+        put = _("Put through to %(line)s") % {"line": call.line_name}
+        routed = _(ROUTED_BY.get(row["routed_by"], ""))
         found.append(
-            (legs[0]["started_at"] if legs else start, "routed", f"Put through to {call.line_name}{routed}", "plain")
+            (legs[0]["started_at"] if legs else start, "routed", f"{put} ({routed})" if routed else put, "plain")
         )
     for leg in legs:
+        party = {"party": _party(leg["channel"])}
         if leg["ringing_at"] is not None and leg["channel"]:
-            found.append((leg["ringing_at"], "ringing", f"{_party(leg['channel'])} rang", "plain"))
+            found.append((leg["ringing_at"], "ringing", _("%(party)s rang") % party, "plain"))
         if leg["answered_at"] is not None:
-            found.append((leg["answered_at"], "answered", f"{_party(leg['channel'])} answered", "ok"))
+            found.append((leg["answered_at"], "answered", _("%(party)s answered") % party, "ok"))
         elif leg["ended_at"] is not None and leg["status"] not in ("", "CANCEL"):
-            found.append((leg["ended_at"], "note", f"{_party(leg['channel'])}: {_status(leg['status'])}", "warn"))
+            found.append((leg["ended_at"], "note", f"{party['party']}: {_status(leg['status'])}", "warn"))
     if row["ended_at"] is not None:
         gave_up = row["outcome"] == machine.MISSED and row["reason"] in ("abandoned", "abandoned_early")
-        text = "The caller gave up" if gave_up else "The call ended"
+        text = _("The caller gave up") if gave_up else _("The call ended")
         found.append((row["ended_at"], "ended", text, "bad" if row["outcome"] == machine.MISSED else "plain"))
     return [Step(at, max(0, at - start) // 1000, kind, text, tone) for at, kind, text, tone in sorted(found, key=_at)]
 
@@ -214,10 +240,10 @@ def _party(channel: str) -> str:
 
 def _status(status: str) -> str:
     words = {
-        "BUSY": "busy",
-        "NOANSWER": "no answer",
-        "CONGESTION": "congestion",
-        "CHANUNAVAIL": "cannot be reached",
+        "BUSY": _("busy"),
+        "NOANSWER": _("no answer"),
+        "CONGESTION": _("congestion"),
+        "CHANUNAVAIL": _("cannot be reached"),
     }
     return words.get(status, status.lower())
 
@@ -227,7 +253,7 @@ async def _attribution(deps: Deps, row: Row) -> dict[str, Any]:
     others = await evidence.runners_up(deps.db, row["id"], row["session"])
     return {
         "kind": row["attribution"],
-        "kind_label": KINDS.get(row["attribution"], ""),
+        "kind_label": _(KINDS.get(row["attribution"], "")),
         "confidence": row["confidence"],
         "why": row["why"],
         "source_label": label_of(source),
@@ -275,7 +301,9 @@ def path_of(url: str) -> str:
     return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
 
 
-async def _recording(deps: Deps, call: CallRow) -> dict[str, Any] | None:
+async def _recording(deps: Deps, call: CallRow, scope: Scope) -> dict[str, Any] | None:
+    if not scope.recordings:
+        return {"state": "closed"}
     row = await recordings.of_call(deps.db, call.id)
     if row is None:
         return {"state": "recording"} if call.state == machine.TALKING else None

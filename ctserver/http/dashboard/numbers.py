@@ -6,10 +6,12 @@ from typing import Any
 
 from aiohttp import web
 
+from ctserver.domain.rights import Scope
 from ctserver.http import render
 from ctserver.http.dashboard.calls import path_of
 from ctserver.http.dashboard.rows import colour, label_of
-from ctserver.http.deps import DEPS, Deps, TestCallFailed
+from ctserver.http.deps import DEPS, Deps, TestCallFailed, scope_of
+from ctserver.language import gettext as _
 from ctserver.storage import journal, sessions
 from ctserver.storage.db import Row
 
@@ -22,35 +24,38 @@ def add_routes(app: web.Application) -> None:
 
 async def numbers_page(request: web.Request) -> web.StreamResponse:
     deps = request.app[DEPS]
-    context = {"page": "numbers", "health": await deps.health(), "sites": _sites(deps), **await _numbers(deps)}
+    context = {"page": "numbers", "health": await deps.health(), "sites": _sites(deps, scope_of(request))}
+    context |= await _numbers(deps, scope_of(request))
     return render.page(request, "numbers.html", context)
 
 
 async def numbers_rows(request: web.Request) -> web.StreamResponse:
     """The tables alone, for htmx."""
-    return render.page(request, "_numbers_body.html", await _numbers(request.app[DEPS]))
+    return render.page(request, "_numbers_body.html", await _numbers(request.app[DEPS], scope_of(request)))
 
 
 async def testcall(request: web.Request) -> web.StreamResponse:
     """Place a test call to one of our numbers; back to the journal, where it appears."""
-    deps = request.app[DEPS]
+    deps, scope = request.app[DEPS], scope_of(request)
     number = str((await request.post()).get("number", ""))
-    if number not in deps.uses:
+    if number not in deps.uses or not scope.sees_site(deps.uses[number].site):
         raise web.HTTPBadRequest
     try:
         await deps.testcall(number)
     except TestCallFailed as failed:
-        flash = {"kind": "error", "text": f"The test call could not be placed: {failed}"}
-        context = {"page": "numbers", "health": await deps.health(), "flash": flash, "sites": _sites(deps)}
-        context |= await _numbers(deps)
+        flash = {"kind": "error", "text": _("The test call could not be placed: %(why)s") % {"why": failed}}
+        context = {"page": "numbers", "health": await deps.health(), "flash": flash}
+        context |= {"sites": _sites(deps, scope), **await _numbers(deps, scope)}
         return render.page(request, "numbers.html", context, status=502)
     return render.see_other("/calls?done=testcall")
 
 
-def _sites(deps: Deps) -> list[dict[str, str]]:
+def _sites(deps: Deps, scope: Scope) -> list[dict[str, str]]:
     """Each site, the line for its pages, and a page to look at the script on."""
     settings, found = deps.settings, []
     for id, site in settings.sites.items():
+        if not scope.sees_site(id):
+            continue
         demo = settings.server.demo and id == next(iter(settings.sites))
         page = f"{settings.server.public_url}/demo" if demo else f"https://{site.domains[0]}/"
         snippet = f'<script async src="{settings.server.public_url}/ct.js?site={id}"></script>'
@@ -58,16 +63,16 @@ def _sites(deps: Deps) -> list[dict[str, str]]:
     return found
 
 
-async def _numbers(deps: Deps) -> dict[str, Any]:
+async def _numbers(deps: Deps, scope: Scope) -> dict[str, Any]:
     now = deps.now()
     midnight = render.local(now).replace(hour=0, minute=0, second=0, microsecond=0)
-    calls = await journal.by_number(deps.db, int(midnight.timestamp() * 1000))
+    calls = await journal.by_number(deps.db, scope, int(midnight.timestamp() * 1000))
     short = await sessions.shortages_since(deps.db, int(midnight.timestamp() * 1000))
     holders = {row["number"]: row for row in await sessions.holders_now(deps.db)}
     settings = deps.settings
     pools = []
     for site_id, site in settings.sites.items():
-        if not site.pool:
+        if not site.pool or not scope.sees_site(site_id):
             continue
         pool = settings.pools[site.pool]
         numbers = [_number(number, holders.get(number), calls.get(number), now) for number in pool.numbers]
@@ -82,7 +87,7 @@ async def _numbers(deps: Deps) -> dict[str, Any]:
                 "short": short.get(site.pool, {}),
             }
         )
-    return {"pools": pools, "statics": _statics(deps, calls)}
+    return {"pools": pools, "statics": _statics(deps, scope, calls)}
 
 
 def _number(number: str, row: Row | None, calls: tuple[int, int, int] | None, now: int) -> dict[str, Any]:
@@ -107,10 +112,10 @@ def _number(number: str, row: Row | None, calls: tuple[int, int, int] | None, no
     }
 
 
-def _statics(deps: Deps, calls: dict[str, tuple[int, int, int]]) -> list[dict[str, Any]]:
+def _statics(deps: Deps, scope: Scope, calls: dict[str, tuple[int, int, int]]) -> list[dict[str, Any]]:
     found = []
     for use in deps.uses.values():
-        if use.source is None:
+        if use.source is None or not scope.sees_site(use.site):
             continue
         label = label_of(use.source)
         today = calls.get(use.number)

@@ -9,7 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from ctserver.http import render
-from ctserver.http.deps import DEPS, Deps
+from ctserver.http.deps import DEPS, Deps, scope_of
 from ctserver.storage import pools
 
 DAY_MS = 86_400_000
@@ -20,11 +20,12 @@ def add_routes(app: web.Application) -> None:
 
 
 async def pools_page(request: web.Request) -> web.StreamResponse:
-    deps = request.app[DEPS]
+    deps, scope = request.app[DEPS], scope_of(request)
+    seen = {use.pool for use in deps.uses.values() if scope.sees_site(use.site)}
     context = {
         "page": "pools",
         "health": await deps.health(),
-        "pools": [await _pool(deps, name) for name in deps.settings.pools],
+        "pools": [await _pool(deps, name) for name in deps.settings.pools if name in seen],
     }
     return render.page(request, "pools.html", context)
 

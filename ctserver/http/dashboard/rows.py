@@ -7,7 +7,11 @@ from dataclasses import dataclass
 
 from ctserver.config import Settings
 from ctserver.domain import call as machine
+from ctserver.domain import phone
 from ctserver.domain.model import Source
+from ctserver.domain.rights import Scope
+from ctserver.domain.words import N_
+from ctserver.language import gettext as _
 from ctserver.storage.db import Row
 
 
@@ -44,8 +48,8 @@ class CallRow:
     pbx: str
 
 
-def call_row(row: Row, settings: Settings, now: int) -> CallRow:
-    """`row` is a row of calls with the column `recording`."""
+def call_row(row: Row, settings: Settings, now: int, scope: Scope) -> CallRow:
+    """`row` is a row of calls with the column `recording`; the caller is masked where the scope does not show him."""
     site, line = settings.sites.get(row["site"]), settings.lines.get(row["line"])
     rang_until = row["answered_at"] or row["ended_at"] or now
     talk_until = row["ended_at"] or now
@@ -56,12 +60,12 @@ def call_row(row: Row, settings: Settings, now: int) -> CallRow:
         ringing_at=row["ringing_at"],
         answered_at=row["answered_at"],
         ended_at=row["ended_at"],
-        caller=row["caller"],
-        caller_name=row["caller_name"],
+        caller=row["caller"] if scope.callers else phone.masked(row["caller"]),
+        caller_name=row["caller_name"] if scope.callers else "",
         did=row["did"],
         site_name=(site.name or row["site"]) if site else row["site"],
         line_name=(line.name or row["line"]) if line else row["line"],
-        dial=line.dial if line else "",
+        dial=line.rings if line else "",
         state=machine.RINGING if row["state"] == machine.ARRIVED else row["state"],
         outcome=row["outcome"] or None,
         reason=row["reason"],
@@ -72,9 +76,9 @@ def call_row(row: Row, settings: Settings, now: int) -> CallRow:
         campaign=row["campaign"],
         attribution_kind=row["attribution"],
         confidence=row["confidence"],
-        has_recording=row["recording"] == "ready",
+        has_recording=scope.recordings and row["recording"] == "ready",
         hangup_cause=row["hangup_cause"],
-        hangup_text=HANGUP.get(row["hangup_cause"] or 0, ""),
+        hangup_text=_(HANGUP.get(row["hangup_cause"] or 0, "")),
         answered_by=row["answered_by"],
         linkedid=row["linkedid"],
         pbx=row["pbx"],
@@ -98,26 +102,26 @@ def colour(label: str) -> int | None:
 
 
 HANGUP = {  # Q.850 causes in plain words
-    1: "Unallocated number",
-    3: "No route to destination",
-    16: "Normal clearing",
-    17: "User busy",
-    18: "No user responding",
-    19: "No answer",
-    20: "Subscriber absent",
-    21: "Call rejected",
-    22: "Number changed",
-    26: "Answered elsewhere",
-    27: "Destination out of order",
-    28: "Invalid number format",
-    31: "Normal, unspecified",
-    34: "No circuit available",
-    38: "Network out of order",
-    41: "Temporary failure",
-    42: "Switching equipment congestion",
-    44: "Requested channel not available",
-    58: "Bearer capability not available",
-    88: "Incompatible destination",
-    102: "Recovery on timer expiry",
-    127: "Interworking, unspecified",
+    1: N_("Unallocated number"),
+    3: N_("No route to destination"),
+    16: N_("Normal clearing"),
+    17: N_("User busy"),
+    18: N_("No user responding"),
+    19: N_("No answer"),
+    20: N_("Subscriber absent"),
+    21: N_("Call rejected"),
+    22: N_("Number changed"),
+    26: N_("Answered elsewhere"),
+    27: N_("Destination out of order"),
+    28: N_("Invalid number format"),
+    31: N_("Normal, unspecified"),
+    34: N_("No circuit available"),
+    38: N_("Network out of order"),
+    41: N_("Temporary failure"),
+    42: N_("Switching equipment congestion"),
+    44: N_("Requested channel not available"),
+    58: N_("Bearer capability not available"),
+    88: N_("Incompatible destination"),
+    102: N_("Recovery on timer expiry"),
+    127: N_("Interworking, unspecified"),
 }

@@ -1,0 +1,127 @@
+"""Which facts deserve a person's attention, and when: pure rules over a fact and what is known by the time it is told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from fnmatch import fnmatchcase
+from typing import Any
+
+from opening_hours import OpeningHours
+
+from ctserver.domain import fact as facts
+from ctserver.domain.fact import Fact
+
+OCCASIONS: Mapping[str, str] = {  # what a rule may name -> the kind of fact it looks at
+    "ringing": facts.RINGING,
+    "answered": facts.ANSWERED,
+    "ended": facts.ENDED,
+    "missed": facts.MISSED,
+    "missed_out_of_hours": facts.MISSED,
+    "voicemail": facts.ENDED,
+    "first_call": facts.ENDED,
+    "long_wait": facts.ENDED,
+    "broken": facts.ENDED,
+    "recording": facts.RECORDING,
+    "pool_short": facts.POOL_SHORT,
+    "pbx_unreachable": facts.PBX,
+    "recording_failing": facts.RECORDING_FAILING,
+    "disk": facts.DISK,
+    "delivery_failing": facts.DELIVERY,
+    "daily": facts.DAILY,
+    "weekly": facts.WEEKLY,
+}
+BROKEN = ("broken", "failed", "congestion", "unreachable")  # reasons that are trouble of ours, not of the caller's
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """What a message to a person is made of. Names, not ids; "" where it is not known or makes no sense.
+
+    `occasion` is a key of OCCASIONS; `at` the moment it is about; `count` how many calls of this caller one message
+    tells of; `recording` a file in the recordings folder; `data` the fact's own, for templates.
+    """
+
+    occasion: str
+    at: int
+    subject: str = ""
+    detail: str = ""
+    link: str = ""
+    call: str = ""
+    caller: str = ""
+    caller_name: str = ""
+    number: str = ""
+    site: str = ""
+    line: str = ""
+    source: str = ""
+    campaign: str = ""
+    outcome: str = ""
+    reason: str = ""
+    waited_seconds: float | None = None
+    talked_seconds: float | None = None
+    count: int = 1
+    first_call: bool = False
+    out_of_hours: bool = False
+    voicemail: bool = False
+    escalated: bool = False
+    to_caller: bool = False
+    recording: str = ""
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """When a rule holds; an empty list holds always. Patterns as in the rules for numbers: `*` stands for anything."""
+
+    on: Sequence[str]
+    lines: Sequence[str] = ()
+    sites: Sequence[str] = ()
+    sources: Sequence[str] = ()
+    wait_seconds: float = 60
+
+
+def occasion(rule: Conditions, fact: Fact) -> str | None:
+    """The first occasion of the rule that this fact is."""
+    if not fits(rule, fact):
+        return None
+    return next((name for name in rule.on if OCCASIONS[name] == fact.kind and _is(name, rule, fact.data)), None)
+
+
+def fits(rule: Conditions, fact: Fact) -> bool:
+    """Is it about one of the rule's lines, sites and sources?"""
+    if not _fits(rule.lines, fact.data.get("line")) or not _fits(rule.sites, fact.data.get("site")):
+        return False
+    return not rule.sources or any(_fits(rule.sources, name) for name in _sources(fact.data))
+
+
+def _is(name: str, rule: Conditions, data: Mapping[str, Any]) -> bool:
+    if name == "missed_out_of_hours":
+        return bool(data.get("out_of_hours"))
+    if name in ("voicemail", "first_call"):
+        return bool(data.get(name))
+    if name == "long_wait":
+        return (data.get("waited_seconds") or 0) >= rule.wait_seconds
+    if name == "broken":
+        return data.get("reason") in BROKEN
+    return True
+
+
+def _fits(patterns: Sequence[str], value: object) -> bool:
+    text = str(value or "").lower()
+    return not patterns or any(fnmatchcase(text, pattern.lower()) for pattern in patterns)
+
+
+def _sources(data: Mapping[str, Any]) -> tuple[str, ...]:
+    """A source is named by itself, by its medium or by both: google, cpc, google / cpc."""
+    source, medium = str(data.get("source") or ""), str(data.get("medium") or "")
+    return source, medium, f"{source} / {medium}"
+
+
+def quiet_until(hours: str, now: datetime) -> datetime | None:
+    """When the quiet hours (OpenStreetMap's syntax: "22:00-08:00; Su 00:00-24:00") that hold now are over; None: they
+    do not hold. Both are local times without a zone; quiet for ever counts as not quiet."""
+    if not hours:
+        return None
+    rules = OpeningHours(hours)
+    return rules.next_change(now) if rules.is_open(now) else None

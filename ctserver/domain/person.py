@@ -1,0 +1,24 @@
+"""Somebody who may log in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ctserver.domain.rights import Role, Scope, scope_of
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """`sites` and `lines`: those he was given; empty: all, or none where his role needs them (rights.scope_of)."""
+
+    login: str
+    role: Role
+    name: str = ""
+    email: str = ""
+    sites: tuple[str, ...] = ()
+    lines: tuple[str, ...] = ()
+    second_factor: bool = False
+
+    @property
+    def scope(self) -> Scope:
+        return scope_of(self.role, self.sites, self.lines)

@@ -1,0 +1,96 @@
+"""What each address asks of those who open it: one table, in which every route stands. An address that is not in it
+is closed to everybody.
+
+NOBODY: nobody is asked who he is (visitors' browsers, scripts, monitoring). ANYBODY: open, but a login is noticed.
+SOMEBODY: whoever has logged in. Else the right that it takes; whose data is then shown is a matter of the scope.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from aiohttp import web
+
+from ctserver.domain.rights import Right
+
+
+class Open(Enum):
+    NOBODY = "nobody"
+    ANYBODY = "anybody"
+    SOMEBODY = "somebody"
+
+
+NOBODY, ANYBODY, SOMEBODY = Open
+
+ROUTES: dict[str, Right | Open] = {
+    # ---- visitors, scripts, monitoring
+    "GET /health": NOBODY,
+    "GET /ct.js": NOBODY,
+    "POST /v1/visit": NOBODY,
+    "POST /v1/signal": NOBODY,
+    "GET /static/{path}": NOBODY,
+    "GET /favicon.ico": NOBODY,
+    "GET /demo": ANYBODY,
+    "POST /demo/testcall": ANYBODY,
+    # ---- the way in
+    "GET /login": ANYBODY,
+    "POST /login": ANYBODY,
+    "GET /login/code": ANYBODY,
+    "POST /login/code": ANYBODY,
+    "GET /link/{token}": ANYBODY,
+    "POST /link/{token}": ANYBODY,
+    "POST /logout": SOMEBODY,
+    "POST /language": SOMEBODY,
+    # ---- pages
+    "GET /": SOMEBODY,
+    "GET /calls": Right.CALLS,
+    "GET /calls/rows": Right.CALLS,
+    "GET /calls/{id}": Right.CALLS,
+    "GET /calls/{id}/recording.wav": Right.LISTEN,
+    "GET /calls/{id}/peaks.json": Right.LISTEN,
+    "POST /calls/{id}/marks": Right.WORK,
+    "GET /missed": Right.CALLS,
+    "POST /missed/{id}": Right.WORK,
+    "GET /live": Right.CALLS,
+    "GET /events": Right.CALLS,
+    "GET /numbers": Right.NUMBERS,
+    "GET /numbers/rows": Right.NUMBERS,
+    "POST /testcall": Right.TESTCALL,
+    "GET /pools": Right.NUMBERS,
+    "GET /settings": SOMEBODY,
+    "POST /settings": SOMEBODY,
+    "GET /account": SOMEBODY,
+    "POST /account/password": SOMEBODY,
+    "POST /account/factor/new": SOMEBODY,
+    "POST /account/factor": SOMEBODY,
+    "POST /account/factor/off": SOMEBODY,
+    "POST /account/logins/end": SOMEBODY,
+    "POST /account/tokens": Right.TOKENS,
+    "POST /account/tokens/revoke": Right.TOKENS,
+    "GET /users": Right.USERS,
+    "POST /users/invite": Right.USERS,
+    "POST /users/withdraw": Right.USERS,
+    "GET /users/{id}": Right.USERS,
+    "POST /users/{id}": Right.USERS,
+    "POST /users/{id}/{what}": Right.USERS,
+    "GET /audit": Right.AUDIT,
+    # ---- the API
+    "GET /api/v1/numbers/{number}/holder": Right.VISITORS,
+}
+
+_CLOSED_TO_NOBODY = (
+    "/v1/",
+    "/ct.js",
+    "/static/",
+    "/health",
+)  # whatever else is asked for there, nobody need log in for it
+
+
+def needed(request: web.Request) -> Right | Open | None:
+    """What this request takes; None: nobody may do it. An address that there is not takes a login, so that strangers
+    do not learn which there are."""
+    resource = request.match_info.route.resource
+    if resource is None:
+        return NOBODY if request.path.startswith(_CLOSED_TO_NOBODY) else SOMEBODY
+    method = "GET" if request.method == "HEAD" else request.method
+    return ROUTES.get(f"{method} {resource.canonical}")

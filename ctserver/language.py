@@ -1,0 +1,275 @@
+"""Who reads decides how it is written: the language, the time zone, and the form of dates, numbers and phone numbers.
+
+English is the source. Other languages are catalogues in web/locale/, read when they are first asked for: there is no
+compiled file that could disagree with them. The reader is kept in a context variable, so that a request, or a message
+to one person, is written for its own reader from the first word to the last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta, tzinfo
+from functools import lru_cache
+from gettext import NullTranslations
+from io import BytesIO
+from typing import Literal
+from zoneinfo import ZoneInfo, available_timezones
+
+from babel import Locale, dates, negotiate_locale, numbers, units
+from babel.messages import mofile, pofile
+from babel.support import Translations
+
+from ctserver import files
+from ctserver.domain import phone as plan
+from ctserver.domain.words import N_
+
+LANGUAGES = {"en": "English", "ru": "Русский"}
+"""Every language of the pages, under its own name."""
+
+FORMATS = {"en": "en_GB"}
+"""The locale that a language's dates and numbers follow, where it is not the language's own."""
+
+Width = Literal["short", "medium", "long"]
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Who reads. `zone` is an IANA name, "" the server's own; numbers of `country` (ISO 3166-1) are written the way it
+    writes them at home if `national`."""
+
+    language: str = "en"
+    zone: str = ""
+    country: str = ""
+    national: bool = False
+
+
+_reader: ContextVar[Reader] = ContextVar("reader", default=Reader())  # noqa: B039 - frozen
+
+
+def reader() -> Reader:
+    """Who reads what is written now."""
+    return _reader.get()
+
+
+def write_for(reader: Reader) -> None:
+    """From here on, in this context, everything is written for him."""
+    _reader.set(reader)
+
+
+@contextmanager
+def written_for(reader: Reader) -> Iterator[None]:
+    """Inside, everything is written for him."""
+    token = _reader.set(reader)
+    try:
+        yield
+    finally:
+        _reader.reset(token)
+
+
+def negotiate(accepted: str) -> str:
+    """The language for an Accept-Language header: the first that we have, else English."""
+    wanted = sorted(_accepted(accepted[:500]), key=lambda item: -item[1])
+    found = negotiate_locale([name for name, _ in wanted], list(LANGUAGES), sep="-")
+    return found or "en"
+
+
+def _accepted(header: str) -> Iterator[tuple[str, float]]:
+    for part in header.split(","):
+        name, _, weight = part.strip().partition(";q=")
+        try:
+            weighs = float(weight or 1)
+        except ValueError:
+            continue
+        if name and weighs > 0:
+            yield name, weighs
+
+
+def zones() -> list[str]:
+    """The names of the time zones that a person may choose: places, and UTC."""
+    areas = ("Africa/", "America/", "Antarctica/", "Asia/", "Atlantic/", "Australia/", "Europe/", "Indian/", "Pacific/")
+    return ["UTC", *sorted(name for name in available_timezones() if name.startswith(areas))]
+
+
+# ---- words
+
+
+def gettext(text: str) -> str:
+    """The text in the reader's language."""
+    return _catalogue(reader().language).gettext(text) if text else ""
+
+
+def ngettext(one: str, many: str, count: int) -> str:
+    """The form of the text for so many, in the reader's language."""
+    return _catalogue(reader().language).ngettext(one, many, count)
+
+
+@lru_cache(maxsize=8)
+def _catalogue(language: str) -> NullTranslations:
+    file = files.folder("web") / "locale" / language / "ctserver.po"
+    if language == "en" or language not in LANGUAGES:
+        return NullTranslations()
+    with file.open("rb") as source:
+        catalogue = pofile.read_po(source, locale=language)
+    compiled = BytesIO()
+    mofile.write_mo(compiled, catalogue)
+    compiled.seek(0)
+    return Translations(compiled)
+
+
+# ---- times
+
+
+def locale() -> Locale:
+    """How the reader's language writes dates and numbers."""
+    return _locale(reader().language)
+
+
+@lru_cache(maxsize=8)
+def _locale(language: str) -> Locale:
+    return Locale.parse(FORMATS.get(language, language))
+
+
+def zone() -> tzinfo:
+    """The reader's time zone."""
+    return _zone(reader().zone)
+
+
+@lru_cache(maxsize=64)
+def _zone(name: str) -> tzinfo:
+    if name:
+        try:
+            return ZoneInfo(name)
+        except (OSError, ValueError):
+            pass
+    return _HERE
+
+
+class _Here(tzinfo):
+    """The server's own zone, whatever the season."""
+
+    def utcoffset(self, at: datetime | None) -> timedelta | None:
+        return self._aware(at).utcoffset()
+
+    def dst(self, at: datetime | None) -> timedelta | None:
+        return timedelta(0)
+
+    def tzname(self, at: datetime | None) -> str | None:
+        return self._aware(at).tzname()
+
+    def fromutc(self, at: datetime) -> datetime:
+        there = at.replace(tzinfo=UTC).astimezone()
+        return there.replace(tzinfo=self)
+
+    def _aware(self, at: datetime | None) -> datetime:
+        return (at.replace(tzinfo=None) if at else datetime.now()).astimezone()  # noqa: DTZ005
+
+
+_HERE = _Here()
+
+
+def local(ms: int) -> datetime:
+    """Epoch milliseconds in the reader's time zone."""
+    return datetime.fromtimestamp(ms / 1000, tz=UTC).astimezone(zone())
+
+
+def clock(ms: int) -> str:
+    """14:32:10."""
+    return local(ms).strftime("%H:%M:%S")
+
+
+def hour_minute(ms: int) -> str:
+    """14:32."""
+    return local(ms).strftime("%H:%M")
+
+
+def full(ms: int) -> str:
+    """The day and the second: 21 November 2026, 14:32:10."""
+    return f"{_date(local(ms).date(), 'long')}, {clock(ms)}"
+
+
+def day(ms: int, width: Width = "medium") -> str:
+    """21 Nov 2026; long: 21 November 2026; short: 21 Nov."""
+    return _date(local(ms).date(), width)
+
+
+def weekday(ms: int) -> str:
+    """Saturday."""
+    return dates.format_date(local(ms).date(), "EEEE", locale=locale())
+
+
+def _date(at: date, width: Width) -> str:
+    pattern = {"short": "d MMM", "medium": "d MMM y", "long": "d MMMM y"}[width]
+    return dates.format_date(at, pattern, locale=locale())
+
+
+def ago(ms: int, now: int) -> str:
+    """Relative within a day, absolute after: "5 min ago", "20 Nov, 14:32"; the year only when it is another."""
+    gone = (now - ms) // 1000
+    if gone < 60:
+        return gettext("just now")
+    if gone < 86_400:
+        unit = timedelta(minutes=gone // 60) if gone < 3600 else timedelta(hours=gone // 3600)
+        return dates.format_timedelta(-unit, add_direction=True, format="short", threshold=1, locale=locale())
+    same_year = local(ms).year == local(now).year
+    return f"{day(ms, 'short' if same_year else 'medium')}, {hour_minute(ms)}"
+
+
+def duration(seconds: float) -> str:
+    """3:07, or 1:02:07."""
+    whole = int(seconds)
+    hours, rest = divmod(whole, 3600)
+    return f"{hours}:{rest // 60:02}:{rest % 60:02}" if hours else f"{rest // 60}:{rest % 60:02}"
+
+
+def span(seconds: float) -> str:
+    """One unit, rounded down: "9 sec", "4 min", "3 h"."""
+    for size, unit in ((86_400, "day"), (3600, "hour"), (60, "minute")):
+        if seconds >= size:
+            return _unit(int(seconds // size), unit)
+    return _unit(int(seconds), "second")
+
+
+def _unit(count: int, unit: str) -> str:
+    return units.format_unit(count, f"duration-{unit}", length="short", locale=locale())
+
+
+# ---- numbers
+
+
+def number(value: float, digits: int = 0) -> str:
+    """12,345 or 12 345; `digits` after the point."""
+    pattern = "#,##0" + ("." + "0" * digits if digits else "")
+    return numbers.format_decimal(value, pattern, locale=locale())
+
+
+def percent(share: float) -> str:
+    """12 %; what is not certain is never 100 %."""
+    whole = 100 if share >= 1 else min(round(share * 100), 99)
+    return f"{number(whole)}\u00a0%"
+
+
+def money(value: float, currency: str = "") -> str:
+    """1,250 or, with an ISO 4217 currency, £1,250.00."""
+    if not currency:
+        return number(value, 0 if value == int(value) else 2)
+    return numbers.format_currency(value, currency, locale=locale())
+
+
+def size(count: int) -> str:
+    """Bytes in decimal units: 1.4 GB."""
+    amount, names = float(count), (N_("B"), N_("kB"), N_("MB"), N_("GB"), N_("TB"))
+    step = 0
+    while amount >= 1000 and step < len(names) - 1:
+        amount, step = amount / 1000, step + 1
+    return f"{number(amount, 1 if 0 < amount < 10 and step else 0)}\u00a0{gettext(names[step])}"
+
+
+def phone(text: str) -> str:
+    """+44 20 7946 0101; 020 7946 0101 for one at home who asked for it so."""
+    who = reader()
+    if who.national and who.country and plan.country_of(text) == who.country:
+        return plan.national(text)
+    return plan.international(text)

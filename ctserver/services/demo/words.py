@@ -1,0 +1,89 @@
+"""The words of the demonstration shop, a bicycle shop in London before Christmas."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Way(NamedTuple):
+    """One way to the shop: of 1,000 visitors, and how much likelier than others they are to ring."""
+
+    weight: int
+    calls: float
+    medium: str
+    source: str
+    referrer: str = ""
+    campaigns: tuple[str, ...] = ()
+    terms: tuple[str, ...] = ()
+    click: str = ""
+
+
+_TERMS = (
+    "bicycle repair near me", "bike shop london", "folding bike hire", "christmas bike for kids", "bike service same day",
+    "brompton repair camden", "second hand road bike", "bike brakes replacement", "electric bike shop", "puncture repair",
+    "kids bike 20 inch", "bike gift voucher", "gravel bike sale", "bike fitting london",
+)  # fmt: skip
+WAYS = (
+    Way(240, 1.6, "cpc", "google", "https://www.google.com/",
+        ("christmas-sale", "brand", "spring-tune-up", "kids-bikes", "repairs-london", "e-bikes"), _TERMS, "gclid"),
+    Way(205, 1.0, "organic", "google", "https://www.google.com/"),
+    Way(90, 1.3, "cpc", "yandex", "https://yandex.ru/", ("прокат-велосипедов", "ремонт", "новый-год"),
+        ("ремонт велосипедов", "прокат велосипедов лондон", "купить велосипед"), "yclid"),
+    Way(120, 0.6, "(none)", "(direct)"),
+    Way(85, 0.5, "paid_social", "facebook", "https://www.facebook.com/", ("advent-calendar", "lookalike-2026"), (), "fbclid"),
+    Way(70, 0.4, "paid_social", "instagram", "https://www.instagram.com/", ("advent-calendar", "reels-workshop"), (), "fbclid"),
+    Way(50, 0.9, "organic", "bing", "https://www.bing.com/"),
+    Way(45, 1.2, "cpc", "bing", "https://www.bing.com/", ("brand", "repairs-london"), _TERMS, "msclkid"),
+    Way(40, 0.7, "email", "newsletter", "", ("november", "advent", "winter-check")),
+    Way(35, 2.2, "maps", "google maps", "https://maps.google.com/"),
+    Way(20, 0.8, "referral", "camdencycling.example", "https://camdencycling.example/clubs"),
+)  # fmt: skip
+WAY_WEIGHTS = [way.weight for way in WAYS]
+
+PAGES = (
+    ("/", "Lighthouse Bicycles"), ("/repairs", "Repairs: what we mend and what it costs"), ("/bikes", "Bicycles"),
+    ("/hire", "Hire by the day or the week"), ("/christmas", "Presents for cyclists"), ("/kids", "Children's bicycles"),
+    ("/e-bikes", "Electric bicycles"), ("/find-us", "Find us"), ("/repairs/gears-and-brakes", "Gears and brakes"),
+    ("/hire/folding", "Folding bicycles for hire"), ("/vouchers", "Gift vouchers"), ("/fitting", "Bike fitting"),
+    ("/clothing", "Winter clothing"), ("/used", "Second-hand"), ("/about", "Who we are"), ("/opening-hours", "Opening hours"),
+)  # fmt: skip
+
+PLACES = (
+    ("GB", "London", "London"), ("GB", "Surrey", "Guildford"), ("GB", "Essex", "Chelmsford"), ("GB", "Kent", "Dartford"),
+    ("GB", "Hertfordshire", "Watford"), ("GB", "Oxfordshire", "Oxford"), ("GB", "Manchester", "Manchester"),
+    ("RU", "Moscow", "Moscow"), ("FR", "Île-de-France", "Paris"), ("", "", ""),
+)  # fmt: skip
+PLACE_WEIGHTS = (560, 70, 60, 55, 50, 35, 30, 40, 20, 80)
+
+DEVICES = (
+    ("phone", "Chrome Mobile", "Android"), ("phone", "Mobile Safari", "iOS"), ("desktop", "Chrome", "Windows"),
+    ("desktop", "Safari", "Mac OS X"), ("desktop", "Firefox", "Linux"), ("tablet", "Mobile Safari", "iOS"),
+)  # fmt: skip
+DEVICE_WEIGHTS = (32, 30, 20, 9, 3, 6)
+
+# Of a day's visits and calls, by the hour of UTC.
+VISIT_HOURS = (1, 1, 0.5, 0.5, 0.5, 1, 2, 4, 6, 8, 9, 9, 8, 8, 8, 8, 8, 7, 7, 8, 8, 6, 4, 2)
+CALL_HOURS = (0.1, 0, 0, 0, 0, 0.1, 0.4, 1.5, 5, 9, 10, 10, 8, 7, 9, 9, 8, 7, 4, 2, 1, 0.6, 0.4, 0.2)
+WEEKDAYS = (1.1, 1.05, 1.0, 1.0, 1.1, 1.15, 0.6)  # from Monday
+
+PEOPLE = ("PJSIP/olivia", "PJSIP/jack", "PJSIP/amelia", "PJSIP/workshop", "PJSIP/harry", "PJSIP/anna")
+NAMES = ("Alice Martin", "Пётр Вавилов", "O'Brien & Sons", "Константин Ёлкин", "Maria da Silva", "Tom", "Jürgen Weiß")
+
+KINDS = (("exact", 0.93), ("tapped", 0.97), ("likely", 0.62), ("repeat", 0.7), ("ambiguous", 0.3))
+WHY = {
+    "exact": "Nobody else was shown this number then.",
+    "tapped": "The visitor tapped this number moments before.",
+    "likely": "Several visitors were shown this number; this one fits best.",
+    "repeat": "The same caller rang before, after a visit of his.",
+    "ambiguous": "Several visitors were shown this number, and none stands out.",
+    "static": "The number stands for this source.",
+    "none": "Nobody was shown this number lately.",
+}
+
+MISSES = ("no_answer", "abandoned", "busy", "abandoned_early", "unreachable", "rejected", "congestion", "failed")
+MISS_WEIGHTS = (44, 30, 12, 8, 3, 2, 0.7, 0.3)
+CAUSES = {"no_answer": 19, "busy": 17, "unreachable": 20, "rejected": 21, "congestion": 34, "failed": 38}
+
+CATEGORIES = ("order", "consultation_order", "consultation", "out_of_stock", "wrong_number", "not_customer", "lost")
+CATEGORY_WEIGHTS = (24, 10, 40, 8, 5, 10, 3)
+SOLD = ("order", "consultation_order")

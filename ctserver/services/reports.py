@@ -1,0 +1,241 @@
+"""Reports of calls and sessions over a span of time, and the sums kept ready for them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta, tzinfo
+from functools import partial
+
+from ctserver.config import Settings
+from ctserver.domain import report
+from ctserver.domain.report import DAY_MS, DIMENSIONS, HOUR_MS, Pieces, Span, Sums, add, nothing
+from ctserver.storage import reports as storage
+from ctserver.storage.db import Database, Transaction
+
+WEEK_HOURS = 168
+EPOCH = date(1970, 1, 1)  # a Thursday
+PAUSE_SECONDS = 0.2
+FOREVER = 1 << 40  # more slots than there will be
+SETTLED_MS = HOUR_MS  # a day is summed when it is over for so long
+Offsets = Callable[[Span], Iterable[tuple[Span, int]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What to count by what. `site` "" asks for all; `before` is a span to compare with."""
+
+    by: str
+    span: Span
+    unit: str
+    zone: tzinfo
+    site: str = ""
+    before: Span | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A value of the dimension; "" is what is not known."""
+
+    value: str
+    sums: Sums
+    before: Sums | None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Lines with most calls first; the series has (beginning, sums) for each slot, the empty ones too."""
+
+    lines: list[Line]
+    total: Sums
+    before: Sums | None
+    series: list[tuple[int, Sums]]
+    series_before: list[tuple[int, Sums]]
+
+
+async def ask(db: Database, question: Question) -> Report:
+    """The report, of one state of the database."""
+    return await db.read(lambda tx: _report(tx, question))
+
+
+async def heat(db: Database, span: Span, zone: tzinfo, site: str) -> list[list[Sums]]:
+    """Seven days from Monday, each of 24 hours."""
+
+    def unit(tx: Transaction) -> list[list[Sums]]:
+        hours = _slots(tx, _cut(tx, span), lambda part: report.offsets(part, zone), site, HOUR_MS, WEEK_HOURS)
+        first = -EPOCH.weekday() * 24  # Monday's midnight
+        return [
+            [hours.get((first + day * 24 + hour) % WEEK_HOURS, nothing()) for hour in range(24)] for day in range(7)
+        ]
+
+    return await db.read(unit)
+
+
+async def series(db: Database, span: Span, unit: str, zone: tzinfo, site: str) -> list[tuple[int, Sums]]:
+    """(beginning, sums) of each slot."""
+    return await db.read(lambda tx: _series(tx, _cut(tx, span), span, unit, zone, site))
+
+
+def _report(tx: Transaction, question: Question) -> Report:
+    cut = _cut(tx, question.span)
+    lines = storage.by_value(tx, question.by, cut, question.site)
+    found = _series(tx, cut, question.span, question.unit, question.zone, question.site)
+    before: dict[str, Sums] = {}
+    earlier: list[tuple[int, Sums]] = []
+    if question.before:
+        cut = _cut(tx, question.before)
+        before = _whole(storage.by_value(tx, question.by, cut, question.site))
+        earlier = _series(tx, cut, question.before, question.unit, question.zone, question.site)
+    return Report(
+        lines=_lines(_whole(lines), before if question.before else None),
+        total=_total(found),
+        before=_total(earlier) if question.before else None,
+        series=found,
+        series_before=earlier,
+    )
+
+
+def _cut(tx: Transaction, span: Span) -> Pieces:
+    return report.pieces(span, *storage.valid(tx))
+
+
+def _whole(values: storage.Values) -> dict[str, Sums]:
+    """The sites together."""
+    found: dict[str, Sums] = {}
+    for (_, value), sums in values.items():
+        add(found.setdefault(value, nothing()), sums)
+    return found
+
+
+def _lines(values: Mapping[str, Sums], before: Mapping[str, Sums] | None) -> list[Line]:
+    names = values.keys() | (before or {}).keys()
+    lines = [
+        Line(name, values.get(name) or nothing(), (before.get(name) or nothing()) if before is not None else None)
+        for name in names
+    ]
+    return sorted(lines, key=lambda line: (-line.sums[1], -line.sums[0], line.value))
+
+
+def _total(slots: list[tuple[int, Sums]]) -> Sums:
+    total = nothing()
+    for _, sums in slots:
+        add(total, sums)
+    return total
+
+
+def _series(tx: Transaction, cut: Pieces, span: Span, unit: str, zone: tzinfo, site: str) -> list[tuple[int, Sums]]:
+    slots = {start: nothing() for start in report.slots(span, unit, zone)}
+    if unit == "hour":
+        shift = min(slots, default=0) % HOUR_MS
+        for number, sums in _slots(tx, cut, lambda part: [(part, -shift)], site, HOUR_MS, FOREVER).items():
+            add(slots.setdefault(number * HOUR_MS + shift, nothing()), sums)
+        return sorted(slots.items())
+    begins = report.slot_of(unit, zone)
+    for number, sums in _slots(tx, cut, lambda part: report.offsets(part, zone), site, DAY_MS, FOREVER).items():
+        add(slots.setdefault(begins(EPOCH + timedelta(days=number)), nothing()), sums)
+    return sorted(slots.items())
+
+
+def _slots(tx: Transaction, cut: Pieces, offsets: Offsets, site: str, slot_ms: int, turn: int) -> dict[int, Sums]:
+    """Sums by the number of the local hour or day, modulo `turn`."""
+    found: dict[int, Sums] = {}
+    for span in cut.months + cut.days:
+        for part, offset in offsets(span):
+            for number, sums in storage.by_slot(tx, part, offset, slot_ms, turn, site).items():
+                add(found.setdefault(number, nothing()), sums)
+    for span in cut.rest:
+        for part, offset in offsets(span):
+            for (start, place), sums in storage.by_quarter(tx, part).items():
+                if site in ("", place):
+                    add(found.setdefault((start + offset) // slot_ms % turn, nothing()), sums)
+    return found
+
+
+# ---- the ready-made sums
+
+
+def settle(tx: Transaction, settings: Settings) -> bool:
+    """Bring the rules of target calls in line with the settings; true if they were others."""
+    rules = {}
+    for id, site in settings.sites.items():
+        rule = site.target_call
+        rules[id] = (int(rule.answered), rule.seconds * 1000, rule.first_in_days * DAY_MS)
+    return storage.settle_rules(tx, rules)
+
+
+async def roll(db: Database, now: int) -> int:
+    """Sum one day or month that is over and whose sums are not valid, the latest first; 0 when there is none.
+
+    Everything is read beside the writer and written in small units, so that nobody waits for it. What changes meanwhile
+    makes the sums invalid again, and they are made anew.
+    """
+    day, month = await db.read(lambda tx: _next(tx, now - SETTLED_MS))
+    if day is not None:
+        await _roll_day(db, day)
+    elif month is not None:
+        await _roll_month(db, month)
+    return int(day is not None or month is not None)
+
+
+async def catch_up(db: Database, now: int) -> None:
+    """Sum all that is to be summed; a year of a busy site takes minutes, with pauses for everything else."""
+    more = True
+    while more:
+        more = bool(await roll(db, now))
+        await asyncio.sleep(PAUSE_SECONDS if more else 0)
+
+
+def _next(tx: Transaction, until: int) -> tuple[int | None, int | None]:
+    """(a day, a month) to sum."""
+    first = storage.first_day(tx)
+    if first is None:
+        return None, None
+    days, months = storage.valid(tx)
+    last = until - until % DAY_MS - DAY_MS
+    day = next((day for day in range(last, first - 1, -DAY_MS) if day not in days), None)
+    month = report.month_of(first)
+    while day is None and report.next_month(month) <= last + DAY_MS:
+        if month not in months:
+            return None, month
+        month = report.next_month(month)
+    return day, None
+
+
+async def _roll_day(db: Database, day: int) -> None:
+    span = (day, day + DAY_MS)
+    raw = Pieces([], [], [span])
+
+    def read(tx: Transaction) -> tuple[int, dict[str, storage.Values], dict[tuple[int, str], Sums]]:
+        values = {name: storage.by_value(tx, name, raw, "") for name in DIMENSIONS}
+        return storage.changes_of(tx, *span), values, storage.by_quarter(tx, span)
+
+    changes, values, quarters = await db.read(read)
+    await _put(db, "day", day, values)
+    await db.write(lambda tx: storage.put_quarters(tx, day, quarters))
+    await db.write(lambda tx: storage.day_is_ready(tx, day, changes))
+
+
+async def _roll_month(db: Database, month: int) -> None:
+    span = (month, report.next_month(month))
+
+    def read(tx: Transaction) -> tuple[int, dict[str, storage.Values]] | None:
+        cut = Pieces([], [span], [])
+        days, first = storage.valid(tx)[0], storage.first_day(tx) or 0
+        if not all(day in days for day in range(max(first, month), span[1], DAY_MS)):
+            return None
+        return storage.changes_of(tx, *span), {name: storage.by_value(tx, name, cut, "") for name in DIMENSIONS}
+
+    if found := await db.read(read):
+        changes, values = found
+        await _put(db, "month", month, values)
+        await db.write(lambda tx: storage.month_is_ready(tx, month, changes))
+
+
+async def _put(db: Database, kind: str, start: int, values: Mapping[str, storage.Values]) -> None:
+    for name, of_name in values.items():
+        await db.write(partial(_put_one, name=name, kind=kind, start=start, values=of_name))
+
+
+def _put_one(tx: Transaction, name: str, kind: str, start: int, values: storage.Values) -> None:
+    storage.put(tx, name, kind, start, values)

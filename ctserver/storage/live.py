@@ -1,0 +1,36 @@
+"""What is going on now: calls that have not ended, and the visitors who hold numbers."""
+
+from __future__ import annotations
+
+from ctserver.storage.db import Database, Row
+
+MOST = 200
+DAY_MS = 86_400_000
+
+
+async def calls_now(db: Database) -> list[Row]:
+    """Calls that nobody saw end, newest first, as rows of the journal."""
+    return await db.fetch(
+        """
+        SELECT c.*, '' AS recording FROM calls c WHERE c.state IN ('arrived', 'ringing', 'talking')
+        ORDER BY c.arrived_at DESC LIMIT $1
+        """,
+        (MOST,),
+    )
+
+
+async def visitors_now(db: Database, now: int) -> list[Row]:
+    """Who holds a number, the last seen first: number, session, site, source, the page he is on and how many he saw."""
+    return await db.fetch(
+        """
+        SELECT l.number, l.session, l.how, l.shown_at, l.seen_at, l.until, s.site, s.visitor, s.landing_url, s.started_at,
+               s.city, s.region, s.country, s.device,
+               s.medium, s.source, s.campaign, s.term, s.content, s.click_ids,
+               (SELECT v.url FROM visits v WHERE v.session = l.session ORDER BY v.at DESC LIMIT 1) AS url,
+               (SELECT COUNT(*) FROM visits v WHERE v.session = l.session) AS pages
+        FROM numbers n JOIN leases l ON l.number = n.number AND l.shown_at > $2 AND l.until > $1
+        JOIN sessions s ON s.id = l.session
+        WHERE n.until > $1 ORDER BY l.seen_at DESC LIMIT $3
+        """,
+        (now, now - DAY_MS, MOST),
+    )

@@ -1,0 +1,243 @@
+"""Facts, and the outbox: one row for each fact and each sink that is to be told of it.
+
+A row is claimed by compare-and-swap, so that two who see it send it once; a claim that its holder does not keep expires.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ctserver.domain.fact import Fact
+from ctserver.storage.db import Database, Row, Transaction
+
+WAITING, SENDING, DONE, FAILED, DROPPED = "waiting", "sending", "done", "failed", "dropped"
+STATES = (WAITING, SENDING, DONE, FAILED, DROPPED)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A fact for one sink. See the columns in migrations/0002_outbox.sql."""
+
+    id: str
+    sink: str
+    via: str
+    addressee: str
+    due_at: int
+    lane: str = ""
+    topic: str = ""
+
+
+def add_fact(tx: Transaction, id: str, fact: Fact) -> bool:
+    """False if a fact with its key is there already."""
+    return bool(
+        tx.execute(
+            """
+            INSERT INTO facts (id, at, kind, subject, detail, once, call, data) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+            ON CONFLICT (once) DO NOTHING
+            """,
+            (
+                id,
+                fact.at,
+                fact.kind,
+                fact.subject,
+                fact.detail,
+                fact.once,
+                fact.call,
+                json.dumps(dict(fact.data), ensure_ascii=False),
+            ),
+        )
+    )
+
+
+def known(tx: Transaction, keys: Sequence[str]) -> set[str]:
+    """Those of the keys whose facts are there already."""
+    return {key for key in keys if tx.one("SELECT 1 FROM facts WHERE once = $1", (key,))}
+
+
+def last_fact(tx: Transaction, kind: str, subject: str) -> int | None:
+    """When the latest such fact happened."""
+    row = tx.one("SELECT MAX(at) AS at FROM facts WHERE kind = $1 AND subject = $2", (kind, subject))
+    return int(row["at"]) if row and row["at"] is not None else None
+
+
+def enqueue(tx: Transaction, fact: str, place: int, entry: Entry, now: int) -> None:
+    """To be delivered from `due_at` on; a sink is told of a fact once."""
+    tx.execute(
+        """
+        INSERT INTO outbox (id, fact, sink, via, addressee, lane, place, topic, state, written_at, due_at,
+                            claim, claimed_until, tries, said, answer)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'waiting', $9, $10, '', 0, 0, '', '')
+        ON CONFLICT (fact, sink) DO NOTHING
+        """,
+        (
+            entry.id,
+            fact,
+            entry.sink,
+            entry.via,
+            entry.addressee,
+            entry.lane,
+            place,
+            entry.topic,
+            now,
+            entry.due_at,
+        ),
+    )
+
+
+# ---- delivery
+
+
+async def due(db: Database, via: str, now: int, limit: int) -> list[Row]:
+    """What may be sent now, with its fact; nothing overtakes an earlier row of its lane."""
+    return await db.fetch(
+        """
+        SELECT o.*, f.kind, f.at, f.subject, f.detail, f.call, f.data FROM outbox o JOIN facts f ON f.id = o.fact
+        WHERE o.via = $1 AND o.state = 'waiting' AND o.due_at <= $2
+          AND (o.lane = '' OR NOT EXISTS (
+              SELECT 1 FROM outbox e WHERE e.sink = o.sink AND e.lane = o.lane AND e.place < o.place
+                                       AND e.state IN ('waiting', 'sending')))
+        ORDER BY o.due_at, o.place LIMIT $3
+        """,
+        (via, now, limit),
+    )
+
+
+async def next_due(db: Database, via: str, now: int) -> int | None:
+    """When something becomes due that is not due at `now`."""
+    row = await db.one(
+        "SELECT MIN(due_at) AS at FROM outbox WHERE via = $1 AND state = 'waiting' AND due_at > $2", (via, now)
+    )
+    return int(row["at"]) if row and row["at"] is not None else None
+
+
+def claim(tx: Transaction, ids: Sequence[str], claim: str, until: int) -> set[str]:
+    """Those of the waiting rows that are ours now."""
+    return {
+        id
+        for id in ids
+        if tx.execute(
+            "UPDATE outbox SET state = 'sending', claim = $2, claimed_until = $3 WHERE id = $1 AND state = 'waiting'",
+            (id, claim, until),
+        )
+    }
+
+
+def settle(tx: Transaction, id: str, claim: str, state: str, now: int, said: str, answer: str) -> bool:
+    """Done, failed or dropped; False if the claim is no longer ours."""
+    return bool(
+        tx.execute(
+            """
+            UPDATE outbox SET state = $3, settled_at = $4, said = $5, answer = $6, claim = ''
+            WHERE id = $1 AND claim = $2 AND state = 'sending'
+            """,
+            (id, claim, state, now, said, answer),
+        )
+    )
+
+
+def put_back(tx: Transaction, id: str, claim: str, due_at: int, answer: str) -> None:
+    """To be tried again from `due_at` on."""
+    tx.execute(
+        """
+        UPDATE outbox SET state = 'waiting', due_at = $3, answer = $4, claim = ''
+        WHERE id = $1 AND claim = $2 AND state = 'sending'
+        """,
+        (id, claim, due_at, answer),
+    )
+
+
+def unclaim(tx: Transaction, ids: Sequence[str], claim: str) -> None:
+    """They were claimed too early."""
+    for id in ids:
+        tx.execute(
+            "UPDATE outbox SET state = 'waiting', claim = '' WHERE id = $1 AND claim = $2 AND state = 'sending'",
+            (id, claim),
+        )
+
+
+def add_try(tx: Transaction, id: str, at: int, took_ms: int, outcome: str, answer: str) -> None:
+    """A refusal of our key is not counted: it says nothing of this one."""
+    tx.execute("UPDATE outbox SET tries = tries + 1 WHERE id = $1 AND $2 <> 'refused'", (id, outcome))
+    tx.execute(
+        """
+        INSERT INTO tries (outbox, at, took_ms, outcome, answer) VALUES ($1, $2, $3, $4, $5)
+        ON CONFLICT (outbox, at) DO NOTHING
+        """,
+        (id, at, took_ms, outcome, answer),
+    )
+
+
+def again(tx: Transaction, id: str, now: int) -> bool:
+    """Whatever became of it: send it once more, with all its tries. False if there is none, or it is under way."""
+    return bool(
+        tx.execute(
+            """
+            UPDATE outbox SET state = 'waiting', due_at = $2, written_at = $2, tries = 0, settled_at = NULL
+            WHERE id = $1 AND state <> 'sending'
+            """,
+            (id, now),
+        )
+    )
+
+
+def again_all(tx: Transaction, via: str, now: int) -> int:
+    """Everything that was given up."""
+    return tx.execute(
+        """
+        UPDATE outbox SET state = 'waiting', due_at = $2, written_at = $2, tries = 0, settled_at = NULL
+        WHERE via = $1 AND state = 'failed'
+        """,
+        (via, now),
+    )
+
+
+def hurry(tx: Transaction, via: str, now: int) -> int:
+    """What waits after a failed try need not wait any longer."""
+    return tx.execute(
+        """
+        UPDATE outbox SET due_at = $2 WHERE via = $1 AND state = 'waiting' AND due_at > $2
+           AND EXISTS (SELECT 1 FROM tries t WHERE t.outbox = outbox.id)
+        """,
+        (via, now),
+    )
+
+
+def release(tx: Transaction, now: int | None = None) -> int:
+    """Give back the claims that ran out by `now`; without it all of them (nobody else serves this database)."""
+    return tx.execute(
+        "UPDATE outbox SET state = 'waiting', claim = '' WHERE state = 'sending' AND ($1 < 0 OR claimed_until <= $1)",
+        (-1 if now is None else now,),
+    )
+
+
+def drop_strangers(tx: Transaction, vias: Sequence[str], now: int, why: str) -> int:
+    """What waits for a web hook or channel that the settings no longer have."""
+    rows = tx.fetch("SELECT DISTINCT via FROM outbox WHERE state IN ('waiting', 'sending')")
+    return sum(
+        tx.execute(
+            "UPDATE outbox SET state = 'dropped', settled_at = $2, answer = $3, claim = '' "
+            "WHERE via = $1 AND state IN ('waiting', 'sending')",
+            (row["via"], now, why),
+        )
+        for row in rows
+        if row["via"] not in vias
+    )
+
+
+def forget(tx: Transaction, before: int, limit: int = 1000) -> int:
+    """Old facts that nobody waits for any more go, with their deliveries; returns how many, `limit` at most."""
+    old = tx.fetch(
+        """
+        SELECT id FROM facts WHERE at < $1
+           AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.fact = facts.id AND o.state IN ('waiting', 'sending'))
+        LIMIT $2
+        """,
+        (before, limit),
+    )
+    for row in old:
+        tx.execute("DELETE FROM tries WHERE outbox IN (SELECT id FROM outbox WHERE fact = $1)", (row["id"],))
+        tx.execute("DELETE FROM outbox WHERE fact = $1", (row["id"],))
+        tx.execute("DELETE FROM facts WHERE id = $1", (row["id"],))
+    return len(old)

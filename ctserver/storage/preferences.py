@@ -1,0 +1,33 @@
+"""How a person wants the pages written: language, time zone, phone numbers."""
+
+from __future__ import annotations
+
+from dataclasses import astuple, dataclass
+
+from ctserver.storage.db import Database, Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Preferences:
+    """`language` as in ctserver.language.LANGUAGES, `zone` an IANA name, "" for what browser and server have;
+    `phones` is "international" or "national"."""
+
+    language: str = ""
+    zone: str = ""
+    phones: str = "international"
+
+
+async def of(db: Database, login: str) -> Preferences:
+    """Those of a login; who has chosen nothing has the defaults."""
+    row = await db.one("SELECT language, zone, phones FROM preferences WHERE login = $1", (login,))
+    return Preferences(row["language"], row["zone"], row["phones"]) if row else Preferences()
+
+
+def put(tx: Transaction, login: str, chosen: Preferences) -> None:
+    tx.execute(
+        """
+        INSERT INTO preferences (login, language, zone, phones) VALUES ($1, $2, $3, $4)
+        ON CONFLICT (login) DO UPDATE SET language = $2, zone = $3, phones = $4
+        """,
+        (login, *astuple(chosen)),
+    )

@@ -1,0 +1,100 @@
+"""What the tables say of the present, kept in the writer's memory: the latest session of each visitor, what it holds, and
+who was last shown each number of a pool. It is read from the tables when first asked for, and kept true by
+storage.sessions, which alone changes those rows."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from ctserver.domain.model import Lease, Session
+from ctserver.domain.pool import Holder, NumberState
+from ctserver.storage.db import Transaction
+
+VISITORS = 5_000  # remembered; whoever was longest unseen is read again from the tables
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+
+class Recent(OrderedDict[K, V], Generic[K, V]):
+    """The VISITORS entries last put."""
+
+    def put(self, key: K, value: V) -> None:
+        self[key] = value
+        self.move_to_end(key)
+        if len(self) > VISITORS:
+            self.popitem(last=False)
+
+
+@dataclass(slots=True)
+class Showing:
+    """The latest lease of a number, and when the last of its holders lets it go."""
+
+    number: str
+    lease: str
+    session: str
+    shown_at: int
+    until: int
+
+
+class PoolNow:
+    """The numbers of a pool that were ever shown, the longest unshown first."""
+
+    def __init__(self, showings: Sequence[Showing]) -> None:
+        self._showings = OrderedDict((showing.number, showing) for showing in showings)
+
+    def get(self, number: str) -> Showing | None:
+        return self._showings.get(number)
+
+    def put(self, showing: Showing) -> None:
+        """This number was shown just now."""
+        self._showings[showing.number] = showing
+        self._showings.move_to_end(showing.number)
+
+    def states(self, numbers: Sequence[str]) -> list[NumberState]:
+        return [_state(number, self._showings.get(number)) for number in numbers]
+
+    def first(self, numbers: Sequence[str], now: int) -> list[NumberState]:
+        """While some of the numbers were never shown, all; then the one that comes first: the free before the held, the
+        longest unshown before the others."""
+        if len(self._showings) < len(numbers):
+            return self.states(numbers)
+        showings = self._showings.values()
+        first = next((showing for showing in showings if showing.until <= now), None) or next(iter(showings))
+        return [_state(first.number, first)]
+
+
+class Present:
+    """See the module."""
+
+    def __init__(self) -> None:
+        self.sessions: Recent[tuple[str, str], Session] = Recent()
+        self.leases: Recent[tuple[str, str], Lease] = Recent()
+        self.pools: dict[str, PoolNow] = {}
+
+
+def present(tx: Transaction) -> Present:
+    found = tx.memory.get("present")
+    if found is None:
+        found = tx.memory["present"] = Present()
+    return found
+
+
+def pool_now(tx: Transaction, pool: str) -> PoolNow:
+    pools = present(tx).pools
+    if pool not in pools:
+        rows = tx.fetch(
+            "SELECT number, lease, session, shown_at, until FROM numbers WHERE pool = $1 ORDER BY shown_at", (pool,)
+        )
+        pools[pool] = PoolNow([Showing(*row) for row in rows])
+    return pools[pool]
+
+
+def _state(number: str, showing: Showing | None) -> NumberState:
+    if showing is None:
+        return NumberState(number, 0)
+    holder = Holder(showing.session, number, showing.shown_at, showing.until, None, showing.until)
+    return NumberState(number, showing.shown_at, (holder,))

@@ -1,0 +1,237 @@
+"""What reports count: ready-made sums where they are valid, the calls and sessions themselves elsewhere.
+
+The triggers of migration 0007 count each day's changes, whoever makes them; a day's sums are valid as long as the count is
+the one they were made at. So a report is exact whether or not the sums have caught up, only slower.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ctserver import ids
+from ctserver.domain.report import DAY_MS, OF_VISITORS, Pieces, Span, Sums, add, month_of, nothing
+from ctserver.storage.db import Row, Transaction
+
+Values = dict[tuple[str, str], Sums]  # (site, value) -> sums
+
+
+def valid(tx: Transaction) -> tuple[set[int], set[int]]:
+    """The days and the months whose sums are valid."""
+    days, changes, stale = set(), dict[int, int](), set()
+    for row in tx.fetch("SELECT day, changes, rolled FROM report_days"):
+        month = month_of(row["day"])
+        changes[month] = changes.get(month, 0) + row["changes"]
+        if row["changes"] == row["rolled"]:
+            days.add(row["day"])
+        else:
+            stale.add(month)
+    months = tx.fetch("SELECT month, changes FROM report_months")
+    return days, {m["month"] for m in months if m["month"] not in stale and changes.get(m["month"], 0) == m["changes"]}
+
+
+def by_value(tx: Transaction, dimension: str, pieces: Pieces, site: str) -> Values:
+    """The sums of each site and value of a dimension (one of domain.report.DIMENSIONS). `site` "": of all."""
+    found: Values = {}
+    for kind, spans in (("month", pieces.months), ("day", pieces.days)):
+        for since, until in spans:
+            _collect(found, dimension, _rolled(tx, dimension, kind, since, until, site))
+    for since, until in pieces.rest:
+        _collect(found, dimension, _calls_by_value(tx, dimension, since, until, site))
+        if dimension in OF_VISITORS:
+            _collect_sessions(found, dimension, _sessions_by_value(tx, dimension, since, until, site))
+    return found
+
+
+def by_quarter(tx: Transaction, span: Span) -> dict[tuple[int, str], Sums]:
+    """(quarter of an hour, site) -> sums, counted call by call."""
+    found: dict[tuple[int, str], Sums] = {}
+    since, until = span
+    for row in tx.fetch(
+        """
+        SELECT m.arrived_at - m.arrived_at % 900000 AS start, m.site, 0 AS sessions, COUNT(*) AS calls,
+               SUM(m.answered) AS answered, SUM(m.missed) AS missed, SUM(m.target) AS targets,
+               SUM(m.newcomer) AS newcomers, SUM(m.talk_ms) AS talk_ms, SUM(m.ring_ms) AS ring_ms, SUM(m.deal) AS deals,
+               SUM(m.revenue) AS revenue
+        FROM call_measures m WHERE m.arrived_at >= $1 AND m.arrived_at < $2 GROUP BY 1, 2
+        """,
+        (since, until),
+    ):
+        found[row["start"], row["site"]] = list(row)[2:]
+    for row in tx.fetch(
+        """
+        SELECT started_at - started_at % 900000 AS start, site, COUNT(*) AS sessions FROM sessions
+        WHERE id >= $1 AND id < $2 GROUP BY 1, 2
+        """,
+        (ids.since(since), ids.since(until)),
+    ):
+        found.setdefault((row["start"], row["site"]), nothing())[0] += row["sessions"]
+    return found
+
+
+def by_slot(tx: Transaction, span: Span, offset: int, slot_ms: int, turn: int, site: str) -> dict[int, Sums]:
+    """Of valid days: sums by the clock's hours or days: slot number (since 1970, by local time) modulo `turn`."""
+    rows = tx.fetch(
+        """
+        SELECT ((start + $3) / $4) % $5 AS slot, SUM(sessions), SUM(calls), SUM(answered), SUM(missed), SUM(targets),
+               SUM(newcomers), SUM(talk_ms), SUM(ring_ms), SUM(deals), SUM(revenue)
+        FROM quarters WHERE start >= $1 AND start < $2 AND ($6 = '' OR site = $6) GROUP BY 1
+        """,
+        (*span, offset, slot_ms, turn, site),
+    )
+    return {row[0]: list(row)[1:] for row in rows}
+
+
+def _rolled(tx: Transaction, dimension: str, kind: str, since: int, until: int, site: str) -> list[Row]:
+    return tx.fetch(
+        """
+        SELECT site, value, SUM(sessions), SUM(calls), SUM(answered), SUM(missed), SUM(targets), SUM(newcomers),
+               SUM(talk_ms), SUM(ring_ms), SUM(deals), SUM(revenue)
+        FROM rollups WHERE dimension = $1 AND span = $2 AND start >= $3 AND start < $4 AND ($5 = '' OR site = $5)
+        GROUP BY site, value
+        """,
+        (dimension, kind, since, until, site),
+    )
+
+
+def _calls_by_value(tx: Transaction, dimension: str, since: int, until: int, site: str) -> list[Row]:
+    return tx.fetch(
+        """
+        SELECT m.site, CASE $1
+                   WHEN 'channel' THEN m.source_channel
+                   WHEN 'source' THEN CASE WHEN m.medium IN ('', '(none)') THEN m.source
+                                           ELSE m.source || ' / ' || m.medium END
+                   WHEN 'campaign' THEN m.campaign
+                   WHEN 'keyword' THEN m.term
+                   WHEN 'ad' THEN m.content
+                   WHEN 'landing' THEN COALESCE(m.landing_url, '')
+                   WHEN 'region' THEN CASE WHEN m.region <> '' THEN m.region || ', ' || m.country
+                                           ELSE COALESCE(m.country, '') END
+                   WHEN 'device' THEN COALESCE(m.device, '')
+                   WHEN 'number' THEN m.did
+                   WHEN 'line' THEN m.line
+                   WHEN 'person' THEN m.answered_by
+                   ELSE m.category END AS value,
+               0 AS sessions, COUNT(*) AS calls, SUM(m.answered) AS answered, SUM(m.missed) AS missed,
+               SUM(m.target) AS targets, SUM(m.newcomer) AS newcomers, SUM(m.talk_ms) AS talk_ms,
+               SUM(m.ring_ms) AS ring_ms, SUM(m.deal) AS deals, SUM(m.revenue) AS revenue
+        FROM call_measures m
+        WHERE m.arrived_at >= $2 AND m.arrived_at < $3 AND ($4 = '' OR m.site = $4) GROUP BY 1, 2
+        """,
+        (dimension, since, until, site),
+    )
+
+
+def _sessions_by_value(tx: Transaction, dimension: str, since: int, until: int, site: str) -> list[Row]:
+    return tx.fetch(
+        """
+        SELECT site, CASE $1
+                   WHEN 'channel' THEN channel
+                   WHEN 'source' THEN CASE WHEN medium IN ('', '(none)') THEN source ELSE source || ' / ' || medium END
+                   WHEN 'campaign' THEN campaign
+                   WHEN 'keyword' THEN term
+                   WHEN 'ad' THEN content
+                   WHEN 'landing' THEN landing_url
+                   WHEN 'region' THEN CASE WHEN region <> '' THEN region || ', ' || country ELSE country END
+                   ELSE device END AS value, COUNT(*) AS sessions
+        FROM sessions WHERE id >= $2 AND id < $3 AND ($4 = '' OR site = $4) GROUP BY 1, 2
+        """,
+        (dimension, ids.since(since), ids.since(until), site),
+    )
+
+
+def _collect(found: Values, dimension: str, rows: Sequence[Row]) -> None:
+    for row in rows:
+        site, value, *sums = row
+        add(found.setdefault((site, _plain(dimension, value)), nothing()), sums)
+
+
+def _collect_sessions(found: Values, dimension: str, rows: Sequence[Row]) -> None:
+    for site, value, count in rows:
+        found.setdefault((site, _plain(dimension, value)), nothing())[0] += count
+
+
+def _plain(dimension: str, value: str) -> str:
+    """A landing page without what stands after ? and #: of one page, every visitor's address is another."""
+    if dimension != "landing":
+        return value
+    return value.partition("?")[0].partition("#")[0].rpartition("//")[2].rstrip("/")
+
+
+# ---- the ready-made sums
+
+
+def first_day(tx: Transaction) -> int | None:
+    """The day of the first call or session."""
+    rows = [
+        tx.one("SELECT started_at AS at FROM sessions ORDER BY id LIMIT 1"),
+        tx.one("SELECT arrived_at AS at FROM calls ORDER BY arrived_at LIMIT 1"),
+    ]
+    firsts = [row["at"] for row in rows if row]
+    return min(firsts) // DAY_MS * DAY_MS if firsts else None
+
+
+def changes_of(tx: Transaction, since: int, until: int) -> int:
+    row = tx.one("SELECT COALESCE(SUM(changes), 0) AS n FROM report_days WHERE day >= $1 AND day < $2", (since, until))
+    return int(row["n"]) if row else 0
+
+
+def put(tx: Transaction, dimension: str, kind: str, start: int, values: Values) -> None:
+    """Sums of one day or month by one dimension, in place of older ones."""
+    tx.execute("DELETE FROM rollups WHERE dimension = $1 AND span = $2 AND start = $3", (dimension, kind, start))
+    for (site, value), sums in values.items():
+        tx.execute(
+            """
+            INSERT INTO rollups (dimension, span, start, site, value, sessions, calls, answered, missed, targets, newcomers,
+                                 talk_ms, ring_ms, deals, revenue)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+            """,
+            (dimension, kind, start, site, value, *sums),
+        )
+
+
+def put_quarters(tx: Transaction, day: int, quarters: Mapping[tuple[int, str], Sums]) -> None:
+    tx.execute("DELETE FROM quarters WHERE start >= $1 AND start < $2", (day, day + DAY_MS))
+    for (start, site), sums in quarters.items():
+        tx.execute(
+            """
+            INSERT INTO quarters (start, site, sessions, calls, answered, missed, targets, newcomers, talk_ms, ring_ms,
+                                  deals, revenue)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+            """,
+            (start, site, *sums),
+        )
+
+
+def day_is_ready(tx: Transaction, day: int, changes: int) -> None:
+    """The day's sums are those of this count of changes; if there were more meanwhile, they are not valid."""
+    tx.execute(
+        """
+        INSERT INTO report_days (day, changes, rolled) VALUES ($1, 0, $2)
+        ON CONFLICT (day) DO UPDATE SET rolled = $2
+        """,
+        (day, changes),
+    )
+
+
+def month_is_ready(tx: Transaction, month: int, changes: int) -> None:
+    tx.execute(
+        """
+        INSERT INTO report_months (month, changes) VALUES ($1, $2)
+        ON CONFLICT (month) DO UPDATE SET changes = $2
+        """,
+        (month, changes),
+    )
+
+
+def settle_rules(tx: Transaction, rules: Mapping[str, tuple[int, int, int]]) -> bool:
+    """What counts as a target call: site -> (answered, talk_ms, first_ms). Another rule makes all sums be made again."""
+    rows = tx.fetch("SELECT site, answered, talk_ms, first_ms FROM target_rules")
+    if {row["site"]: tuple(row)[1:] for row in rows} == dict(rules):
+        return False
+    tx.execute("DELETE FROM target_rules")
+    for site, rule in rules.items():
+        tx.execute(
+            "INSERT INTO target_rules (site, answered, talk_ms, first_ms) VALUES ($1, $2, $3, $4)", (site, *rule)
+        )
+    tx.execute("UPDATE report_days SET changes = changes + 1")
+    return True

@@ -1,0 +1,94 @@
+"""Spans of time are cut without loss, whatever is ready, and days begin where the clock says."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta, timezone
+from itertools import pairwise
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from ctserver.domain import report
+from ctserver.domain.report import DAY_MS, HOUR_MS, QUARTER_MS
+
+START = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp() * 1000)
+DAYS = [START + day * DAY_MS for day in range(120)]
+MONTHS = [report.month_of(day) for day in (DAYS[0], DAYS[40], DAYS[70], DAYS[100])]
+ZONES = [
+    "Europe/London",
+    "Asia/Kolkata",
+    "Asia/Kathmandu",
+    "America/St_Johns",
+    "Pacific/Auckland",
+    "UTC",
+    "Europe/Moscow",
+]
+
+
+@given(
+    st.integers(0, 119 * 96),
+    st.integers(1, 119 * 96),
+    st.sets(st.sampled_from(DAYS)),
+    st.sets(st.sampled_from(MONTHS)),
+)
+def test_pieces_cover_the_span_once(start: int, length: int, days: set[int], months: set[int]) -> None:
+    span = (START + start * QUARTER_MS, START + (start + length) * QUARTER_MS)
+    cut = report.pieces(span, days, months)
+    parts = sorted(cut.months + cut.days + cut.rest)
+    assert (parts[0][0], parts[-1][1]) == span
+    assert all(before[1] == after[0] for before, after in pairwise(parts))
+    assert all(day in days for since, until in cut.days for day in range(since, until, DAY_MS))
+    for since, until in cut.months:
+        while since < until:
+            assert since in months
+            since = report.next_month(since)
+        assert since == until
+
+
+@example("America/St_Johns", 17778, 11425)  # ends a quarter of an hour after the clocks were changed
+@given(st.sampled_from(ZONES), st.integers(0, 20_000), st.integers(1, 20_000))
+def test_offsets_follow_the_clock(name: str, start: int, length: int) -> None:
+    zone = ZoneInfo(name)
+    span = (START + start * QUARTER_MS, START + (start + length) * QUARTER_MS)
+    parts = list(report.offsets(span, zone))
+    assert (parts[0][0][0], parts[-1][0][1]) == span
+    for (since, until), offset in parts:
+        for at in (since, (since + until) // 2, until - 1):
+            assert report.offset_at(at, zone) == offset
+
+
+@pytest.mark.parametrize("unit", report.UNITS)
+@pytest.mark.parametrize("name", ZONES)
+def test_slots_follow_one_another_and_hold_the_span(unit: str, name: str) -> None:
+    zone = ZoneInfo(name)
+    span = (report.midnight(date(2026, 3, 18), zone), report.midnight(date(2026, 4, 10), zone))
+    slots = report.slots(span, unit, zone)
+    assert slots == sorted(set(slots))
+    assert slots[0] <= span[0] < span[1]
+    assert slots[-1] < span[1]
+    for start in slots[1:]:
+        local = datetime.fromtimestamp(start / 1000, tz=zone)
+        assert local.minute == 0
+        if unit != "hour":
+            assert local.hour == 0
+        if unit == "week":
+            assert local.weekday() == 0
+        if unit == "month":
+            assert local.day == 1
+
+
+def test_a_day_with_a_change_of_clocks_is_shorter_or_longer() -> None:
+    london = ZoneInfo("Europe/London")
+    lengths = [
+        report.midnight(day + timedelta(days=1), london) - report.midnight(day, london)
+        for day in (date(2026, 3, 28), date(2026, 3, 29), date(2026, 10, 25))
+    ]
+    assert lengths == [24 * HOUR_MS, 23 * HOUR_MS, 25 * HOUR_MS]
+
+
+def test_months_of_utc() -> None:
+    december = int(datetime(2026, 12, 31, 23, 59, tzinfo=UTC).timestamp() * 1000)
+    assert report.next_month(report.month_of(december)) == int(datetime(2027, 1, 1, tzinfo=UTC).timestamp() * 1000)
+    assert report.day_of(december, timezone(timedelta(hours=3))) == date(2027, 1, 1)

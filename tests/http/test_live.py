@@ -1,0 +1,98 @@
+"""The live page and its stream: how things stand, told anew after each change, to any number of watchers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+from ctserver.domain import source
+from ctserver.domain.call import Arrived, CallerHungUp, LegRinging, LegStarted
+from ctserver.services import visits
+from ctserver.services.attribution import Attributor
+from ctserver.services.calls import Journal
+from ctserver.services.live import Live, Shared
+
+
+def journal_of(site: Any) -> Journal:
+    made = Journal(site.db, site.settings, Attributor(site.settings, {}), "pbx")
+    made.on_change = site.live.changed
+    return made
+
+
+async def heard(site: Any, path: str = "/events", **headers: str) -> AsyncIterator[dict[str, Any]]:
+    """What the stream says, one after the other."""
+    async with site.client.get(path, headers=headers) as response:
+        assert response.status == 200
+        assert response.content_type == "text/event-stream"
+        while line := await response.content.readline():
+            if line.startswith(b"data: "):
+                yield json.loads(line[6:])
+
+
+async def test_a_call_is_told_while_it_rings_and_when_it_is_over(alice: Any) -> None:
+    now, journal = alice.clock[0], journal_of(alice)
+    stream = heard(alice)
+    async with asyncio.timeout(5):
+        assert (await anext(stream))["ringing"] == []
+        await journal.apply(
+            [Arrived("1.1", now, "1.1", "PJSIP/t", "+442079460101", "+447700900123", "Ada <b>"),
+             LegStarted("1.1", now, "b", "PJSIP/100-1"), LegRinging("1.1", now, "b")]
+        )  # fmt: skip
+        [ringing] = (await anext(stream))["ringing"]
+        assert ringing["who"] == "+44 7700 900123 Ada <b>"
+        await journal.apply([CallerHungUp("1.1", now + 5000, 16)])
+        assert (await anext(stream))["ringing"] == []
+    await stream.aclose()
+
+
+async def test_the_live_page_shows_calls_and_visitors_and_its_stream_the_same(alice: Any) -> None:
+    now = alice.clock[0]
+    url = "https://shop.example/hire?utm_source=news&utm_medium=email"
+    view = visits.PageView("shop", "", url, "", "Hire", ("main",), source=source.classify(url, ""))
+    await visits.record(alice.db, alice.settings, [], view, now)
+    caller = Arrived("1.1", now, "1.1", "PJSIP/t", "+442079460190", "+447700900123", "<script>")
+    await journal_of(alice).apply([caller])
+    html = await alice.page("/live")
+    stream = heard(alice, "/events?page=live")
+    async with asyncio.timeout(5):
+        told = await anext(stream)
+    await stream.aclose()
+    for text in (html, told["html"]):
+        assert "news / email" in text
+        assert "/hire" in text
+        assert "&lt;script&gt;" in text
+        assert "<script>" not in text.replace("<script src", "")
+
+
+async def test_the_stream_speaks_the_readers_language(alice: Any) -> None:
+    assert '<html lang="ru">' in await (await alice.get("/live", headers={"Accept-Language": "ru"})).text()
+
+
+async def test_the_stream_is_for_those_who_are_logged_in(site: Any) -> None:
+    assert (await site.get("/events")).status == 303
+
+
+async def test_many_watchers_cost_one_read_for_each_change() -> None:
+    live, reads = Live(), 0
+
+    async def read() -> int:
+        nonlocal reads
+        reads += 1
+        return reads
+
+    shared = Shared(live, read)
+    assert await asyncio.gather(*(shared.get() for _ in range(50))) == [1] * 50
+    live.changed()
+    assert await asyncio.gather(*(shared.get() for _ in range(50))) == [2] * 50
+
+
+async def test_a_server_that_stops_lets_its_watchers_go() -> None:
+    live = Live()
+    waiting = asyncio.create_task(live.after(live.version, 60))
+    await asyncio.sleep(0)
+    assert live.watchers == 1
+    live.close()
+    await asyncio.wait_for(waiting, 1)
+    assert live.watchers == 0

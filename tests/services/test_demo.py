@@ -1,0 +1,67 @@
+"""The demonstration's shop: plausible, marked, and gone without a trace."""
+
+from __future__ import annotations
+
+import wave
+from pathlib import Path
+
+from ctserver.config import Settings
+from ctserver.services import demo
+from ctserver.storage.sqlite import Sqlite
+
+NOW = 1_793_600_000_000
+TABLES = ("sessions", "visits", "leases", "calls", "legs", "credits", "recordings", "signals", "numbers")
+
+
+async def sizes(db: Sqlite) -> dict[str, int]:
+    queries = {name: f"SELECT COUNT(*) AS n FROM {name}" for name in TABLES}
+    return {name: (await db.one(sql))["n"] for name, sql in queries.items()}
+
+
+async def test_a_shop_of_ten_days_looks_like_one(db: Sqlite, settings: Settings, tmp_path: Path) -> None:
+    calls = await demo.fill(db, demo.shop_of(settings), tmp_path, 10, NOW)
+    found = await sizes(db)
+    assert 250 < calls == found["calls"] < 900
+    assert found["sessions"] > 4 * calls
+    assert found["visits"] > 1.5 * found["sessions"]
+    counted = await db.one(
+        """
+        SELECT AVG(CASE WHEN answered_at IS NOT NULL THEN 1.0 ELSE 0 END) AS answered, MAX(ended_at) AS last,
+               AVG(CASE WHEN session <> '' THEN 1.0 ELSE 0 END) AS named, COUNT(value) AS sold FROM calls
+        """
+    )
+    assert 0.7 < counted["answered"] < 0.95
+    assert counted["named"] > 0.6
+    assert counted["sold"] > 20
+    assert counted["last"] < NOW + 3_600_000
+    assert (await db.one("SELECT COUNT(DISTINCT pbx) AS n, MAX(pbx) AS name FROM calls"))["name"] == demo.MARK
+
+
+async def test_its_recordings_are_sound(db: Sqlite, settings: Settings, tmp_path: Path) -> None:
+    await demo.fill(db, demo.shop_of(settings), tmp_path, 2, NOW)
+    rows = await db.fetch("SELECT file, bytes, millis FROM recordings")
+    assert len(rows) > 20
+    for row in rows[:3]:
+        with wave.open(str(tmp_path / row["file"])) as sound:
+            assert (sound.getnchannels(), sound.getframerate()) == (2, 8000)
+            assert abs(sound.getnframes() / 8 - row["millis"]) < 2
+        assert (tmp_path / row["file"]).stat().st_size == row["bytes"]
+
+
+async def test_it_goes_without_a_trace_and_takes_nothing_else(db: Sqlite, settings: Settings, tmp_path: Path) -> None:
+    await db.write(
+        lambda tx: tx.execute(
+            """
+            INSERT INTO sessions (id, site, visitor, started_at, last_seen_at, landing_url, referrer, medium, source,
+                                  campaign, term, content, click_ids, channel, country, region, city, device, browser, os,
+                                  ip, ids, properties)
+            VALUES ('own', 'shop', 'v1', 1, 1, '', '', '', '', '', '', '', '', '', '', '', '', '', '', '', '', '', '')
+            """
+        )
+    )
+    before = await sizes(db)
+    calls = await demo.fill(db, demo.shop_of(settings), tmp_path, 3, NOW)
+    assert (await sizes(db))["sessions"] > 100
+    assert await demo.remove(db, tmp_path) == calls
+    assert await sizes(db) == before
+    assert list(tmp_path.rglob("*.wav")) == []

@@ -1,0 +1,119 @@
+"""Where the stories play: the demo PBX with phones, a queue and transfers, a ctserver that routes, and a trunk."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import socket
+from contextlib import closing
+from pathlib import Path
+
+from tests.e2e.conftest import Stack
+from tests.stories.phone import Phone
+
+OVERLAY = Path(__file__).parent / "asterisk"
+PHONES = ("alice", "bob", "carol")
+CALLER = "+447700900123"
+
+TOML = """
+[server]
+listen = "127.0.0.1:{web}"
+public_url = "http://127.0.0.1:{web}"
+country = "GB"
+demo = true
+[database]
+path = "ctserver.db"
+[fastagi]
+listen = "127.0.0.1:{fastagi}"
+[recordings]
+folder = "recordings"
+min_free_mb = 0
+[[asterisk]]
+ami = "127.0.0.1:{ami}"
+ami_secret_file = "ami-secret"
+[sites.shop]
+domains = ["127.0.0.1"]
+number = "+44 20 7946 0000"
+line = "alice"
+[lines.alice]
+dial = "PJSIP/alice"
+ring_seconds = 4
+[lines.group]
+dial = "PJSIP/alice&PJSIP/bob"
+ring_seconds = 4
+[lines.sequence]
+dial = "Local/200@company"
+ring_seconds = 15
+[lines.queue]
+dial = "Local/300@company"
+ring_seconds = 15
+[lines.gone]
+dial = "PJSIP/dave"
+ring_seconds = 4
+"""
+NUMBERS = {line: f"+4420794601{number:02}" for number, line in enumerate(re.findall(r"^\[lines\.(\w+)\]", TOML, re.M))}
+TOML += "".join(
+    f'[static.{line}]\nnumber = "{number}"\nsite = "shop"\nsource = "{line}"\nline = "{line}"\n'
+    for line, number in NUMBERS.items()
+)
+
+
+class World(Stack):
+    """Asterisk, ctserver, three phones and a trunk. A story has `trunk`, `phones` and `numbers`, one for each line."""
+
+    toml = TOML
+    numbers = NUMBERS
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        net = f"127.{os.getpid() >> 8 & 127 | 128}.{os.getpid() & 255}"  # several recorders may run at once
+        pbx = ("127.0.0.1", self.ports["sip"])
+        self.phones = {name: Phone(name, f"{net}.{number}", pbx) for number, name in enumerate(PHONES, 11)}
+        self.trunk = Phone(CALLER, "127.0.0.1", pbx)
+
+    async def open(self) -> None:
+        for phone in self.phones.values():
+            await phone.open(udp_port(phone.host))
+        await self.trunk.open(0)
+        await asyncio.to_thread(self.start_pbx)
+        await asyncio.to_thread(self.start_server)
+        await self.healthy()
+
+    async def close(self) -> None:
+        for phone in (*self.phones.values(), self.trunk):
+            phone.close()
+        await asyncio.to_thread(self.stop)
+
+    def configure_pbx(self) -> None:
+        """The demo's configuration with ours behind it."""
+        super().configure_pbx()
+        values = {"RTP_TIMEOUT": "3"}
+        for name, phone in self.phones.items():
+            values |= {name.upper(): f"{phone.host}:{phone.port}", f"{name.upper()}_HOST": phone.host}
+        for template in OVERLAY.glob("*.conf"):
+            text = re.sub(r"@([A-Z_]+)@", lambda found: values[found.group(1)], template.read_text(encoding="utf-8"))
+            with (self.pbx.etc / template.name).open("a", encoding="utf-8") as out:
+                out.write(text)
+
+    def forget(self) -> None:
+        """No call of an earlier story is left on the phones."""
+        for phone in (*self.phones.values(), self.trunk):
+            phone.ringing = asyncio.Queue()
+            phone.on_call = phone.ringing.put_nowait
+
+    def pbx_log(self) -> str:
+        """The end of Asterisk's log."""
+        return (self.pbx.folder / "log" / "full.log").read_text(encoding="utf-8", errors="replace")[-3000:]
+
+    async def quiet(self, seconds: float = 20) -> None:
+        """Waits until no channel is left."""
+        async with asyncio.timeout(seconds):
+            while "0 active channels" not in await asyncio.to_thread(self.pbx.cli, "core show channels count"):
+                await asyncio.sleep(0.2)
+
+
+def udp_port(host: str) -> int:
+    with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])
