@@ -82,6 +82,7 @@ class Journal:
             rest = [events for events in told if events not in live]
             changed = len(live) + await self._db.write(lambda tx: self._correct(tx, rest, also))
         self._facts.wake()
+        self.on_change()
         return changed
 
     async def flush(self) -> None:
