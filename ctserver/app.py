@@ -28,11 +28,14 @@ from ctserver.http.gate import Gate
 from ctserver.http.geo import Geo
 from ctserver.services import pools, reports
 from ctserver.services.attribution import Attributor
+from ctserver.services.callers import Callers
 from ctserver.services.live import Live
 from ctserver.services.routing import Router
 from ctserver.services.simulation import PoolSize
+from ctserver.services.speech import Speaker
 from ctserver.services.visits import rule_book
-from ctserver.storage import logins, migrate, routes, sessions, sqlite, users
+from ctserver.sinks import Sinks
+from ctserver.storage import audit, links, logins, migrate, routes, sessions, sqlite, users
 from ctserver.storage.db import StorageError
 from ctserver.storage.sqlite import Sqlite
 
@@ -83,10 +86,11 @@ class Running:
         self.live = Live()
         self.db = await self._open_database()
         await self._first_user()
-        await self._start_fastagi()
         self.attributor = await Attributor.load(self.db, settings)
+        await self._start_fastagi()
+        await self._start_sinks()
         for pbx in settings.asterisk:
-            await self._start_bridge(Bridge(self.db, settings, self.attributor, pbx))
+            await self._start_bridge(Bridge(self.db, settings, self.attributor, pbx, self.sinks.facts))
         await self._start_web()
         self._start_upkeep()
         gc.collect()
@@ -125,9 +129,9 @@ class Running:
         return db
 
     async def _write_routes(self, db: Sqlite) -> None:
-        self.router = Router(self._settings)
-        table = {digits: route.encode(store=False) for digits, route in self.router.table().items()}
-        table[""] = self.router.default.encode(store=False)
+        router = Router(self._settings)
+        table = {digits: route.encode(store=False) for digits, route in router.table().items()}
+        table[""] = router.default.encode(store=False)
         await db.write(lambda tx: routes.replace_all(tx, table))
         members = {name: pool.numbers for name, pool in self._settings.pools.items()}
         await db.write(lambda tx: sessions.settle_numbers(tx, members))
@@ -144,6 +148,9 @@ class Running:
         log.info("made the first login; its password is in %s (delete the file when you have changed it)", file)
 
     async def _start_fastagi(self) -> None:
+        self.speaker = Speaker(self._settings)
+        callers = Callers(self.db, self._settings, self.attributor, self.speaker)
+        self.router = Router(self._settings, callers)
         self.fastagi = Fastagi(self.router.answer)
         host, port = _address(self._settings.fastagi.listen)
         try:
@@ -151,6 +158,11 @@ class Running:
         except OSError as error:
             raise _port_error("FastAGI", self._settings.fastagi.listen, "[fastagi] listen", error) from error
         self._steps.append(("FastAGI", self.fastagi.close))
+
+    async def _start_sinks(self) -> None:
+        self.sinks = Sinks(self.db, self._settings)
+        self._steps.append(("deliveries", self.sinks.stop))
+        await self.sinks.start()
 
     async def _start_bridge(self, bridge: Bridge) -> None:
         """A PBX that is away is waited for; one that refuses our secret is a mistake to be told at once."""
@@ -198,7 +210,7 @@ class Running:
 
     def _start_upkeep(self) -> None:
         spools = {pbx.id: self._settings.spool(pbx) for pbx in self._settings.asterisk}
-        adopter = recordings.Adopter(self.db, self.recordings, spools=spools)
+        adopter = recordings.Adopter(self.db, self.recordings, self.sinks.facts, spools=spools)
 
         async def adopt() -> None:
             await adopter.adopt_due(ids.now_ms())
@@ -216,15 +228,17 @@ class Running:
                 await bridge.notes.tidy()
 
         async def forget_logins() -> None:
-            now = ids.now_ms()
+            now, kept = ids.now_ms(), self._settings.people.audit_days * 86_400_000
             await self.db.write(lambda tx: logins.forget_expired(tx, now))
+            await self.db.write(lambda tx: links.forget_expired(tx, now))
+            await self.db.write(lambda tx: audit.forget(tx, now - kept))
 
         async def learn() -> None:
             if learnt := await self.attributor.learn(self.db, ids.now_ms()):
                 log.info("learnt from %d calls when visitors ring", learnt)
 
         async def watch_pools() -> None:
-            for fact in await pools.watch(self.db, self._settings, ids.now_ms()):
+            for fact in await pools.watch(self.db, self._settings, ids.now_ms(), self.sinks.facts):
                 log.warning("pool %s: %s", fact.pool, fact.detail)
 
         async def measure_pools() -> None:
@@ -241,10 +255,12 @@ class Running:
             ("save what could not be saved", flush, 5),
             ("read Asterisk's notes of ended calls", read_notes, 5),
             ("remove old notes", tidy_notes, 86_400),
-            ("forget expired logins", forget_logins, 3600),
+            ("forget what is over: logins, links, old entries of the audit log", forget_logins, 3600),
             ("learn from calls", learn, 1800),
             ("watch the pools", watch_pools, 300),
             ("measure the pools", measure_pools, 3600),
+            ("speak", self.speaker.speak, 2),
+            ("look after deliveries", self.sinks.delivery.upkeep, 600),
             ("sum up the reports", sum_up, 120),
             ("tell systemd", alive, systemd.watchdog_seconds() or 3600),
         ]

@@ -29,6 +29,11 @@ def steady(at: int, key: str) -> str:
     return _time(at) + hashlib.sha256(key.encode()).hexdigest()[:_RANDOM_CHARACTERS]
 
 
+def first(now: int) -> str:
+    """The beginning of every id of this millisecond: ids made before sort before it."""
+    return _time(now)
+
+
 _ready: list[str] = []
 os.register_at_fork(after_in_child=_ready.clear)
 
@@ -59,7 +64,17 @@ def token() -> str:
     return secrets.token_urlsafe(32)
 
 
+def fraction() -> float:
+    """A random number in [0, 1), for waits that should not fall together."""
+    return secrets.randbelow(1 << 20) / (1 << 20)
+
+
 def password() -> str:
     """A password that a person can read aloud: four groups of four characters, 80 bits."""
     groups = ["".join(secrets.choice(_ALPHABET) for _ in range(4)) for _ in range(4)]
     return "-".join(groups)
+
+
+def totp_secret() -> str:
+    """160 random bits in base 32, as applications for second factors want it (RFC 4226, section 4)."""
+    return base64.b32encode(os.urandom(20)).decode("ascii")

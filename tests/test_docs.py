@@ -9,6 +9,7 @@ import shlex
 import subprocess
 import tomllib
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, get_args
 
@@ -18,6 +19,8 @@ from pydantic import BaseModel
 from ctserver import cli, config
 from ctserver.asterisk import dialplan
 from ctserver.domain import call as machine
+from ctserver.domain import verdict
+from ctserver.domain.times import Times
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -99,7 +102,7 @@ def _is_model(kind: object) -> bool:
 
 
 def keys_of_models() -> dict[str, set[str]]:
-    return {table: set(model.model_fields) - {"targets", "target_call"} for table, model in tables().items()}
+    return {table: set(model.model_fields) - {"targets", "menu", "target_call"} for table, model in tables().items()}
 
 
 def described() -> dict[str, dict[str, tuple[str, str]]]:
@@ -196,42 +199,32 @@ def told(heading: str, columns: int) -> list[list[str]]:
     return [row for row in rows[2:] if len(row) == columns]
 
 
-def reasons_in_code() -> set[str]:
-    """Every text that call.py gives as a reason."""
-    tree = ast.parse(Path(str(machine.__file__)).read_text(encoding="utf-8"))
-    found = set(machine._CAUSES.values())
-    for node in ast.walk(tree):
-        if isinstance(node, ast.keyword) and node.arg == "reason" and isinstance(node.value, ast.Constant):
-            found.add(str(node.value.value))
-        if isinstance(node, ast.FunctionDef) and node.name in ("judge", "_unanswered"):
-            returned = [part.value for part in ast.walk(node) if isinstance(part, ast.Return) and part.value]
-            found |= {text for value in returned for text in _results(value)}
-    return found - {""}
-
-
-def _results(value: ast.expr) -> Iterator[str]:
-    """The texts that an expression may come to; not those it only compares with."""
-    if isinstance(value, ast.Constant) and isinstance(value.value, str):
-        yield value.value
-    elif isinstance(value, ast.IfExp):
-        yield from _results(value.body)
-        yield from _results(value.orelse)
-    elif isinstance(value, ast.Tuple):
-        for part in value.elts:
-            yield from _results(part)
-
-
 def test_reasons_are_those_of_the_code() -> None:
-    assert {row[0] for row in told("Reasons", 3)} == reasons_in_code()
+    assert {row[0]: tuple(row[1].split(", ")) for row in told("Reasons", 3)} == dict(verdict.REASONS)
 
 
 def test_outcomes_are_those_of_the_code() -> None:
-    assert {row[0] for row in told("Outcomes", 2)} == {machine.ANSWERED, machine.MISSED}
+    assert {row[0] for row in told("Outcomes", 2)} == {
+        outcome for found in verdict.REASONS.values() for outcome in found
+    }
 
 
 def test_hangup_causes_are_those_of_the_code() -> None:
     rows = told("The order of evidence for missed calls", 3)
-    assert {int(row[0]): row[2] for row in rows if row[0].isdigit()} == machine._CAUSES
+    assert {int(row[0]): row[2] for row in rows if row[0].isdigit()} == verdict.CAUSES
+    text = page("docs/calls.md")
+    assert f"({', '.join(map(str, sorted(verdict.NETWORK_CAUSES)))})" in text
+    assert all(status in text for status in verdict.QUEUE_STATUSES)
+
+
+def test_times_and_hangers_up_are_those_of_the_code() -> None:
+    assert {row[0] for row in told("Times", 2)} == {f"{field.name}_ms" for field in fields(Times)}
+    assert {row[0] for row in told("Who hung up", 2)} == {
+        machine.CALLER,
+        machine.COMPANY,
+        machine.NETWORK,
+        machine.SYSTEM,
+    }
 
 
 # ---- links and files
@@ -315,3 +308,10 @@ def test_shell_lines_of_the_pages_parse() -> None:
         ):
             done = subprocess.run(["sh", "-n", "-c", line], capture_output=True, text=True, check=False)
             assert done.returncode == 0, f"{path.name}: {line}"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "docs").glob("site-*.md")), ids=lambda path: path.name)
+def test_each_platforms_page_shows_the_script_as_it_is_served(path: Path) -> None:
+    addresses = re.findall(r"https://ct\.example\.com/ct\.js\?site=demo", path.read_text(encoding="utf-8"))
+    assert addresses
+    assert path.name in page("docs/script.md")

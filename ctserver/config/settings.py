@@ -7,11 +7,14 @@ from pathlib import Path
 
 from pydantic import Field
 
+from ctserver.config.lines import Callers, Line, Speech
+from ctserver.config.people import Api, People
 from ctserver.config.problems import ConfigError, Problem, reason_of
 from ctserver.config.server import DatabaseFile, Fastagi, Geo, Limits, Log, Privacy, Server
 from ctserver.config.sites import Pool, Rule, Site, Static
-from ctserver.config.telephony import Asterisk, Calls, Line, Recordings
+from ctserver.config.telephony import Asterisk, Calls, Recordings
 from ctserver.config.types import Identifier, Table
+from ctserver.config.webhooks import WebHook
 
 
 class Settings(Table):
@@ -26,13 +29,18 @@ class Settings(Table):
     recordings: Recordings = Recordings()
     calls: Calls = Calls()
     lines: dict[Identifier, Line] = Field(min_length=1)
+    callers: Callers = Callers()
+    speech: Speech = Speech()
     sites: dict[Identifier, Site] = {}
     pools: dict[Identifier, Pool] = {}
     static: dict[Identifier, Static] = {}
     rules: list[Rule] = []
+    webhooks: dict[Identifier, WebHook] = {}
     limits: Limits = Limits()
     privacy: Privacy = Privacy()
     geo: Geo = Geo()
+    people: People = People()
+    api: Api = Api()
 
     def path(self, text: str) -> Path:
         return (self.base / text).resolve()

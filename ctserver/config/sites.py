@@ -41,10 +41,13 @@ class Site(Table):
     respect_dnt: bool = False
     visitor_days: int = Field(default=90, ge=1, le=730)
     cookie_domain: Domain = ""
+    ga4: str = Field(default="", pattern=r"^(G-[A-Z0-9]{4,20})?$")
     serve_bots: bool = False
     repeat_calls: bool = True
     repeat_days: int = Field(default=30, ge=1, le=365)
     target_call: TargetCall = TargetCall()
+
+    categories: Annotated[list[OneLine], Field(max_length=9)] = []
     exclude_ips: list[Annotated[str, AfterValidator(network)]] = []
 
     @cached_property
