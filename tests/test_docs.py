@@ -86,6 +86,8 @@ def tables() -> dict[str, type[BaseModel]]:
     def walk(model: type[BaseModel], prefix: str) -> None:
         for name, field in model.model_fields.items():
             kind, inner = field.annotation, [part for part in get_args(field.annotation) if _is_model(part)]
+            for tag, member in _kinds(kind).items():
+                found[f"{prefix}{name}.NAME:{tag}"] = member
             if _is_model(kind):
                 found[prefix + name] = kind
             elif inner:
@@ -101,6 +103,15 @@ def _is_model(kind: object) -> bool:
     return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
+def _kinds(kind: object) -> dict[str, type[BaseModel]]:
+    """NAME -> one of several models, told apart by `type`: each of them by its type."""
+    for part in get_args(kind):
+        members = [member for union in get_args(part) for member in get_args(union) if _is_model(member)]
+        if members:
+            return {get_args(member.model_fields["type"].annotation)[0]: member for member in members}
+    return {}
+
+
 def keys_of_models() -> dict[str, set[str]]:
     return {table: set(model.model_fields) - {"targets", "menu", "target_call"} for table, model in tables().items()}
 
@@ -109,10 +120,11 @@ def described() -> dict[str, dict[str, tuple[str, str]]]:
     """docs/settings.md: table -> key -> (default, meaning)."""
     found: dict[str, dict[str, tuple[str, str]]] = {}
     for section in page("docs/settings.md").split("\n## ")[1:]:
-        title = re.match(r"`\[+([\w.]+)\]+`\n", section)
+        title = re.match(r"`\[+([\w.]+)\]+`(?:, `type = \"(\w+)\"`)?\n", section)
         if title:
+            table = f"{title[1]}:{title[2]}" if title[2] else title[1]
             rows = re.findall(r"^\| `(\w+)` \| (.+?) \| (.*?) ?\|$", section, re.M)
-            found[title[1]] = {key: (default, meaning) for key, default, meaning in rows}
+            found[table] = {key: (default, meaning) for key, default, meaning in rows}
     return found
 
 
@@ -153,6 +165,8 @@ def shipped_keys() -> dict[str, set[str]]:
             named = [part if place % 2 == 0 else "NAME" for place, part in enumerate(names)]
             table = ".".join(named)
         elif key := re.match(r"(?:# )?(\w+) = ", line):
+            if kind := re.match(r'(?:# )?type = "(\w+)"', line):
+                table = f"{table}:{kind[1]}"
             found.setdefault(table, set()).add(key[1])
     return found
 
@@ -184,7 +198,9 @@ def test_environment_variables_named_are_read() -> None:
     code = "".join(file.read_text(encoding="utf-8") for file in (ROOT / "ctserver").rglob("*.py"))
     for path in [*PAGES, *OTHERS]:
         for name in set(re.findall(r"CTSERVER_[A-Z_]+[A-Z]", path.read_text(encoding="utf-8"))):
-            assert name in code or name == "CTSERVER_AMI_SECRET_PBX", f"{path.name}: {name}"
+            assert name in code or name in ("CTSERVER_AMI_SECRET_PBX", "CTSERVER_NOTIFY_SECRET_MAIL"), (
+                f"{path.name}: {name}"
+            )
 
 
 # ---- calls

@@ -231,16 +231,18 @@ _HANDLERS: dict[str, Callable[[Translator, Message, int], Iterator[calls.Event]]
 
 
 def _closing(message: Message, linkedid: str, at: int, line: str) -> calls.Closing:
-    """Dial() tells how long it dialled, from there on until it rang, and how long was talked."""
+    """Dial() tells after how long it rang; and, of an answered call alone, how long it dialled and how long was talked."""
     status, cause = text(message, "DialStatus"), _number(text(message, "HangupCause"))
     dialled, rang, talked = (_millis(text(message, name)) for name in ("DialedMs", "RingMs", "AnsweredMs"))
+    dialled_at = _moment(text(message, "Arrived")) if dialled is None else at - dialled
+    rang_at = None if dialled_at is None or rang is None else dialled_at + rang
     return calls.Closing(
         linkedid,
         at,
         line,
         status,
         cause,
-        rang_at=None if dialled is None or rang is None else at - dialled + rang,
+        rang_at=rang_at,
         answered_at=at - talked if status == "ANSWER" and talked is not None else None,
         answered_by=text(message, "Peer"),
         stage=text(message, "Stage")[:MAX_TEXT],
