@@ -25,6 +25,7 @@ REASONS: Mapping[str, tuple[str, ...]] = {  # reason -> the outcomes that it may
     "failed": (MISSED,),
     "out_of_hours": (MISSED,),
     "voicemail": (MISSED,),
+    "visitor_away": (MISSED,),
     "blocked": (BLOCKED,),
     "unknown": (ANSWERED, MISSED),
 }
@@ -64,6 +65,8 @@ def judge(call: Call) -> tuple[str, str]:
     """(outcome, reason), keys and values of REASONS."""
     if call.answered_at is not None:
         return ANSWERED, _answered(call)
+    if call.stage == "visitor":
+        return MISSED, "visitor_away"
     if call.stage == "blocked" or call.blocked:
         return BLOCKED, "blocked"
     return MISSED, _missed(call)
