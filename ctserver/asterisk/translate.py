@@ -16,6 +16,7 @@ from ctserver.domain import call as calls
 from ctserver.domain.call import birth
 
 _QUOTED = re.compile(r"\\([\\\"])")  # PJSIP leaves SIP's own escapes in a quoted name
+MAX_GONE = 500
 MAX_TEXT = 100  # of a name or an extension
 MAX_SECONDS = 10**11  # what no clock says
 
@@ -28,6 +29,7 @@ class Translator:
         self.callers: dict[str, str] = {}  # Uniqueid of a caller's channel -> linkedid
         self.legs: dict[str, str] = {}  # Uniqueid of a dialled channel -> linkedid
         self.open: set[str] = set()
+        self.gone: dict[str, None] = {}  # Uniqueids of the last callers who hung up: events may overtake each other
         self.heard: dict[str, Message] = {}  # Uniqueid of a channel that is neither yet -> how it began
         self.exchanged: dict[str, str] = {}  # name of a caller's channel that another is about to take -> its Uniqueid
 
@@ -56,7 +58,7 @@ class Translator:
     def arrive(self, message: Message, at: int, did: str) -> Iterator[calls.Event]:
         uniqueid = uniqueid_of(message)
         linkedid = text(message, "Linkedid") or uniqueid
-        if not uniqueid or linkedid in self.open or uniqueid in self.legs:
+        if not uniqueid or linkedid in self.open or uniqueid in self.legs or uniqueid in self.gone:
             return
         self.open.add(linkedid)
         self.callers[uniqueid] = linkedid
@@ -90,9 +92,12 @@ class Translator:
         yield calls.LegStarted(linkedid, at, leg, channel, name[:MAX_TEXT])
 
     def _dial_state(self, message: Message, at: int) -> Iterator[calls.Event]:
-        linkedid = self.legs.get(_leg(message))
+        leg = _leg(message)
+        if leg not in self.legs:
+            yield from self.dial_begin(message, at)
+        linkedid = self.legs.get(leg)
         if linkedid and text(message, "DialStatus") == "RINGING":
-            yield calls.LegRinging(linkedid, at, _leg(message))
+            yield calls.LegRinging(linkedid, at, leg)
 
     def _dial_end(self, message: Message, at: int) -> Iterator[calls.Event]:
         leg = _leg(message)
@@ -131,6 +136,9 @@ class Translator:
         cause = _number(text(message, "Cause"))
         if linkedid := self.callers.pop(uniqueid, None):
             self.open.discard(linkedid)
+            self.gone[uniqueid] = None
+            if len(self.gone) > MAX_GONE:
+                del self.gone[next(iter(self.gone))]
             yield calls.CallerHungUp(linkedid, at, cause)
         elif linkedid := self.legs.pop(uniqueid, None):
             yield calls.LegHungUp(linkedid, at, uniqueid, cause)

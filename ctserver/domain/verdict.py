@@ -142,6 +142,7 @@ def _unanswered(call: Call, statuses: list[str]) -> str:
 
 
 def _rang_out(call: Call) -> bool:
-    """Did one of the phones ring to the end, with no cause of its own?"""
+    """Did one of the phones ring to the end, with no cause of its own? That of an only phone is the call's as well."""
     phones = [leg for leg in call.legs if not leg.local] or call.legs
-    return any(leg.status == "NOANSWER" and leg.cause is not None and leg.cause not in CAUSES for leg in phones)
+    known = call.hangup_cause if len(phones) == 1 else None
+    return any(leg.status == "NOANSWER" and (known if leg.cause is None else leg.cause) not in CAUSES for leg in phones)
