@@ -32,6 +32,7 @@ from ctserver.services.live import Live
 from ctserver.services.routing import Router
 from ctserver.services.simulation import PoolSize
 from ctserver.services.visits import rule_book
+from ctserver.sinks import Sinks
 from ctserver.storage import logins, migrate, routes, sessions, sqlite, users
 from ctserver.storage.db import StorageError
 from ctserver.storage.sqlite import Sqlite
@@ -85,8 +86,9 @@ class Running:
         await self._first_user()
         await self._start_fastagi()
         self.attributor = await Attributor.load(self.db, settings)
+        await self._start_sinks()
         for pbx in settings.asterisk:
-            await self._start_bridge(Bridge(self.db, settings, self.attributor, pbx))
+            await self._start_bridge(Bridge(self.db, settings, self.attributor, pbx, self.sinks.facts))
         await self._start_web()
         self._start_upkeep()
         gc.collect()
@@ -108,17 +110,9 @@ class Running:
     # ---- steps
 
     def _check_recordings(self) -> None:
-        folder = self.recordings
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            probe = folder / f".ctserver-{os.getpid()}"
-            probe.touch()
-            probe.unlink()
-        except OSError as error:
-            raise StartError(
-                f"the recordings folder {folder} is not writable: {error.strerror}",
-                "give the user that runs ctserver the right to write there, or set [recordings] folder",
-            ) from error
+        _writable(self.recordings, "the recordings folder", "[recordings] folder")
+        for pbx in self._settings.asterisk:
+            _writable(self._settings.spool(pbx), f"the spool folder of {pbx.id!r}", "[[asterisk]] spool")
 
     async def _open_database(self) -> Sqlite:
         path = self._settings.path(self._settings.database.path)
@@ -159,6 +153,11 @@ class Running:
         except OSError as error:
             raise _port_error("FastAGI", self._settings.fastagi.listen, "[fastagi] listen", error) from error
         self._steps.append(("FastAGI", self.fastagi.close))
+
+    async def _start_sinks(self) -> None:
+        self.sinks = Sinks(self.db, self._settings)
+        self._steps.append(("deliveries", self.sinks.stop))
+        await self.sinks.start()
 
     async def _start_bridge(self, bridge: Bridge) -> None:
         """A PBX that is away is waited for; one that refuses our secret is a mistake to be told at once."""
@@ -205,7 +204,8 @@ class Running:
             raise _port_error("the web server", settings.server.listen, "[server] listen", error) from error
 
     def _start_upkeep(self) -> None:
-        adopter = recordings.Adopter(self.db, self.recordings)
+        spools = {pbx.id: self._settings.spool(pbx) for pbx in self._settings.asterisk}
+        adopter = recordings.Adopter(self.db, self.recordings, self.sinks.facts, spools=spools)
 
         async def adopt() -> None:
             await adopter.adopt_due(ids.now_ms())
@@ -213,6 +213,14 @@ class Running:
         async def flush() -> None:
             for bridge in self.bridges:
                 await bridge.journal.flush()
+
+        async def read_notes() -> None:
+            for bridge in self.bridges:
+                await bridge.notes.read(ids.now_ms())
+
+        async def tidy_notes() -> None:
+            for bridge in self.bridges:
+                await bridge.notes.tidy()
 
         async def forget_logins() -> None:
             now = ids.now_ms()
@@ -223,7 +231,7 @@ class Running:
                 log.info("learnt from %d calls when visitors ring", learnt)
 
         async def watch_pools() -> None:
-            for fact in await pools.watch(self.db, self._settings, ids.now_ms()):
+            for fact in await pools.watch(self.db, self._settings, ids.now_ms(), self.sinks.facts):
                 log.warning("pool %s: %s", fact.pool, fact.detail)
 
         async def measure_pools() -> None:
@@ -238,10 +246,13 @@ class Running:
         table: list[tuple[str, Callable[[], Awaitable[None]], float]] = [
             ("adopt recordings", adopt, 0.5),
             ("save what could not be saved", flush, 5),
+            ("read Asterisk's notes of ended calls", read_notes, 5),
+            ("remove old notes", tidy_notes, 86_400),
             ("forget expired logins", forget_logins, 3600),
             ("learn from calls", learn, 1800),
             ("watch the pools", watch_pools, 300),
             ("measure the pools", measure_pools, 3600),
+            ("look after deliveries", self.sinks.delivery.upkeep, 600),
             ("sum up the reports", sum_up, 120),
             ("tell systemd", alive, systemd.watchdog_seconds() or 3600),
         ]
@@ -252,7 +263,8 @@ class Running:
 
     async def _testcall(self, number: str) -> None:
         try:
-            await self.bridges[0].testcall(number, TEST_CALLER)
+            linked = [bridge for bridge in self.bridges if bridge.link.problem is None]
+            await (linked or self.bridges)[0].testcall(number, TEST_CALLER)
         except (ami.AmiError, TimeoutError) as error:
             raise TestCallFailed(str(error) or "the PBX does not answer") from error
 
@@ -332,6 +344,20 @@ async def _cancel(tasks: list[asyncio.Task[None]]) -> None:
         task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _writable(folder: Path, what: str, key: str) -> None:
+    """Makes the folder if there is none. Raises StartError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".ctserver-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise StartError(
+            f"{what} {folder} is not writable: {error.strerror}",
+            f"give the user that runs ctserver the right to write there, or set {key}",
+        ) from error
 
 
 def _address(text: str) -> tuple[str, int]:

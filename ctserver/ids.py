@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import os
 import secrets
 import time
@@ -21,6 +22,16 @@ def now_ms() -> int:
 def new(now: int) -> str:
     """A 26-character id that sorts by time: epoch milliseconds in base 32 (0-9, a-v), then 64 random bits."""
     return _time(now) + _random()
+
+
+def steady(at: int, key: str) -> str:
+    """An id as `new` makes them, the same for the same time and key whenever it is asked for."""
+    return _time(at) + hashlib.sha256(key.encode()).hexdigest()[:_RANDOM_CHARACTERS]
+
+
+def first(now: int) -> str:
+    """The beginning of every id of this millisecond: ids made before sort before it."""
+    return _time(now)
 
 
 _ready: list[str] = []
@@ -51,6 +62,11 @@ def since(now: int) -> str:
 def token() -> str:
     """256 random bits as URL-safe text, for cookies and one-time secrets."""
     return secrets.token_urlsafe(32)
+
+
+def fraction() -> float:
+    """A random number in [0, 1), for waits that should not fall together."""
+    return secrets.randbelow(1 << 20) / (1 << 20)
 
 
 def password() -> str:

@@ -37,7 +37,8 @@ CREATE INDEX outbox_lane ON outbox (sink, lane, place);
 CREATE INDEX outbox_topic ON outbox (sink, topic, settled_at);
 CREATE INDEX outbox_state ON outbox (state, claimed_until);
 
--- Every try: how long it took, and the other side's words. outcome: done | retry | failed.
+-- Every try: how long it took, and the other side's words. outcome: done | retry |
+-- refused (our key) | failed.
 CREATE TABLE tries (
     outbox  TEXT   NOT NULL REFERENCES outbox (id),
     at      BIGINT NOT NULL,

@@ -167,3 +167,57 @@ CREATE TABLE preferences (
     zone     TEXT NOT NULL,
     phones   TEXT NOT NULL
 );
+
+-- What people say of a call: tags, and a note. Category and value are columns of the call.
+CREATE TABLE call_tags (
+    call  TEXT   NOT NULL REFERENCES calls (id),
+    tag   TEXT   NOT NULL,
+    login TEXT   NOT NULL,
+    at    BIGINT NOT NULL,
+    PRIMARY KEY (call, tag)
+);
+CREATE INDEX call_tags_tag ON call_tags (tag, call);
+
+CREATE TABLE call_notes (
+    call  TEXT   PRIMARY KEY REFERENCES calls (id),
+    text  TEXT   NOT NULL,
+    login TEXT   NOT NULL,
+    at    BIGINT NOT NULL
+);
+
+-- The work on a missed call. state: '' (to do) | called_back | given_up, set by a person; assignee: whose job it is.
+CREATE TABLE missed_work (
+    call     TEXT   PRIMARY KEY REFERENCES calls (id),
+    assignee TEXT   NOT NULL,
+    state    TEXT   NOT NULL,
+    login    TEXT   NOT NULL,
+    at       BIGINT NOT NULL
+);
+
+-- The score card of a call: 1 to 5 for each criterion, by the last who rated it.
+CREATE TABLE call_scores (
+    call      TEXT   NOT NULL REFERENCES calls (id),
+    criterion TEXT   NOT NULL,
+    score     BIGINT NOT NULL,
+    login     TEXT   NOT NULL,
+    at        BIGINT NOT NULL,
+    PRIMARY KEY (call, criterion)
+);
+
+-- The library: calls to learn from.
+CREATE TABLE model_calls (
+    call  TEXT   PRIMARY KEY REFERENCES calls (id),
+    why   TEXT   NOT NULL,
+    login TEXT   NOT NULL,
+    at    BIGINT NOT NULL
+);
+
+-- Links that let somebody without a login hear one call, until they end.
+CREATE TABLE shares (
+    token_hash TEXT   PRIMARY KEY,
+    call       TEXT   NOT NULL REFERENCES calls (id),
+    login      TEXT   NOT NULL,
+    at         BIGINT NOT NULL,
+    expires_at BIGINT NOT NULL
+);
+CREATE INDEX shares_call ON shares (call);

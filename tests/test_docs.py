@@ -206,7 +206,7 @@ def reasons_in_code() -> set[str]:
         if isinstance(node, ast.FunctionDef) and node.name in ("judge", "_unanswered"):
             returned = [part.value for part in ast.walk(node) if isinstance(part, ast.Return) and part.value]
             found |= {text for value in returned for text in _results(value)}
-    return found
+    return found - {""}
 
 
 def _results(value: ast.expr) -> Iterator[str]:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from ctserver import ids
 from ctserver.asterisk import variables
 from ctserver.asterisk.ami import AmiError, Link
+from ctserver.asterisk.evidence import Notes
 from ctserver.asterisk.translate import Translator
 from ctserver.asterisk.wire import Message, text
 from ctserver.config import Asterisk, Settings
@@ -29,6 +30,7 @@ class Bridge:
         host, _, port = pbx.ami.rpartition(":")
         self.pbx = pbx
         self.journal = Journal(db, settings, attributor, pbx.id, facts)
+        self.notes = Notes(db, self.journal, settings.spool(pbx), pbx.id)
         self._contexts = pbx.inbound_contexts
         self._translator = Translator(self._contexts)
         self.link = Link(
@@ -46,17 +48,20 @@ class Bridge:
         await self.link.send(testcall_action(number, caller))
 
     async def _resync(self, link: Link) -> None:
-        """After a login: open calls that the PBX no longer knows have ended unseen."""
+        """After a login: calls that have ended meanwhile stand in the PBX's own notes; those that it no longer knows and
+        of which there is no note have vanished (Asterisk itself was killed).
+
+        The channels are asked for first: a note is written before its channel goes.
+        """
         open_calls = await self.journal.resume()
         self._translator = Translator(self._contexts)
         for call in open_calls:
             self._translator.know(call.linkedid, call.uniqueid, [leg.uniqueid for leg in call.legs])
-        if not open_calls:
-            return
-        listed = await link.send_list({"Action": "CoreShowChannels"})
+        listed = await link.send_list({"Action": "CoreShowChannels"}) if open_calls else []
         alive = {text(channel, "Uniqueid") for channel in listed}
         now = ids.now_ms()
-        gone = [Vanished(call.linkedid, now) for call in open_calls if call.uniqueid not in alive]
+        await self.notes.read(now, settled=False)
+        gone = [Vanished(call.linkedid, now) for call in self.journal.open_calls() if call.uniqueid not in alive]
         if gone:
             log.info("AMI %s: %d calls ended while nobody watched", self.pbx.id, len(gone))
             await self.journal.apply(gone)

@@ -10,24 +10,26 @@ from pathlib import Path
 
 from ctserver import files
 from ctserver.asterisk import variables
-from ctserver.config import ConfigError, Problem, Settings
+from ctserver.config import Asterisk, ConfigError, Problem, Settings
 from ctserver.services.routing import Route, Router
 
 
-def render(settings: Settings, script: Path) -> str:
-    """The text of ct-settings.conf. `script` is the AGI program that Asterisk starts when ctserver does not answer.
+def render(settings: Settings, script: Path, pbx: Asterisk | None = None) -> str:
+    """The text of ct-settings.conf for one Asterisk, by default the first. `script` is the AGI program that it starts when
+    ctserver does not answer.
 
     Raises ConfigError.
     """
+    pbx = pbx or settings.asterisk[0]
     router = Router(settings)
-    recordings = _path(settings, "recordings.folder", settings.path(settings.recordings.folder))
+    spool = _path(settings, f"asterisk.{pbx.id}.spool" if pbx.spool else "recordings.folder", settings.spool(pbx))
     lines = [
         "; Written by `ctserver dialplan`. Write it again and `dialplan reload` after every change of ctserver.toml.",
         "",
         "[ct-settings]",
         f"exten => start,1,Set(CT_FASTAGI=agi://{settings.fastagi.listen}/{variables.ROUTE_SCRIPT})",
         f" same => n,Set(CT_SCRIPT={_path(settings, '--write', script)})",
-        f" same => n,Set(CT_RECORDINGS={recordings})",
+        f" same => n,Set(CT_RECORDINGS={spool})",
         " same => n,Return()",
         "",
         "[ct-defaults]",
@@ -38,17 +40,20 @@ def render(settings: Settings, script: Path) -> str:
     return "\n".join(lines) + "\n"
 
 
-def write(settings: Settings, folder: Path, python: Path) -> list[Path]:
-    """Put all files that Asterisk includes or starts into `folder`; returns their paths. Raises OSError, ConfigError."""
+def write(settings: Settings, folder: Path, python: Path, pbx: Asterisk | None = None) -> list[Path]:
+    """Put all files that an Asterisk (by default the first) includes or starts into `folder`; returns their paths.
+
+    Raises OSError, ConfigError.
+    """
+    pbx = pbx or settings.asterisk[0]
     folder.mkdir(parents=True, exist_ok=True)
     shipped = files.folder("asterisk-conf")
-    pbx = settings.asterisk[0]
     manager = (shipped / "ct-manager.conf").read_text(encoding="utf-8")
     program = folder / "ct-route"
     script = files.folder("agi-scripts") / "ct_route.py"
     texts = {
         folder / "ct-inbound.conf": (shipped / "ct-inbound.conf").read_text(encoding="utf-8"),
-        folder / "ct-settings.conf": render(settings, program),
+        folder / "ct-settings.conf": render(settings, program, pbx),
         folder / "ct-manager.conf": manager.replace("@AMI_USER@", pbx.ami_user).replace(
             "@AMI_SECRET@", settings.secret(pbx).replace(";", "\\;")
         ),

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import logging
 import os
 import re
 import struct
 import wave
 from array import array
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,28 +45,37 @@ class StillOpen(Exception):
     """Asterisk is not done with the files."""
 
 
-def adopt(folder: Path, uniqueid: str, call: str, *, patient: bool) -> Adopted | None:
-    """Join the two files of a channel; None if there are none, or nothing was said (then they are removed).
+def adopt(folder: Path, spool: Path, uniqueid: str, call: str, *, patient: bool) -> Adopted | None:
+    """Join the two files that Asterisk wrote into `spool`; None if there are none, or nothing was said (then they are
+    removed). What was joined before is found again: an older copy of the database does not know of it.
 
     Raises StillOpen while Asterisk writes them and `patient` is true, OSError.
     """
     if not _SAFE.fullmatch(uniqueid):
         return None
-    parts = [folder / f"{uniqueid}{CALLER_PART}", folder / f"{uniqueid}{COMPANY_PART}"]
-    if not all(part.exists() for part in parts):
-        return None
+    parts = [spool / f"{uniqueid}{CALLER_PART}", spool / f"{uniqueid}{COMPANY_PART}"]
+    target = f"{call[:6]}/{call}.wav"
+    if not any(part.exists() for part in parts):
+        return _joined_before(folder, target)
     rates, lengths = zip(*(_header(part, patient=patient) for part in parts), strict=True)
     if not any(lengths):
         _remove(parts)
         return None
-    target = f"{call[:6]}/{call}.wav"
     _write_stereo(folder / target, max(rates), parts, max(lengths))
     _remove(parts)
     return Adopted(target, (folder / target).stat().st_size, max(lengths) * 1000 // max(rates))
 
 
+def _joined_before(folder: Path, target: str) -> Adopted | None:
+    rate, samples = _header(folder / target, patient=False)
+    return Adopted(target, (folder / target).stat().st_size, samples * 500 // rate) if rate else None
+
+
 def _header(file: Path, *, patient: bool) -> tuple[int, int]:
-    """(rate, 16-bit samples) of a mono WAV file, also of one whose header was never completed."""
+    """(rate, 16-bit samples) of a mono WAV file, also of one whose header was never completed. A side that was never heard
+    has no file."""
+    if not file.exists():
+        return 0, 0
     with file.open("rb") as sound:
         head = sound.read(HEADER_BYTES)
     if len(head) < HEADER_BYTES or head[:4] != b"RIFF":
@@ -83,7 +94,7 @@ def _write_stereo(target: Path, rate: int, parts: list[Path], length: int) -> No
     temporary = target.with_suffix(".new")
     with contextlib.ExitStack() as files:
         out = files.enter_context(temporary.open("wb"))
-        sounds = [files.enter_context(part.open("rb")) for part in parts]
+        sounds = [files.enter_context(part.open("rb") if part.exists() else io.BytesIO()) for part in parts]
         with wave.open(out, "wb") as stereo:
             stereo.setparams((2, 2, rate, length, "NONE", ""))
             for sound in sounds:
@@ -129,10 +140,13 @@ def _loudest(samples: array[int], step: int) -> list[int]:
 class Adopter:
     """Looks for the recordings of ended calls, in the background."""
 
-    def __init__(self, db: Database, folder: Path, facts: Facts | None = None) -> None:
+    def __init__(
+        self, db: Database, folder: Path, facts: Facts | None = None, spools: Mapping[str, Path] | None = None
+    ) -> None:
         self._db = db
         self._facts = facts
         self._folder = folder
+        self._spools = spools or {}  # where each PBX writes, by its id
 
     async def adopt_due(self, now: int) -> int:
         """One round; how many recordings became ready."""
@@ -149,7 +163,8 @@ class Adopter:
         call = row["call"]
         patient = now - row["ended_at"] < PATIENCE_MS
         try:
-            found = await asyncio.to_thread(adopt, self._folder, row["uniqueid"], call, patient=patient)
+            spool = self._spools.get(row["pbx"], self._folder)
+            found = await asyncio.to_thread(adopt, self._folder, spool, row["uniqueid"], call, patient=patient)
         except StillOpen:
             await self._again(row, now, 500)
             return False

@@ -10,10 +10,10 @@ from typing import Any, BinaryIO
 
 from ctserver import ids
 from ctserver.asterisk.ami import LoginRefused
-from ctserver.asterisk.translate import Translator, birth, time_of
+from ctserver.asterisk.translate import Translator, time_of
 from ctserver.asterisk.wire import Message, Splitter, text
 from ctserver.domain import call as machine
-from ctserver.domain.call import Arrived, Call, Event
+from ctserver.domain.call import Arrived, Call, Event, birth
 
 LOGIN_SECONDS = 5.0
 _NAMES = (

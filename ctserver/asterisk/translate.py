@@ -13,12 +13,10 @@ from collections.abc import Callable, Iterator, Sequence
 from ctserver.asterisk.variables import EVENT_ENDED, EVENT_ROUTED
 from ctserver.asterisk.wire import Message, text
 from ctserver.domain import call as calls
+from ctserver.domain.call import birth
 
 _QUOTED = re.compile(r"\\([\\\"])")  # PJSIP leaves SIP's own escapes in a quoted name
 MAX_SECONDS = 10**11  # what no clock says
-_EPOCH = re.compile(
-    r"(?:.*-)?(\d{9,10})\.\d+$"
-)  # a Uniqueid holds its channel's birth in seconds: [systemname-]1700000000.12
 
 
 class Translator:
@@ -66,15 +64,14 @@ class Translator:
             return
         did, line = text(message, "DID"), text(message, "Line")
         if _uniqueid(message) not in self._callers:  # it arrived while nobody watched
-            began = birth(_uniqueid(message)) or at
+            began = _moment(text(message, "Arrived")) or birth(_uniqueid(message)) or at
             yield from self._arrive(message, min(began, at), did)
         linkedid = self._callers.get(_uniqueid(message))
         if linkedid is None:
             return
         yield calls.Routed(linkedid, at, did, line, text(message, "Asked"))
         if name == EVENT_ENDED:
-            cause = _number(text(message, "HangupCause"))
-            yield calls.Closing(linkedid, at, line, text(message, "DialStatus"), cause)
+            yield _closing(message, linkedid, at, line)
 
     def _dial_begin(self, message: Message, at: int) -> Iterator[calls.Event]:
         leg = _leg(message)
@@ -159,19 +156,32 @@ _HANDLERS: dict[str, Callable[[Translator, Message, int], Iterator[calls.Event]]
 }
 
 
+def _closing(message: Message, linkedid: str, at: int, line: str) -> calls.Closing:
+    """Dial() tells how long it dialled, from there on until it rang, and how long was talked."""
+    status, cause = text(message, "DialStatus"), _number(text(message, "HangupCause"))
+    dialled, rang, talked = (_millis(text(message, name)) for name in ("DialedMs", "RingMs", "AnsweredMs"))
+    rang_at = None if dialled is None or rang is None else at - dialled + rang
+    answered_at = at - talked if status == "ANSWER" and talked is not None else None
+    return calls.Closing(linkedid, at, line, status, cause, rang_at, answered_at, text(message, "Peer"))
+
+
 def time_of(message: Message, now: int) -> int:
     """Epoch milliseconds of a message: its Timestamp (seconds, with a fraction), else `now`."""
+    moment = _moment(text(message, "Timestamp"))
+    return now if moment is None else moment
+
+
+def _moment(value: str) -> int | None:
+    """Epoch milliseconds of epoch seconds with a fraction."""
     try:
-        seconds = float(text(message, "Timestamp"))
+        seconds = float(value)
     except ValueError:
-        return now
-    return round(seconds * 1000) if 0 <= seconds < MAX_SECONDS else now
+        return None
+    return round(seconds * 1000) if 0 <= seconds < MAX_SECONDS else None
 
 
-def birth(uniqueid: str) -> int | None:
-    """When a channel was made, in epoch milliseconds (to the second), from its Uniqueid."""
-    found = _EPOCH.match(uniqueid)
-    return int(found.group(1)) * 1000 if found else None
+def _millis(value: str) -> int | None:
+    return int(value) if re.fullmatch(r"[0-9]{1,10}", value) else None
 
 
 def _uniqueid(message: Message) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ctserver import app, config, files
-from ctserver.config import Settings
+from ctserver.config import Asterisk, Settings
 from ctserver.storage import migrate
 from ctserver.storage.db import StorageError
 from ctserver.storage.sqlite import Sqlite
@@ -55,3 +55,20 @@ def moment(text: str) -> int:
         return int(datetime.fromisoformat(text).astimezone().timestamp() * 1000)
     except ValueError as error:
         raise app.StartError(f"--since: {error}", "write it like 2026-01-31") from error
+
+
+def add_pbx(parser: argparse.ArgumentParser) -> None:
+    """The option that names one of several Asterisks."""
+    parser.add_argument("--pbx", metavar="ID", help="which [[asterisk]], by its id; default: the first")
+
+
+def chosen_pbx(settings: Settings, options: argparse.Namespace) -> Asterisk:
+    """Raises StartError."""
+    known = {pbx.id: pbx for pbx in settings.asterisk}
+    if options.pbx is None:
+        return settings.asterisk[0]
+    if options.pbx not in known:
+        raise app.StartError(
+            f"there is no [[asterisk]] with the id {options.pbx!r}", f"name one of: {', '.join(known)}"
+        )
+    return known[options.pbx]

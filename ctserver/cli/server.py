@@ -10,7 +10,7 @@ from pathlib import Path
 from ctserver import app, logs
 from ctserver.asterisk import dialplan
 from ctserver.check import check
-from ctserver.cli.common import MISTAKE, Add, load_settings
+from ctserver.cli.common import MISTAKE, Add, add_pbx, chosen_pbx, load_settings
 
 
 def register(add: Add) -> None:
@@ -18,6 +18,7 @@ def register(add: Add) -> None:
     add("check", _check, "tell every mistake in the settings, and try database, Asterisk, ports and folders")
     made = add("dialplan", _dialplan, "write what Asterisk needs (without --write: print ct-settings.conf)")
     made.add_argument("--write", type=Path, metavar="FOLDER", help="put all files to include into this folder")
+    add_pbx(made)
     add("snippet", _snippet, "print the line to put into a site's pages").add_argument("site", nargs="?")
 
 
@@ -40,12 +41,13 @@ def _check(options: argparse.Namespace) -> int:
 
 def _dialplan(options: argparse.Namespace) -> int:
     settings = load_settings(options)
+    pbx = chosen_pbx(settings, options)
     wrapper = Path(options.write or "/etc/asterisk").resolve() / "ct-route"
-    text = dialplan.render(settings, wrapper)
+    text = dialplan.render(settings, wrapper, pbx)
     if options.write is None:
         sys.stdout.write(text)
         return 0
-    for written in dialplan.write(settings, options.write.resolve(), Path(sys.executable)):
+    for written in dialplan.write(settings, options.write.resolve(), Path(sys.executable), pbx):
         sys.stdout.write(f"{written}\n")
     return 0
 

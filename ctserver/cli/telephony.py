@@ -13,8 +13,8 @@ from pathlib import Path
 
 from ctserver import app, config
 from ctserver.asterisk import ami, bridge, replay
-from ctserver.cli.common import Add, load_settings
-from ctserver.config import Settings
+from ctserver.cli.common import Add, add_pbx, chosen_pbx, load_settings
+from ctserver.config import Asterisk, Settings
 from ctserver.domain import phone
 
 
@@ -22,9 +22,11 @@ def register(add: Add) -> None:
     test = add("testcall", _testcall, "place a call to a tracked number, as a caller would")
     test.add_argument("number")
     test.add_argument("--caller", default=app.TEST_CALLER, help="the caller's number, default: %(default)s")
+    add_pbx(test)
     record = add("record", _record, "write the live AMI stream to a file, for bug reports (Ctrl-C ends it)")
     record.add_argument("file", type=Path)
     record.add_argument("--seconds", type=float, help="end after so long")
+    add_pbx(record)
     again = add("replay", _replay, "print the calls in a recorded AMI stream")
     again.add_argument("file", type=Path)
     again.add_argument(
@@ -46,13 +48,12 @@ def _testcall(options: argparse.Namespace) -> int:
         )
     if not re.fullmatch(r"\+?[0-9]{1,20}", options.caller):
         raise app.StartError(f"the caller {options.caller!r} is no number", "write digits only, like +447700900123")
-    asyncio.run(_place(settings, number, options.caller))
+    asyncio.run(_place(settings, chosen_pbx(settings, options), number, options.caller))
     sys.stdout.write(f"calling {phone.international(number)}: see the journal of calls\n")
     return 0
 
 
-async def _place(settings: Settings, number: str, caller: str) -> None:
-    pbx = settings.asterisk[0]
+async def _place(settings: Settings, pbx: Asterisk, number: str, caller: str) -> None:
     placed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def place(link: ami.Link) -> None:
@@ -88,7 +89,7 @@ async def _place(settings: Settings, number: str, caller: str) -> None:
 
 def _record(options: argparse.Namespace) -> int:
     settings = load_settings(options)
-    pbx = settings.asterisk[0]
+    pbx = chosen_pbx(settings, options)
     host, _, port = pbx.ami.rpartition(":")
 
     def say(count: int) -> None:

@@ -18,6 +18,7 @@ def cross_checks(data: Mapping[str, Any], country: str) -> Iterator[Problem]:
     for name, count in names.items():
         if count > 1:
             yield Problem("asterisk", f"the id {name!r} is used {count} times", "give each [[asterisk]] its own id")
+    yield from _spools(data)
     if "base" in data:
         yield Problem("base", "unknown key", "remove it")
 
@@ -44,6 +45,18 @@ def _references(data: Mapping[str, Any]) -> Iterator[Problem]:
             hint = "say what to show: pool = ..., static = ... or page = true"
             yield Problem(f"rules.{index}", "names no number to show, or several", hint)
     yield from _reference("calls.default_line", as_dict(data.get("calls")).get("default_line"), "lines", data)
+
+
+def _spools(data: Mapping[str, Any]) -> Iterator[Problem]:
+    """Channels of two PBXs may have the same id, and so their files the same name."""
+    first: dict[str, str] = {}
+    for table in as_list(data.get("asterisk")):
+        name, spool = str(as_dict(table).get("id", "pbx")), str(as_dict(table).get("spool", ""))
+        if spool in first and first[spool] != name:
+            where = spool or "the recordings folder"
+            hint = "give each [[asterisk]] a spool folder of its own, then write its dialplan again"
+            yield Problem(f"asterisk.{name}.spool", f"{first[spool]!r} writes into {where} as well", hint)
+        first.setdefault(spool, name)
 
 
 def _reference(key: str, wanted: object, target: str, data: Mapping[str, Any]) -> Iterator[Problem]:

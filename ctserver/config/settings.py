@@ -12,6 +12,7 @@ from ctserver.config.server import DatabaseFile, Fastagi, Geo, Limits, Log, Priv
 from ctserver.config.sites import Pool, Rule, Site, Static
 from ctserver.config.telephony import Asterisk, Calls, Line, Recordings
 from ctserver.config.types import Identifier, Table
+from ctserver.config.webhooks import WebHook
 
 
 class Settings(Table):
@@ -30,12 +31,17 @@ class Settings(Table):
     pools: dict[Identifier, Pool] = {}
     static: dict[Identifier, Static] = {}
     rules: list[Rule] = []
+    webhooks: dict[Identifier, WebHook] = {}
     limits: Limits = Limits()
     privacy: Privacy = Privacy()
     geo: Geo = Geo()
 
     def path(self, text: str) -> Path:
         return (self.base / text).resolve()
+
+    def spool(self, pbx: Asterisk) -> Path:
+        """Where this Asterisk writes: both sides of each call, and notes of the calls that have ended."""
+        return self.path(pbx.spool or self.recordings.folder)
 
     @property
     def default_line(self) -> str:

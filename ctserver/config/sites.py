@@ -45,6 +45,8 @@ class Site(Table):
     repeat_calls: bool = True
     repeat_days: int = Field(default=30, ge=1, le=365)
     target_call: TargetCall = TargetCall()
+
+    categories: Annotated[list[OneLine], Field(max_length=9)] = []
     exclude_ips: list[Annotated[str, AfterValidator(network)]] = []
 
     @cached_property

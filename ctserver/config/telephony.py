@@ -13,6 +13,7 @@ class Asterisk(Table):
     ami_user: OneLine = "ctserver"
     ami_secret_file: str = ""
     inbound_contexts: list[OneLine] = ["ct-inbound"]
+    spool: str = ""
 
 
 class Recordings(Table):

@@ -83,11 +83,16 @@ class Conditions:
 
 def occasion(rule: Conditions, fact: Fact) -> str | None:
     """The first occasion of the rule that this fact is."""
-    if not _fits(rule.lines, fact.data.get("line")) or not _fits(rule.sites, fact.data.get("site")):
-        return None
-    if rule.sources and not any(_fits(rule.sources, name) for name in _sources(fact.data)):
+    if not fits(rule, fact):
         return None
     return next((name for name in rule.on if OCCASIONS[name] == fact.kind and _is(name, rule, fact.data)), None)
+
+
+def fits(rule: Conditions, fact: Fact) -> bool:
+    """Is it about one of the rule's lines, sites and sources?"""
+    if not _fits(rule.lines, fact.data.get("line")) or not _fits(rule.sites, fact.data.get("site")):
+        return False
+    return not rule.sources or any(_fits(rule.sources, name) for name in _sources(fact.data))
 
 
 def _is(name: str, rule: Conditions, data: Mapping[str, Any]) -> bool:

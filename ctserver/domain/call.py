@@ -6,6 +6,7 @@ Events may come twice, late or not at all; an event that says nothing new return
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -14,6 +15,8 @@ from ctserver.domain.model import NOBODY, Attribution
 
 ARRIVED, RINGING, TALKING, ENDED = "arrived", "ringing", "talking", "ended"
 ANSWERED, MISSED = "answered", "missed"
+UNKNOWN = "unknown"  # the reason of a call whose end nobody saw
+_EPOCH = re.compile(r"(?:.*-)?(\d{9,10})\.\d+$")  # in a Uniqueid: [systemname-]1700000000.12
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,11 +126,15 @@ class CallerGaveUp(Event):
 
 @dataclass(frozen=True, slots=True)
 class Closing(Event):
-    """The hangup handler's last facts."""
+    """The hangup handler's last facts, for what nobody saw happen: the line rang from `rang_at`, answered at
+    `answered_at` on the channel `answered_by`."""
 
     line: str
     dial_status: str
     cause: int
+    rang_at: int | None = None
+    answered_at: int | None = None
+    answered_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +147,12 @@ class CallerHungUp(Event):
 @dataclass(frozen=True, slots=True)
 class Vanished(Event):
     """The PBX no longer knows this call, and nobody saw it end."""
+
+
+def birth(uniqueid: str) -> int | None:
+    """When a channel was made, in epoch milliseconds (to the second), from its Uniqueid."""
+    found = _EPOCH.match(uniqueid)
+    return int(found.group(1)) * 1000 if found else None
 
 
 # ---- transitions
@@ -171,6 +184,12 @@ def begin(event: Arrived, *, id: str, pbx: str, site: str = "", line: str = "") 
 
 def _routed(call: Call, event: Routed) -> Call:
     return replace(call, line=event.line or call.line, routed_by=event.routed_by)
+
+
+def again(call: Call) -> Call:
+    """A call that was closed as vanished, open again for what its end was in truth."""
+    state = TALKING if call.answered_at is not None else RINGING if call.ringing_at is not None else ARRIVED
+    return replace(call, state=state, ended_at=None, outcome="", reason="")
 
 
 def _leg_started(call: Call, event: LegStarted) -> Call:
@@ -215,19 +234,41 @@ def _caller_gave_up(call: Call, event: CallerGaveUp) -> Call:
 
 
 def _closing(call: Call, event: Closing) -> Call:
-    return replace(call, line=call.line or event.line, dial_status=event.dial_status, hangup_cause=event.cause or None)
+    call = replace(call, line=call.line or event.line, dial_status=event.dial_status, hangup_cause=event.cause or None)
+    if call.ringing_at is None and event.rang_at is not None:
+        call = replace(call, ringing_at=max(event.rang_at, call.arrived_at))
+    if call.answered_at is not None or event.answered_at is None:
+        return call
+    answered_at = max(event.answered_at, call.arrived_at)
+    ringing_at = answered_at if call.ringing_at is None else call.ringing_at
+    call = _answered_by(call, event.answered_by, ringing_at, answered_at)
+    return replace(call, state=TALKING, ringing_at=ringing_at, answered_at=answered_at, answered_by=event.answered_by)
+
+
+def _answered_by(call: Call, channel: str, ringing_at: int, answered_at: int) -> Call:
+    """The leg on which somebody answered unseen; one that nobody saw begin has its channel's name for an id."""
+    known = next((leg for leg in call.legs if leg.channel == channel), None)
+    if known:
+        return _with_leg(call, replace(known, status="ANSWER", answered_at=answered_at))
+    leg = Leg(channel, channel, ringing_at, ringing_at, answered_at, status="ANSWER")
+    return replace(call, legs=(*call.legs, leg)) if channel else call
 
 
 def _ended(call: Call, event: CallerHungUp) -> Call:
     cause = call.hangup_cause if call.hangup_cause is not None else event.cause
-    call = replace(call, state=ENDED, ended_at=event.at, hangup_cause=cause)
+    call = replace(call, state=ENDED, ended_at=_not_before(call, event.at), hangup_cause=cause)
     outcome, reason = judge(call)
     return replace(call, outcome=outcome, reason=reason)
 
 
 def _vanished(call: Call, event: Vanished) -> Call:
     outcome = ANSWERED if call.answered_at is not None else MISSED
-    return replace(call, state=ENDED, ended_at=event.at, outcome=outcome, reason="unknown")
+    return replace(call, state=ENDED, ended_at=_not_before(call, event.at), outcome=outcome, reason="unknown")
+
+
+def _not_before(call: Call, at: int) -> int:
+    """A clock may be put back in the middle of a call."""
+    return max(at, call.arrived_at, call.ringing_at or 0, call.answered_at or 0)
 
 
 _Step = Callable[[Call, Any], Call]

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from ctserver.http import api, auth, collect, demo, reader, render
-from ctserver.http.dashboard import calls, live, numbers, pools
+from ctserver.http.dashboard import calls, live, marks, missed, numbers, pools
 from ctserver.http.deps import DEPS, Deps
 from ctserver.storage.db import StorageError
 
@@ -32,6 +32,8 @@ def make(deps: Deps) -> web.Application:
     auth.add_routes(app)
     calls.add_routes(app)
     live.add_routes(app)
+    marks.add_routes(app)
+    missed.add_routes(app)
     numbers.add_routes(app)
     pools.add_routes(app)
     reader.add_routes(app)

@@ -18,7 +18,7 @@ from ctserver.domain.model import NOBODY, Attribution
 from ctserver.services.attribution import Attributor, save_answer
 from ctserver.services.facts import Facts
 from ctserver.storage import calls, recordings
-from ctserver.storage.db import Database, StorageError, Transaction
+from ctserver.storage.db import Database, StorageError, Transaction, Unavailable
 
 log = logging.getLogger(__name__)
 
@@ -47,9 +47,10 @@ class Journal:
 
     async def resume(self) -> list[Call]:
         """The calls left open by an earlier run of ours, and what this run could not save yet."""
-        stored = {call.id: call for call in await calls.open_calls(self._db, self._pbx)}
-        newest = (stored | self._unsaved).values()
-        self._open = {call.linkedid: call for call in newest if call.state != machine.ENDED}
+        async with self._saving:
+            stored = {call.id: call for call in await calls.open_calls(self._db, self._pbx)}
+            newest = (stored | self._unsaved).values()
+            self._open = {call.linkedid: call for call in newest if call.state != machine.ENDED}
         return list(self._open.values())
 
     def open_calls(self) -> list[Call]:
@@ -63,6 +64,25 @@ class Journal:
         for event in events:
             self._advance(event)
         await self.flush()
+
+    async def reconcile(self, told: Sequence[Sequence[Event]], also: Callable[[Transaction], None]) -> int:
+        """Whole calls, each from its arrival to its end, as Asterisk kept them: what the journal lacks of them is added,
+        what it holds as open or `unknown` is corrected, all else stays. `also` is done in the same transaction.
+
+        Returns how many calls changed. Raises StorageError: then nothing of it counts as done.
+        """
+        async with self._saving:
+            live = [events for events in told if events[0].linkedid in self._open]
+            for event in (event for events in live for event in events):
+                self._advance(event)
+            await self._flush()
+            waiting = {call.linkedid for call in self._unsaved.values()}
+            if any(events[0].linkedid in waiting for events in told):
+                raise Unavailable("calls that are over wait to be saved")
+            rest = [events for events in told if events not in live]
+            changed = len(live) + await self._db.write(lambda tx: self._correct(tx, rest, also))
+        self._facts.wake()
+        return changed
 
     async def flush(self) -> None:
         """Save what is not saved yet. One at a time: a call that two save at once looks new to both."""
@@ -96,8 +116,8 @@ class Journal:
         if call is None:
             if not isinstance(event, Arrived):
                 return
-            call = self._begin(event)
-            changed = call
+            changed = self._begin(event)
+            self._new.add(changed.id)
         else:
             changed = machine.advance(call, event)
             if changed is call:
@@ -113,11 +133,31 @@ class Journal:
         caller = phone.from_trunk(event.caller, self._country)
         use = self._uses.get(did, UNKNOWN_USE)
         event = replace(event, did=did, caller=caller, caller_name=event.caller_name[:200])
-        call = machine.begin(
-            event, id=ids.new(event.at), pbx=self._pbx, site=use.site, line=use.line or self._default_line
-        )
-        self._new.add(call.id)
-        return call
+        # the same call gets the same id again, from events or from notes, also over an older copy of the database:
+        # so it finds its recording, and whoever was told of it recognises it
+        id = ids.steady(machine.birth(event.uniqueid) or event.at, f"{self._pbx} {event.linkedid}")
+        return machine.begin(event, id=id, pbx=self._pbx, site=use.site, line=use.line or self._default_line)
+
+    def _correct(self, tx: Transaction, told: Sequence[Sequence[Event]], also: Callable[[Transaction], None]) -> int:
+        """How many calls were added or corrected."""
+        changed = 0
+        for events in told:
+            call = calls.by_key(tx, self._pbx, events[0].linkedid)
+            new = call is None
+            if call is None:
+                if not isinstance(events[0], Arrived):
+                    continue
+                call = self._begin(events[0])
+            elif call.state == machine.ENDED:
+                if call.reason != machine.UNKNOWN:
+                    continue
+                call = machine.again(call)
+            for event in events:
+                call = machine.advance(call, event)
+            self._save(tx, [call], {call.id} if new else set())
+            changed += 1
+        also(tx)
+        return changed
 
     def _answer(self, tx: Transaction, call: Call) -> Answer | None:
         """Whose call it is; a call that cannot be attributed is kept all the same."""

@@ -21,8 +21,6 @@ from ctserver.storage.outbox import Entry
 
 log = logging.getLogger(__name__)
 
-FORGET_DAYS = 90
-
 
 class Subscriber(Protocol):
     """Somebody who wants to be told of some facts."""
@@ -86,7 +84,7 @@ class Facts:
 
     def _circumstances(self, tx: Transaction, call: Call) -> Circumstances:
         return Circumstances(
-            first_call=bool(call.caller) and not calls.has_earlier(tx, call.caller, call.id),
+            first_call=bool(call.caller) and not calls.has_earlier(tx, call.caller, call.arrived_at),
             out_of_hours=False,
             voicemail=getattr(call, "voicemail", False) and call.state == machine.ENDED,
         )

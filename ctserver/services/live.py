@@ -53,9 +53,11 @@ class Live:
 
 
 class Shared(Generic[T]):
-    """What many watchers ask for is read once for each version, however many they are."""
+    """What many watchers ask for is read once for each version, however many they are, and no oftener than every
+    `pause` seconds."""
 
-    def __init__(self, live: Live, read: Callable[[], Awaitable[T]]) -> None:
+    def __init__(self, live: Live, read: Callable[[], Awaitable[T]], pause: float = 0.0) -> None:
+        self._pause = pause
         self._live = live
         self._read = read
         self._lock = asyncio.Lock()
@@ -67,7 +69,9 @@ class Shared(Generic[T]):
         """How things stand; at most STALE_SECONDS old where nobody said that they changed."""
         async with self._lock:
             now = asyncio.get_running_loop().time()
-            if self._kept is None or self._version != self._live.version or now - self._read_at > STALE_SECONDS:
+            age = now - self._read_at
+            is_old = age > STALE_SECONDS or (self._version != self._live.version and age >= self._pause)
+            if self._kept is None or is_old:
                 self._version, self._read_at = self._live.version, now
                 self._kept = await self._read()
             return self._kept

@@ -93,9 +93,9 @@ def one(tx: Transaction, id: str) -> Call | None:
     return call_of(row) if row else None
 
 
-def has_earlier(tx: Transaction, caller: str, id: str) -> bool:
-    """Has this number rung before the call `id`?"""
-    return tx.one("SELECT 1 FROM calls WHERE caller = $1 AND id < $2 LIMIT 1", (caller, id)) is not None
+def has_earlier(tx: Transaction, caller: str, at: int) -> bool:
+    """Has this number rung before the time `at`?"""
+    return tx.one("SELECT 1 FROM calls WHERE caller = $1 AND arrived_at < $2 LIMIT 1", (caller, at)) is not None
 
 
 def of_site(tx: Transaction, site: str, since: int, until: int) -> list[Call]:

@@ -104,9 +104,11 @@ async def due(db: Database, via: str, now: int, limit: int) -> list[Row]:
     )
 
 
-async def next_due(db: Database, via: str) -> int | None:
-    """When the next waiting row is due."""
-    row = await db.one("SELECT MIN(due_at) AS at FROM outbox WHERE via = $1 AND state = 'waiting'", (via,))
+async def next_due(db: Database, via: str, now: int) -> int | None:
+    """When something becomes due that is not due at `now`."""
+    row = await db.one(
+        "SELECT MIN(due_at) AS at FROM outbox WHERE via = $1 AND state = 'waiting' AND due_at > $2", (via, now)
+    )
     return int(row["at"]) if row and row["at"] is not None else None
 
 
@@ -146,14 +148,59 @@ def put_back(tx: Transaction, id: str, claim: str, due_at: int, answer: str) -> 
     )
 
 
+def unclaim(tx: Transaction, ids: Sequence[str], claim: str) -> None:
+    """They were claimed too early."""
+    for id in ids:
+        tx.execute(
+            "UPDATE outbox SET state = 'waiting', claim = '' WHERE id = $1 AND claim = $2 AND state = 'sending'",
+            (id, claim),
+        )
+
+
 def add_try(tx: Transaction, id: str, at: int, took_ms: int, outcome: str, answer: str) -> None:
-    tx.execute("UPDATE outbox SET tries = tries + 1 WHERE id = $1", (id,))
+    """A refusal of our key is not counted: it says nothing of this one."""
+    tx.execute("UPDATE outbox SET tries = tries + 1 WHERE id = $1 AND $2 <> 'refused'", (id, outcome))
     tx.execute(
         """
         INSERT INTO tries (outbox, at, took_ms, outcome, answer) VALUES ($1, $2, $3, $4, $5)
         ON CONFLICT (outbox, at) DO NOTHING
         """,
         (id, at, took_ms, outcome, answer),
+    )
+
+
+def again(tx: Transaction, id: str, now: int) -> bool:
+    """Whatever became of it: send it once more, with all its tries. False if there is none, or it is under way."""
+    return bool(
+        tx.execute(
+            """
+            UPDATE outbox SET state = 'waiting', due_at = $2, written_at = $2, tries = 0, settled_at = NULL
+            WHERE id = $1 AND state <> 'sending'
+            """,
+            (id, now),
+        )
+    )
+
+
+def again_all(tx: Transaction, via: str, now: int) -> int:
+    """Everything that was given up."""
+    return tx.execute(
+        """
+        UPDATE outbox SET state = 'waiting', due_at = $2, written_at = $2, tries = 0, settled_at = NULL
+        WHERE via = $1 AND state = 'failed'
+        """,
+        (via, now),
+    )
+
+
+def hurry(tx: Transaction, via: str, now: int) -> int:
+    """What waits after a failed try need not wait any longer."""
+    return tx.execute(
+        """
+        UPDATE outbox SET due_at = $2 WHERE via = $1 AND state = 'waiting' AND due_at > $2
+           AND EXISTS (SELECT 1 FROM tries t WHERE t.outbox = outbox.id)
+        """,
+        (via, now),
     )
 
 

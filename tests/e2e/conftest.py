@@ -195,7 +195,7 @@ class Stack:
         return name, password
 
 
-_next_rtp = iter(range(30000, 60000, 10))
+_next_rtp = iter(range(30000 + os.getpid() % 250 * 100, 60000, 10))  # several runs on one machine keep apart
 
 
 def _rtp() -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -114,6 +115,24 @@ async def test_a_call_that_began_before_a_restart_ends_in_the_journal_once(stack
     assert len(stack.rows("SELECT 1 FROM calls")) == before + 1
     assert (rows[0]["outcome"], rows[0]["reason"]) == ("answered", "completed")
     await stack.eventually("SELECT * FROM recordings WHERE call = ? AND state = 'ready'", rows[0]["id"])
+
+
+async def test_a_call_that_began_and_ended_while_ctserver_was_away_comes_into_the_journal(stack: Stack) -> None:
+    await stack.healthy()
+    before = len(stack.rows("SELECT 1 FROM calls"))
+    stack.signal(signal.SIGKILL)
+    began = time.time() * 1000
+    try:
+        await _rings_and_is_recorded(stack, decided_by=AWAY)
+    finally:
+        stack.start_server()
+    (call,) = await stack.eventually("SELECT * FROM calls WHERE state = 'ended' LIMIT -1 OFFSET ?", before)
+    assert (call["did"], call["outcome"], call["reason"]) == (POOL[0], "answered", "completed")
+    assert call["answered_by"].startswith("PJSIP/ct-out-")
+    assert began <= call["arrived_at"] <= call["ringing_at"] <= call["answered_at"]
+    assert 1400 < call["ended_at"] - call["answered_at"] < 4000, "1.5 s were talked"
+    await stack.eventually("SELECT * FROM recordings WHERE call = ? AND state = 'ready'", call["id"])
+    assert len(stack.rows("SELECT 1 FROM calls")) == before + 1
 
 
 async def test_bad_clients_at_the_fastagi_port_do_no_harm(stack: Stack) -> None:

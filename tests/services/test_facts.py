@@ -78,7 +78,9 @@ async def test_the_second_call_of_a_client_is_not_his_first(db: Sqlite, settings
     both = journal(db, settings)
     await both.apply([arrived(), ended()])
     await both.apply([arrived("1700000000.5", at=1_700_000_100_000), ended("1700000000.5")])
-    rows = await db.fetch("SELECT data FROM facts WHERE kind = 'call.missed' ORDER BY call")
+    rows = await db.fetch(
+        "SELECT data FROM facts WHERE kind = 'call.missed' ORDER BY json_extract(data, '$.arrived_at')"
+    )
     assert [json.loads(row["data"])["first_call"] for row in rows] == [True, False]
 
 

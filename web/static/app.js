@@ -158,6 +158,8 @@
       });
       if (!event.target.closest("a, button, summary")) keys[" "] = () => press("play");
     }
+    const category = document.querySelector(`[data-category="${CSS.escape(event.key)}"]`);
+    if (category) keys[event.key] = () => category.click();
     const act = keys[event.key];
     if (act) { event.preventDefault(); act(); }
   });

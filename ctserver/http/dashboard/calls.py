@@ -16,6 +16,7 @@ from ctserver.domain import call as machine
 from ctserver.domain.rights import Scope
 from ctserver.domain.words import N_
 from ctserver.http import render
+from ctserver.http.dashboard import marks
 from ctserver.http.dashboard.rows import CallRow, call_row, colour, label_of
 from ctserver.http.deps import DEPS, Deps, scope_of
 from ctserver.language import gettext as _
@@ -93,6 +94,7 @@ async def call_page(request: web.Request) -> web.StreamResponse:
         "session": await _session(deps, row["session"]),
         "earlier": [call_row(other, deps.settings, now, scope) for other in earlier],
         "recording": await _recording(deps, call, scope),
+        **await marks.context(request, row),
         "previous_url": f"/calls/{newer}" if newer else None,
         "next_url": f"/calls/{older}" if older else None,
     }

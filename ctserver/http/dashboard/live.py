@@ -16,6 +16,7 @@ from aiohttp import web
 from ctserver.domain import call as machine
 from ctserver.domain.rights import Right
 from ctserver.http import render
+from ctserver.http.dashboard import missed
 from ctserver.http.dashboard.calls import path_of
 from ctserver.http.dashboard.rows import CallRow, call_row, colour, label_of
 from ctserver.http.deps import DEPS, USER, Deps, scope_of
@@ -39,6 +40,8 @@ class Now:
 
 
 NOW: web.AppKey[Shared[Now]] = web.AppKey("now", Shared)
+WAITING: web.AppKey[Shared[list[tuple[str, str]]]] = web.AppKey("waiting", Shared)
+WAITING_SECONDS = 3.0  # the work list is longer than what is going on now, and changes less
 
 
 def add_routes(app: web.Application) -> None:
@@ -50,7 +53,11 @@ def add_routes(app: web.Application) -> None:
     async def stop(_app: web.Application) -> None:
         deps.live.close()
 
+    async def read_waiting() -> list[tuple[str, str]]:
+        return await missed.waiting(deps)
+
     app[NOW] = Shared(deps.live, read)
+    app[WAITING] = Shared(deps.live, read_waiting, WAITING_SECONDS)
     app.on_shutdown.append(stop)
     app.router.add_get("/live", live_page)
     app.router.add_get("/events", events)
@@ -88,11 +95,12 @@ async def _send(response: web.StreamResponse, text: str) -> None:
 
 async def _event(request: web.Request, deps: Deps, version: int) -> str:
     now = await request.app[NOW].get()
-    rows = _calls(request, now)
+    rows, scope = _calls(request, now), scope_of(request)
     data: dict[str, Any] = {
         "now": deps.now(),
         "ringing": [_ringing(row) for row in rows if row.state == machine.RINGING],
         "talking": sum(row.state == machine.TALKING for row in rows),
+        "missed": sum(scope.sees(site, line) for site, line in await request.app[WAITING].get()),
     }
     if request.query.get("page") == "live":
         data["html"] = render.fragment(request, "_live_body.html", _body(request, now))

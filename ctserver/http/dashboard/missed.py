@@ -1,0 +1,101 @@
+"""The work list of missed calls: who waits to be called back, whose job it is, and how well it goes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiohttp import web
+
+from ctserver.domain import missed as work
+from ctserver.domain.missed import Case
+from ctserver.domain.rights import EVERYTHING, Right, Role, may
+from ctserver.http import render
+from ctserver.http.dashboard.rows import call_row
+from ctserver.http.deps import DEPS, USER, Deps, scope_of
+from ctserver.storage import journal, missed, users
+from ctserver.storage.db import Row
+
+DAY_MS = 86_400_000
+PERIODS = (1, 7, 30)
+SHOWN = 300
+
+
+def add_routes(app: web.Application) -> None:
+    app.router.add_get("/missed", missed_page)
+    app.router.add_post("/missed/{id:[0-9a-z]{26}}", change)
+
+
+async def missed_page(request: web.Request) -> web.StreamResponse:
+    deps = request.app[DEPS]
+    shown = await _context(request)
+    return render.page(request, "missed.html", {"page": "missed", "health": await deps.health(), **shown})
+
+
+async def change(request: web.Request) -> web.StreamResponse:
+    """One step of the work: `take`, `drop`, `assign` (to the login in `to`), `called_back`, `given_up`, `reopen`."""
+    deps, login, id = request.app[DEPS], request[USER].login, request.match_info["id"]
+    row = await journal.one(deps.db, scope_of(request), id)
+    if row is None or row["outcome"] != "missed":
+        raise web.HTTPNotFound
+    form = await request.post()
+    step, now = str(form.get("step", "")), deps.now()
+    to = {"take": login, "drop": "", "assign": str(form.get("to", ""))}
+    if step in to:
+        if to[step] and to[step] not in await _people(deps):
+            raise web.HTTPBadRequest
+        await deps.db.write(lambda tx: missed.assign(tx, id, to[step], login, now))
+    elif step in (work.CALLED_BACK, work.GIVEN_UP, "reopen"):
+        state = "" if step == "reopen" else step
+        await deps.db.write(lambda tx: missed.settle(tx, id, state, login, now))
+    else:
+        raise web.HTTPBadRequest
+    deps.live.changed()
+    if "HX-Request" not in request.headers:
+        return render.see_other(render.own_path(str(form.get("next", "/missed"))))
+    return render.page(request, "_missed_body.html", await _context(request))
+
+
+async def waiting(deps: Deps) -> list[tuple[str, str]]:
+    """(site, line) of every caller of the last three days who waits, for the dot in the navigation."""
+    rows = await missed.since(deps.db, EVERYTHING, deps.now() - 3 * DAY_MS)
+    lines = {row["id"]: row["line"] for row in rows}
+    found = work.cases(missed.missed_call(row) for row in rows)
+    return [(case.site, lines[case.id]) for case in found if case.state == work.NEW and case.caller]
+
+
+async def _context(request: web.Request) -> dict[str, Any]:
+    deps, scope, login = request.app[DEPS], scope_of(request), request[USER].login
+    show = request.query.get("show", "")
+    show = show if show in ("mine", "done") else "todo"
+    days = next((days for days in PERIODS if str(days) == request.query.get("days")), 7)
+    rows = {row["id"]: row for row in await missed.since(deps.db, scope, deps.now() - days * DAY_MS)}
+    found = work.cases(missed.missed_call(row) for row in rows.values())
+    merit = work.merit(found)
+    wanted = {
+        "todo": lambda case: case.state == work.NEW,
+        "mine": lambda case: case.state == work.NEW and case.assignee == login,
+        "done": lambda case: case.state != work.NEW,
+    }
+    counts = {name: sum(map(wanted[name], found)) for name in wanted}
+    listed = [case for case in found if wanted[show](case)]
+    return {
+        "show": show,
+        "days": days,
+        "periods": PERIODS,
+        "counts": counts,
+        "merit": merit,
+        "hidden": max(0, len(listed) - SHOWN),
+        "cases": [_case(deps, case, rows[case.id], request) for case in listed[:SHOWN]],
+        "people": await _people(deps) if request[USER].may(Right.WORK) else [],
+        "may_work": request[USER].may(Right.WORK),
+    }
+
+
+def _case(deps: Deps, case: Case, row: Row, request: web.Request) -> dict[str, Any]:
+    call = call_row(row, deps.settings, deps.now(), scope_of(request))
+    return {"call": call, "case": case, "times": len(case.calls), "waits_ms": deps.now() - case.first_at}
+
+
+async def _people(deps: Deps) -> list[str]:
+    """The logins of those who may do the work."""
+    return [row["login"] for row in await users.everybody(deps.db) if may(Role(row["role"]), Right.WORK)]

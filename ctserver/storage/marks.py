@@ -1,0 +1,75 @@
+"""What people say of a call: category, value, tags, note."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ctserver.storage.db import Database, Row, Transaction
+
+MOST_TAGS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """`value` in hundredths; `note_by` and `note_at` tell who wrote the note last, and when."""
+
+    category: str = ""
+    value: int | None = None
+    tags: tuple[str, ...] = ()
+    note: str = ""
+    note_by: str = ""
+    note_at: int = 0
+
+
+async def of_call(db: Database, row: Row) -> Marks:
+    """`row` is a row of calls."""
+    tags = await db.fetch("SELECT tag FROM call_tags WHERE call = $1 ORDER BY at, tag", (row["id"],))
+    note = await db.one("SELECT text, login, at FROM call_notes WHERE call = $1", (row["id"],))
+    said = (note["text"], note["login"], note["at"]) if note else ("", "", 0)
+    return Marks(row["category"], row["value"], tuple(tag["tag"] for tag in tags), *said)
+
+
+async def known_tags(db: Database) -> list[str]:
+    """Tags in use, for those who type one."""
+    rows = await db.fetch("SELECT tag, COUNT(*) AS uses FROM call_tags GROUP BY tag ORDER BY uses DESC, tag LIMIT 100")
+    return [row["tag"] for row in rows]
+
+
+def set_category(tx: Transaction, call: str, category: str) -> None:
+    tx.execute("UPDATE calls SET category = $2 WHERE id = $1", (call, category))
+
+
+def set_value(tx: Transaction, call: str, value: int | None) -> None:
+    tx.execute("UPDATE calls SET value = $2 WHERE id = $1", (call, value))
+
+
+def add_tag(tx: Transaction, call: str, tag: str, login: str, now: int) -> None:
+    """MOST_TAGS at most; one that is there already stays."""
+    row = tx.one("SELECT COUNT(*) AS tags FROM call_tags WHERE call = $1", (call,))
+    if row and row["tags"] < MOST_TAGS:
+        tx.execute(
+            "INSERT INTO call_tags (call, tag, login, at) VALUES ($1, $2, $3, $4) ON CONFLICT (call, tag) DO NOTHING",
+            (call, tag, login, now),
+        )
+
+
+def remove_tag(tx: Transaction, call: str, tag: str) -> None:
+    tx.execute("DELETE FROM call_tags WHERE call = $1 AND tag = $2", (call, tag))
+
+
+def tags(tx: Transaction, call: str) -> list[str]:
+    return [row["tag"] for row in tx.fetch("SELECT tag FROM call_tags WHERE call = $1 ORDER BY at, tag", (call,))]
+
+
+def put_note(tx: Transaction, call: str, text: str, login: str, now: int) -> None:
+    """An empty text removes the note."""
+    if not text:
+        tx.execute("DELETE FROM call_notes WHERE call = $1", (call,))
+        return
+    tx.execute(
+        """
+        INSERT INTO call_notes (call, text, login, at) VALUES ($1, $2, $3, $4)
+        ON CONFLICT (call) DO UPDATE SET text = $2, login = $3, at = $4
+        """,
+        (call, text, login, now),
+    )

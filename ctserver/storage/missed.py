@@ -1,0 +1,64 @@
+"""The work list of missed calls."""
+
+from __future__ import annotations
+
+from ctserver import ids
+from ctserver.domain.missed import MissedCall
+from ctserver.domain.rights import Scope
+from ctserver.storage.db import Database, Row, Transaction
+
+MOST = 5_000
+
+
+async def since(db: Database, scope: Scope, at: int) -> list[Row]:
+    """The missed calls since then that are in the scope, newest first, as rows of the journal with the work on them and
+    `rang_again_at`, the caller's next call to this site that was answered."""
+    return await db.fetch(
+        """
+        SELECT c.*, '' AS recording, w.assignee, w.state AS work_state, w.at AS work_at,
+               CASE WHEN c.caller = '' THEN NULL ELSE (
+                   SELECT MIN(a.arrived_at) FROM calls a WHERE a.caller = c.caller AND a.arrived_at > c.arrived_at
+                   AND a.site = c.site AND a.answered_at IS NOT NULL) END AS rang_again_at
+        FROM calls c LEFT JOIN missed_work w ON w.call = c.id
+        WHERE c.outcome = 'missed' AND c.id >= $3 AND ($1 = '' OR REPLACE($1, ' ' || c.site || ' ', '') <> $1)
+          AND ($2 = '' OR REPLACE($2, ' ' || c.line || ' ', '') <> $2)
+        ORDER BY c.id DESC LIMIT $4
+        """,
+        (*scope.values, ids.first(at), MOST),
+    )
+
+
+def missed_call(row: Row) -> MissedCall:
+    """A row of `since` in the terms of the domain."""
+    return MissedCall(
+        id=row["id"],
+        caller=row["caller"],
+        site=row["site"],
+        at=row["arrived_at"],
+        rang_again_at=row["rang_again_at"],
+        state=row["work_state"] or "",
+        state_at=row["work_at"] or 0,
+        assignee=row["assignee"] or "",
+    )
+
+
+def assign(tx: Transaction, call: str, assignee: str, login: str, now: int) -> None:
+    """Whose job it is; "": nobody's."""
+    tx.execute(
+        """
+        INSERT INTO missed_work (call, assignee, state, login, at) VALUES ($1, $2, '', $3, $4)
+        ON CONFLICT (call) DO UPDATE SET assignee = $2
+        """,
+        (call, assignee, login, now),
+    )
+
+
+def settle(tx: Transaction, call: str, state: str, login: str, now: int) -> None:
+    """called_back or given_up, by a person; "" takes it back."""
+    tx.execute(
+        """
+        INSERT INTO missed_work (call, assignee, state, login, at) VALUES ($1, $3, $2, $3, $4)
+        ON CONFLICT (call) DO UPDATE SET state = $2, login = $3, at = $4
+        """,
+        (call, state, login, now),
+    )
