@@ -71,7 +71,7 @@ def by_quarter(tx: Transaction, span: Span, scope: Scope = EVERYTHING) -> dict[t
         SELECT started_at - started_at % 900000 AS start, site, COUNT(*) AS sessions FROM sessions
         WHERE id >= $1 AND id < $2 AND ($3 = '' OR REPLACE($3, ' ' || site || ' ', '') <> $3) GROUP BY 1, 2
         """,
-        (ids.since(since), ids.since(until), scope.values[0]),
+        (ids.first(since), ids.first(until), scope.values[0]),
     ):
         found.setdefault((row["start"], row["site"]), nothing())[0] += row["sessions"]
     return found
@@ -150,7 +150,7 @@ def _sessions_by_value(tx: Transaction, dimension: str, since: int, until: int, 
         FROM sessions
         WHERE id >= $2 AND id < $3 AND ($4 = '' OR REPLACE($4, ' ' || site || ' ', '') <> $4) GROUP BY 1, 2
         """,
-        (dimension, ids.since(since), ids.since(until), scope.values[0]),
+        (dimension, ids.first(since), ids.first(until), scope.values[0]),
     )
 
 

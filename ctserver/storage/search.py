@@ -42,6 +42,7 @@ class Filters:
     outcome: str = ""
     reason: str = ""
     category: str = ""
+    tag: str = ""
     talk_min: int | None = None
     talk_max: int | None = None
     caller: str = ""
@@ -77,15 +78,15 @@ async def page(db: Database, scope: Scope, filters: Filters, *, before: str = ""
 
 def _bounds(filters: Filters, before: str) -> tuple[str, str]:
     """[first, last) of ids: an id holds the time it was made, which is near that of the call."""
-    first = ids.since(max(0, filters.since - DAY_MS)) if filters.since is not None else ""
-    last = ids.since(filters.until + DAY_MS) if filters.until is not None else LAST
+    first = ids.first(max(0, filters.since - DAY_MS)) if filters.since is not None else ""
+    last = ids.first(filters.until + DAY_MS) if filters.until is not None else LAST
     return first, min(last, before or LAST)
 
 
 # ---- the leading filter
 
 
-_PREFERRED = ("caller_number", "keyword", "campaign", "number", "person", "reason", "category", "line", "source",
+_PREFERRED = ("caller_number", "tag", "keyword", "campaign", "number", "person", "reason", "category", "line", "source",
               "channel", "site", "outcome")  # fmt: skip
 
 
@@ -157,6 +158,7 @@ def _values(scope: Scope, filters: Filters) -> tuple[Value, ...]:
         _like(digits) if numeric else None,
         int(scope.callers),
         whole or None,
+        filters.tag or None,
     )
 
 
@@ -196,10 +198,17 @@ _REST = """
       AND ($21 IS NULL OR m.newcomer = $21)
       AND ($22 IS NULL OR m.target = $22)
       AND ($28 IS NULL OR c.caller = $28)
-    ORDER BY c.id DESC LIMIT $29
+      AND ($29 IS NULL OR EXISTS (SELECT 1 FROM call_tags g WHERE g.call = c.id AND g.tag = $29))
+    ORDER BY c.id DESC LIMIT $30
+"""
+_TAGGED = """
+    SELECT c.*, r.state AS recording, m.newcomer, m.target
+    FROM call_tags t CROSS JOIN calls c JOIN call_measures m ON m.id = c.id LEFT JOIN recordings r ON r.call = c.id
+    WHERE c.id = t.call AND t.tag = $29 AND t.call >= $1 AND t.call < $2
 """
 _PAGES = {
     "": _HEAD + _REST,
+    "tag": _TAGGED + _REST,
     "caller_number": _HEAD + "AND c.caller = $28" + _REST,
     "keyword": _HEAD + "AND c.term = $12" + _REST,
     "campaign": _HEAD + "AND c.campaign = $11" + _REST,
@@ -217,6 +226,8 @@ _FLOOR = " AND c.id >= $2 AND c.id < $3 ORDER BY c.id DESC LIMIT 1 OFFSET $4"
 _FLOORS = {
     "": "SELECT c.id, c.arrived_at FROM calls c WHERE c.id >= $1 AND c.id < $2 ORDER BY c.id DESC LIMIT 1 OFFSET $3",
     "caller_number": "SELECT c.id, c.arrived_at FROM calls c WHERE c.caller = $1" + _FLOOR,
+    "tag": "SELECT c.id, c.arrived_at FROM call_tags t CROSS JOIN calls c "
+    "WHERE c.id = t.call AND t.tag = $1 AND t.call >= $2 AND t.call < $3 ORDER BY t.call DESC LIMIT 1 OFFSET $4",
     "keyword": "SELECT c.id, c.arrived_at FROM calls c WHERE c.term = $1" + _FLOOR,
     "campaign": "SELECT c.id, c.arrived_at FROM calls c WHERE c.campaign = $1" + _FLOOR,
     "number": "SELECT c.id, c.arrived_at FROM calls c WHERE c.did = $1" + _FLOOR,

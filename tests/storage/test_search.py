@@ -136,6 +136,17 @@ async def test_every_leading_filter_has_an_index(shop: Sqlite) -> None:
         assert "INDEX" in plan[0]["detail"], name
         assert name in ("", "caller_number") or "TEMP B-TREE" not in " ".join(row["detail"] for row in plan), name
     for name, sql in search._PAGES.items():
-        plan = await shop.fetch("EXPLAIN QUERY PLAN " + sql, (None,) * 29)
+        plan = await shop.fetch("EXPLAIN QUERY PLAN " + sql, (None,) * 30)
         text = " ".join(row["detail"] for row in plan)
         assert "SCAN c" not in text, f"{name}: {text}"
+
+
+async def test_a_tag_finds_the_calls_that_carry_it(shop: Sqlite) -> None:
+    ids = [row["id"] for row in await shop.fetch("SELECT id FROM calls WHERE outcome = 'answered' ORDER BY id DESC")][
+        ::9
+    ]
+    for id in ids:
+        await shop.write(lambda tx, id=id: tx.execute("INSERT INTO call_tags VALUES ($1, 'vip', 'alice', 1)", (id,)))
+    assert await everything(shop, Filters(tag="vip")) == ids
+    assert await everything(shop, Filters(tag="vip", outcome="missed")) == []
+    assert await everything(shop, Filters(tag="none")) == []

@@ -205,7 +205,7 @@ def _category(dice: random.Random, talk: int) -> tuple[str, int | None]:
 
 
 def _id(dice: random.Random, at: int) -> str:
-    return f"{ids.since(at)}{dice.getrandbits(64):016x}"
+    return f"{ids.first(at)}{dice.getrandbits(64):016x}"
 
 
 @lru_cache(4096)
