@@ -28,9 +28,11 @@ from ctserver.http.gate import Gate
 from ctserver.http.geo import Geo
 from ctserver.services import pools, reports
 from ctserver.services.attribution import Attributor
+from ctserver.services.callers import Callers
 from ctserver.services.live import Live
 from ctserver.services.routing import Router
 from ctserver.services.simulation import PoolSize
+from ctserver.services.speech import Speaker
 from ctserver.services.visits import rule_book
 from ctserver.sinks import Sinks
 from ctserver.storage import logins, migrate, routes, sessions, sqlite, users
@@ -84,8 +86,8 @@ class Running:
         self.live = Live()
         self.db = await self._open_database()
         await self._first_user()
-        await self._start_fastagi()
         self.attributor = await Attributor.load(self.db, settings)
+        await self._start_fastagi()
         await self._start_sinks()
         for pbx in settings.asterisk:
             await self._start_bridge(Bridge(self.db, settings, self.attributor, pbx, self.sinks.facts))
@@ -127,9 +129,9 @@ class Running:
         return db
 
     async def _write_routes(self, db: Sqlite) -> None:
-        self.router = Router(self._settings)
-        table = {digits: route.encode(store=False) for digits, route in self.router.table().items()}
-        table[""] = self.router.default.encode(store=False)
+        router = Router(self._settings)
+        table = {digits: route.encode(store=False) for digits, route in router.table().items()}
+        table[""] = router.default.encode(store=False)
         await db.write(lambda tx: routes.replace_all(tx, table))
         members = {name: pool.numbers for name, pool in self._settings.pools.items()}
         await db.write(lambda tx: sessions.settle_numbers(tx, members))
@@ -146,6 +148,9 @@ class Running:
         log.info("made the first login; its password is in %s (delete the file when you have changed it)", file)
 
     async def _start_fastagi(self) -> None:
+        self.speaker = Speaker(self._settings)
+        callers = Callers(self.db, self._settings, self.attributor, self.speaker)
+        self.router = Router(self._settings, callers)
         self.fastagi = Fastagi(self.router.answer)
         host, port = _address(self._settings.fastagi.listen)
         try:
@@ -252,6 +257,7 @@ class Running:
             ("learn from calls", learn, 1800),
             ("watch the pools", watch_pools, 300),
             ("measure the pools", measure_pools, 3600),
+            ("speak", self.speaker.speak, 2),
             ("look after deliveries", self.sinks.delivery.upkeep, 600),
             ("sum up the reports", sum_up, 120),
             ("tell systemd", alive, systemd.watchdog_seconds() or 3600),

@@ -349,6 +349,10 @@ async def test_the_snippet_of_a_site(typed: Run) -> None:
         await typed("snippet", "shop")
     ).out == '<script async src="http://127.0.0.1:8080/ct.js?site=shop"></script>\n'
     is_mistake(await typed("snippet", "nope"), "no site 'nope'", "shop")
+    versioned = (await typed("snippet", "shop", "--versioned")).out
+    assert re.fullmatch(
+        r'<script async src="http://127.0.0.1:8080/ct.js\?site=shop&amp;v=[0-9a-f]{20}"></script>\n', versioned
+    )
 
 
 async def test_the_dialplan_is_printed_or_written(typed: Run, tmp_path: Path) -> None:
@@ -409,7 +413,7 @@ async def test_the_server_starts_serves_and_stops_naming_each_step(
         rest = (await asyncio.wait_for(process.stderr.read(), 10)).decode()
         assert await process.wait() == 0
         stopped = re.findall(r"stopping: (.+)", rest)
-        assert stopped == ["upkeep", "web server", "AMI pbx", "FastAGI", "database"]
+        assert stopped == ["upkeep", "web server", "AMI pbx", "deliveries", "FastAGI", "database"]
         assert "Traceback" not in "".join(lines) + rest
 
 

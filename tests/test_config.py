@@ -12,7 +12,7 @@ import pytest
 from pydantic import BaseModel
 
 from ctserver import config
-from ctserver.config import ConfigError, Settings
+from ctserver.config import ConfigError, Menu, Settings
 
 MINIMAL = '[lines.office]\ndial = "PJSIP/100"\n'
 
@@ -61,7 +61,9 @@ def flat(table: Any, model: Any = Settings, path: tuple[str, ...] = ()) -> Itera
             else (get_args(model) or [None])[-1]
         )
         here = (*path, str(name) if named else "*")
-        if isinstance(value, dict) or (isinstance(value, list) and value and isinstance(value[0], dict)):
+        if (isinstance(value, dict) and below != Menu.model_fields["keys"].annotation) or (
+            isinstance(value, list) and value and isinstance(value[0], dict)
+        ):
             yield from flat(value, below, here)
         else:
             yield here

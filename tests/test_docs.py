@@ -99,7 +99,7 @@ def _is_model(kind: object) -> bool:
 
 
 def keys_of_models() -> dict[str, set[str]]:
-    return {table: set(model.model_fields) - {"targets", "target_call"} for table, model in tables().items()}
+    return {table: set(model.model_fields) - {"targets", "menu", "target_call"} for table, model in tables().items()}
 
 
 def described() -> dict[str, dict[str, tuple[str, str]]]:
@@ -315,3 +315,10 @@ def test_shell_lines_of_the_pages_parse() -> None:
         ):
             done = subprocess.run(["sh", "-n", "-c", line], capture_output=True, text=True, check=False)
             assert done.returncode == 0, f"{path.name}: {line}"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "docs").glob("site-*.md")), ids=lambda path: path.name)
+def test_each_platforms_page_shows_the_script_as_it_is_served(path: Path) -> None:
+    addresses = re.findall(r"https://ct\.example\.com/ct\.js\?site=demo", path.read_text(encoding="utf-8"))
+    assert addresses
+    assert path.name in page("docs/script.md")

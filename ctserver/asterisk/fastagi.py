@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from panoramisk.fast_agi import Application, Request
 
 from ctserver.asterisk import variables
+from ctserver.services.routing import Answer
 
 log = logging.getLogger(__name__)
 
@@ -24,9 +25,9 @@ MAX_CLIENTS = 500
 
 
 class Fastagi(Application):  # type: ignore[misc]
-    """Serves `route`: sets CT_ROUTE by the called number."""
+    """Serves `route`: sets CT_ROUTE by the called number and the caller's, after whatever else is known of the call."""
 
-    def __init__(self, find_route: Callable[[str], str]) -> None:
+    def __init__(self, find_route: Callable[[str, str], Awaitable[Answer]]) -> None:
         super().__init__(loop=asyncio.get_running_loop())
         self._find_route = find_route
         self._clients = 0
@@ -73,8 +74,11 @@ class Fastagi(Application):  # type: ignore[misc]
             log.warning("FastAGI: nothing is called %r here", script[:80])
 
     async def _answer_route(self, request: Request) -> None:
-        number = request.headers.get("agi_arg_1", "")
-        await request.send_command(set_variable(variables.ROUTE_VARIABLE, self._find_route(number[:64])))
+        number, caller = (request.headers.get(name, "")[:64] for name in ("agi_arg_1", "agi_arg_2"))
+        answer = await self._find_route(number, caller)
+        for name, value in answer.variables.items():
+            await request.send_command(set_variable(name, value))
+        await request.send_command(set_variable(variables.ROUTE_VARIABLE, answer.route))  # last: it is the proof
         self.served += 1
 
 

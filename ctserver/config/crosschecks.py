@@ -13,6 +13,8 @@ from ctserver.domain import phone
 
 def cross_checks(data: Mapping[str, Any], country: str) -> Iterator[Problem]:
     yield from _references(data)
+    yield from _line_references(data)
+    yield from _circles(data)
     yield from _number_uses(data, country)
     names = Counter(str(table.get("id", "pbx")) for table in as_list(data.get("asterisk")) if isinstance(table, dict))
     for name, count in names.items():
@@ -45,6 +47,38 @@ def _references(data: Mapping[str, Any]) -> Iterator[Problem]:
             hint = "say what to show: pool = ..., static = ... or page = true"
             yield Problem(f"rules.{index}", "names no number to show, or several", hint)
     yield from _reference("calls.default_line", as_dict(data.get("calls")).get("default_line"), "lines", data)
+
+
+def _line_references(data: Mapping[str, Any]) -> Iterator[Problem]:
+    for name, table in as_dict(data.get("lines")).items():
+        for key in ("closed_line", "missed_line"):
+            yield from _reference(f"lines.{name}.{key}", as_dict(table).get(key), "lines", data)
+        menu = as_dict(as_dict(table).get("menu"))
+        yield from _reference(f"lines.{name}.menu.otherwise", menu.get("otherwise"), "lines", data)
+        for key, line in as_dict(menu.get("keys")).items():
+            yield from _reference(f"lines.{name}.menu.keys.{key}", line, "lines", data)
+
+
+def _circles(data: Mapping[str, Any]) -> Iterator[Problem]:
+    """A caller who presses no key must not be sent round for ever."""
+    lines = as_dict(data.get("lines"))
+    for name in lines:
+        seen, ways = {name}, _next_lines(lines, name)
+        while ways:
+            line = ways.pop()
+            if line == name:
+                hint = "let one of the lines on the way hang up or take a message"
+                yield Problem(f"lines.{name}", "leads back to itself", hint)
+                break
+            if line not in seen:
+                seen.add(line)
+                ways += _next_lines(lines, line)
+
+
+def _next_lines(lines: Mapping[str, Any], name: str) -> list[str]:
+    table = as_dict(lines.get(name))
+    ways = [table.get("closed_line"), table.get("missed_line"), as_dict(table.get("menu")).get("otherwise")]
+    return [line for line in ways if isinstance(line, str) and line in lines]
 
 
 def _spools(data: Mapping[str, Any]) -> Iterator[Problem]:

@@ -7,10 +7,11 @@ from pathlib import Path
 
 from pydantic import Field
 
+from ctserver.config.lines import Callers, Line, Speech
 from ctserver.config.problems import ConfigError, Problem, reason_of
 from ctserver.config.server import DatabaseFile, Fastagi, Geo, Limits, Log, Privacy, Server
 from ctserver.config.sites import Pool, Rule, Site, Static
-from ctserver.config.telephony import Asterisk, Calls, Line, Recordings
+from ctserver.config.telephony import Asterisk, Calls, Recordings
 from ctserver.config.types import Identifier, Table
 from ctserver.config.webhooks import WebHook
 
@@ -27,6 +28,8 @@ class Settings(Table):
     recordings: Recordings = Recordings()
     calls: Calls = Calls()
     lines: dict[Identifier, Line] = Field(min_length=1)
+    callers: Callers = Callers()
+    speech: Speech = Speech()
     sites: dict[Identifier, Site] = {}
     pools: dict[Identifier, Pool] = {}
     static: dict[Identifier, Static] = {}

@@ -1,4 +1,4 @@
-"""The PBXes, the lines that calls go to, and recordings."""
+"""The PBXes and recordings."""
 
 from __future__ import annotations
 
@@ -23,10 +23,3 @@ class Recordings(Table):
 
 class Calls(Table):
     default_line: Reference = ""
-
-
-class Line(Table):
-    name: str = ""
-    dial: OneLine = Field(min_length=1)
-    ring_seconds: int = Field(default=30, ge=1, le=600)
-    record: bool = True
