@@ -222,21 +222,23 @@ _PAGES = {
     "site": _HEAD + "AND c.site = $7" + _REST,
     "outcome": _HEAD + "AND c.outcome = $16" + _REST,
 }
-_FLOOR = " AND c.id >= $2 AND c.id < $3 ORDER BY c.id DESC LIMIT 1 OFFSET $4"
+# The call that LOOKS_THROUGH others come before, of the leading filter.
 _FLOORS = {
-    "": "SELECT c.id, c.arrived_at FROM calls c WHERE c.id >= $1 AND c.id < $2 ORDER BY c.id DESC LIMIT 1 OFFSET $3",
-    "caller_number": "SELECT c.id, c.arrived_at FROM calls c WHERE c.caller = $1" + _FLOOR,
-    "tag": "SELECT c.id, c.arrived_at FROM call_tags t CROSS JOIN calls c "
-    "WHERE c.id = t.call AND t.tag = $1 AND t.call >= $2 AND t.call < $3 ORDER BY t.call DESC LIMIT 1 OFFSET $4",
-    "keyword": "SELECT c.id, c.arrived_at FROM calls c WHERE c.term = $1" + _FLOOR,
-    "campaign": "SELECT c.id, c.arrived_at FROM calls c WHERE c.campaign = $1" + _FLOOR,
-    "number": "SELECT c.id, c.arrived_at FROM calls c WHERE c.did = $1" + _FLOOR,
-    "person": "SELECT c.id, c.arrived_at FROM calls c WHERE c.answered_by = $1" + _FLOOR,
-    "reason": "SELECT c.id, c.arrived_at FROM calls c WHERE c.reason = $1" + _FLOOR,
-    "category": "SELECT c.id, c.arrived_at FROM calls c WHERE c.category = $1" + _FLOOR,
-    "line": "SELECT c.id, c.arrived_at FROM calls c WHERE c.line = $1" + _FLOOR,
-    "source": "SELECT c.id, c.arrived_at FROM calls c WHERE c.source = $1" + _FLOOR,
-    "channel": "SELECT c.id, c.arrived_at FROM calls c WHERE c.source_channel = $1" + _FLOOR,
-    "site": "SELECT c.id, c.arrived_at FROM calls c WHERE c.site = $1" + _FLOOR,
-    "outcome": "SELECT c.id, c.arrived_at FROM calls c WHERE c.outcome = $1" + _FLOOR,
+    "": "SELECT id, arrived_at FROM calls WHERE id >= $1 AND id < $2 ORDER BY id DESC LIMIT 1 OFFSET $3",
+    "tag": """
+        SELECT c.id, c.arrived_at FROM call_tags t CROSS JOIN calls c
+        WHERE c.id = t.call AND t.tag = $1 AND t.call >= $2 AND t.call < $3 ORDER BY t.call DESC LIMIT 1 OFFSET $4
+    """,
+    "caller_number": "SELECT id, arrived_at FROM calls WHERE caller = $1 AND id >= $2 AND id < $3 ORDER BY id DESC LIMIT 1 OFFSET $4",
+    "keyword": "SELECT id, arrived_at FROM calls WHERE term = $1 AND id >= $2 AND id < $3 ORDER BY id DESC LIMIT 1 OFFSET $4",
+    "campaign": "SELECT id, arrived_at FROM calls WHERE campaign = $1 AND id >= $2 AND id < $3 ORDER BY id DESC LIMIT 1 OFFSET $4",
+    "number": "SELECT id, arrived_at FROM calls WHERE did = $1 AND id >= $2 AND id < $3 ORDER BY id DESC LIMIT 1 OFFSET $4",
+    "person": "SELECT id, arrived_at FROM calls WHERE answered_by = $1 AND id >= $2 AND id < $3 ORDER BY id DESC LIMIT 1 OFFSET $4",
+    "reason": "SELECT id, arrived_at FROM calls WHERE reason = $1 AND id >= $2 AND id < $3 ORDER BY id DESC LIMIT 1 OFFSET $4",
+    "category": "SELECT id, arrived_at FROM calls WHERE category = $1 AND id >= $2 AND id < $3 ORDER BY id DESC LIMIT 1 OFFSET $4",
+    "line": "SELECT id, arrived_at FROM calls WHERE line = $1 AND id >= $2 AND id < $3 ORDER BY id DESC LIMIT 1 OFFSET $4",
+    "source": "SELECT id, arrived_at FROM calls WHERE source = $1 AND id >= $2 AND id < $3 ORDER BY id DESC LIMIT 1 OFFSET $4",
+    "channel": "SELECT id, arrived_at FROM calls WHERE source_channel = $1 AND id >= $2 AND id < $3 ORDER BY id DESC LIMIT 1 OFFSET $4",
+    "site": "SELECT id, arrived_at FROM calls WHERE site = $1 AND id >= $2 AND id < $3 ORDER BY id DESC LIMIT 1 OFFSET $4",
+    "outcome": "SELECT id, arrived_at FROM calls WHERE outcome = $1 AND id >= $2 AND id < $3 ORDER BY id DESC LIMIT 1 OFFSET $4",
 }
