@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ctserver import ids
 from ctserver.domain import phone
 from ctserver.domain.rights import Scope
-from ctserver.storage.db import Database, Row, Transaction, Value
+from ctserver.storage.db import Database, Row, Value
 
 LOOKS_THROUGH = 20_000  # calls of the leading filter, for one page
 NONE = "-"  # as a filter: where it is not known
