@@ -103,11 +103,7 @@ def _cut(tx: Transaction, span: Span, scope: Scope) -> Pieces:
 
 
 def _whole(values: storage.Values) -> dict[str, Sums]:
-    """The sites together."""
-    found: dict[str, Sums] = {}
-    for (_, value), sums in values.items():
-        add(found.setdefault(value, nothing()), sums)
-    return found
+    return {value: sums for (_, value), sums in values.items()}
 
 
 def _lines(values: Mapping[str, Sums], before: Mapping[str, Sums] | None) -> list[Line]:
@@ -208,7 +204,7 @@ async def _roll_day(db: Database, day: int) -> None:
     raw = Pieces([], [], [span])
 
     def read(tx: Transaction) -> tuple[int, dict[str, storage.Values], dict[tuple[int, str], Sums]]:
-        values = {name: storage.by_value(tx, name, raw) for name in DIMENSIONS}
+        values = {name: storage.by_value(tx, name, raw, apart=True) for name in DIMENSIONS}
         return storage.changes_of(tx, *span), values, storage.by_quarter(tx, span)
 
     changes, values, quarters = await db.read(read)
@@ -225,7 +221,7 @@ async def _roll_month(db: Database, month: int) -> None:
         days, first = storage.valid(tx)[0], storage.first_day(tx) or 0
         if not all(day in days for day in range(max(first, month), span[1], DAY_MS)):
             return None
-        return storage.changes_of(tx, *span), {name: storage.by_value(tx, name, cut) for name in DIMENSIONS}
+        return storage.changes_of(tx, *span), {name: storage.by_value(tx, name, cut, apart=True) for name in DIMENSIONS}
 
     if found := await db.read(read):
         changes, values = found

@@ -30,19 +30,22 @@ def valid(tx: Transaction) -> tuple[set[int], set[int]]:
     return days, {m["month"] for m in months if m["month"] not in stale and changes.get(m["month"], 0) == m["changes"]}
 
 
-def by_value(tx: Transaction, dimension: str, pieces: Pieces, scope: Scope = EVERYTHING) -> Values:
-    """The sums of each site and value of a dimension (one of domain.report.DIMENSIONS), of what the scope sees.
+def by_value(
+    tx: Transaction, dimension: str, pieces: Pieces, scope: Scope = EVERYTHING, *, apart: bool = False
+) -> Values:
+    """The sums of each value of a dimension (one of domain.report.DIMENSIONS), of what the scope sees; the sites together
+    (as site "") unless `apart`.
 
     Sums know no lines: for a scope of some lines, all pieces must be `rest`.
     """
     found: Values = {}
     for kind, spans in (("month", pieces.months), ("day", pieces.days)):
         for since, until in spans:
-            _collect(found, dimension, _rolled(tx, dimension, kind, since, until, scope))
+            _collect(found, dimension, _rolled(tx, dimension, kind, since, until, scope, int(apart)))
     for since, until in pieces.rest:
-        _collect(found, dimension, _calls_by_value(tx, dimension, since, until, scope))
+        _collect(found, dimension, _calls_by_value(tx, dimension, since, until, scope, int(apart)))
         if dimension in OF_VISITORS and scope.lines is None:
-            _collect_sessions(found, dimension, _sessions_by_value(tx, dimension, since, until, scope))
+            _collect_sessions(found, dimension, _sessions_by_value(tx, dimension, since, until, scope, int(apart)))
     return found
 
 
@@ -91,23 +94,23 @@ def by_slot(tx: Transaction, span: Span, offset: int, slot_ms: int, turn: int, s
     return {row[0]: list(row)[1:] for row in rows}
 
 
-def _rolled(tx: Transaction, dimension: str, kind: str, since: int, until: int, scope: Scope) -> list[Row]:
+def _rolled(tx: Transaction, dimension: str, kind: str, since: int, until: int, scope: Scope, apart: int) -> list[Row]:
     return tx.fetch(
         """
-        SELECT site, value, SUM(sessions), SUM(calls), SUM(answered), SUM(missed), SUM(targets), SUM(newcomers),
+        SELECT CASE WHEN $6 = 1 THEN site ELSE '' END, value, SUM(sessions), SUM(calls), SUM(answered), SUM(missed), SUM(targets), SUM(newcomers),
                SUM(talk_ms), SUM(ring_ms), SUM(deals), SUM(revenue)
         FROM rollups WHERE dimension = $1 AND span = $2 AND start >= $3 AND start < $4
         AND ($5 = '' OR REPLACE($5, ' ' || site || ' ', '') <> $5)
-        GROUP BY site, value
+        GROUP BY 1, 2
         """,
-        (dimension, kind, since, until, scope.values[0]),
+        (dimension, kind, since, until, scope.values[0], apart),
     )
 
 
-def _calls_by_value(tx: Transaction, dimension: str, since: int, until: int, scope: Scope) -> list[Row]:
+def _calls_by_value(tx: Transaction, dimension: str, since: int, until: int, scope: Scope, apart: int) -> list[Row]:
     return tx.fetch(
         """
-        SELECT m.site, CASE $1
+        SELECT CASE WHEN $6 = 1 THEN m.site ELSE '' END, CASE $1
                    WHEN 'channel' THEN m.source_channel
                    WHEN 'source' THEN CASE WHEN m.medium IN ('', '(none)') THEN m.source
                                            ELSE m.source || ' / ' || m.medium END
@@ -131,14 +134,14 @@ def _calls_by_value(tx: Transaction, dimension: str, since: int, until: int, sco
         AND ($5 = '' OR REPLACE($5, ' ' || m.line || ' ', '') <> $5)
         GROUP BY 1, 2
         """,
-        (dimension, since, until, *scope.values),
+        (dimension, since, until, *scope.values, apart),
     )
 
 
-def _sessions_by_value(tx: Transaction, dimension: str, since: int, until: int, scope: Scope) -> list[Row]:
+def _sessions_by_value(tx: Transaction, dimension: str, since: int, until: int, scope: Scope, apart: int) -> list[Row]:
     return tx.fetch(
         """
-        SELECT site, CASE $1
+        SELECT CASE WHEN $5 = 1 THEN site ELSE '' END, CASE $1
                    WHEN 'channel' THEN channel
                    WHEN 'source' THEN CASE WHEN medium IN ('', '(none)') THEN source ELSE source || ' / ' || medium END
                    WHEN 'campaign' THEN campaign
@@ -150,7 +153,7 @@ def _sessions_by_value(tx: Transaction, dimension: str, since: int, until: int, 
         FROM sessions
         WHERE id >= $2 AND id < $3 AND ($4 = '' OR REPLACE($4, ' ' || site || ' ', '') <> $4) GROUP BY 1, 2
         """,
-        (dimension, ids.first(since), ids.first(until), scope.values[0]),
+        (dimension, ids.first(since), ids.first(until), scope.values[0], apart),
     )
 
 
