@@ -35,7 +35,7 @@ from ctserver.services.simulation import PoolSize
 from ctserver.services.speech import Speaker
 from ctserver.services.visits import rule_book
 from ctserver.sinks import Sinks
-from ctserver.storage import logins, migrate, routes, sessions, sqlite, users
+from ctserver.storage import audit, links, logins, migrate, routes, sessions, sqlite, users
 from ctserver.storage.db import StorageError
 from ctserver.storage.sqlite import Sqlite
 
@@ -228,8 +228,10 @@ class Running:
                 await bridge.notes.tidy()
 
         async def forget_logins() -> None:
-            now = ids.now_ms()
+            now, kept = ids.now_ms(), self._settings.people.audit_days * 86_400_000
             await self.db.write(lambda tx: logins.forget_expired(tx, now))
+            await self.db.write(lambda tx: links.forget_expired(tx, now))
+            await self.db.write(lambda tx: audit.forget(tx, now - kept))
 
         async def learn() -> None:
             if learnt := await self.attributor.learn(self.db, ids.now_ms()):
@@ -253,7 +255,7 @@ class Running:
             ("save what could not be saved", flush, 5),
             ("read Asterisk's notes of ended calls", read_notes, 5),
             ("remove old notes", tidy_notes, 86_400),
-            ("forget expired logins", forget_logins, 3600),
+            ("forget what is over: logins, links, old entries of the audit log", forget_logins, 3600),
             ("learn from calls", learn, 1800),
             ("watch the pools", watch_pools, 300),
             ("measure the pools", measure_pools, 3600),

@@ -68,3 +68,8 @@ def password() -> str:
     """A password that a person can read aloud: four groups of four characters, 80 bits."""
     groups = ["".join(secrets.choice(_ALPHABET) for _ in range(4)) for _ in range(4)]
     return "-".join(groups)
+
+
+def totp_secret() -> str:
+    """160 random bits in base 32, as applications for second factors want it (RFC 4226, section 4)."""
+    return base64.b32encode(os.urandom(20)).decode("ascii")

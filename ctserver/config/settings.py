@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import Field
 
 from ctserver.config.lines import Callers, Line, Speech
+from ctserver.config.people import Api, People
 from ctserver.config.problems import ConfigError, Problem, reason_of
 from ctserver.config.server import DatabaseFile, Fastagi, Geo, Limits, Log, Privacy, Server
 from ctserver.config.sites import Pool, Rule, Site, Static
@@ -38,6 +39,8 @@ class Settings(Table):
     limits: Limits = Limits()
     privacy: Privacy = Privacy()
     geo: Geo = Geo()
+    people: People = People()
+    api: Api = Api()
 
     def path(self, text: str) -> Path:
         return (self.base / text).resolve()

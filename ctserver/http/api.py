@@ -8,6 +8,7 @@ from aiohttp import web
 
 from ctserver.domain import phone
 from ctserver.http.deps import DEPS, scope_of
+from ctserver.http.problems import problem
 from ctserver.storage import sessions
 from ctserver.storage.db import Row
 
@@ -34,13 +35,6 @@ async def holder(request: web.Request) -> web.Response:
     return web.json_response(
         {"number": number, "at": at, "holders": [_holder(row) for row in rows if scope.sees_site(row["site"])]}
     )
-
-
-def problem(status: int, detail: str) -> web.Response:
-    """An error as RFC 9457 has it."""
-    titles = {400: "Bad request", 404: "Not found"}
-    body = {"status": status, "title": titles.get(status, "Error"), "detail": detail}
-    return web.json_response(body, status=status, content_type="application/problem+json")
 
 
 def _holder(row: Row) -> dict[str, Any]:

@@ -35,6 +35,10 @@ ROUTES: dict[str, Right | Open] = {
     # ---- the way in
     "GET /login": ANYBODY,
     "POST /login": ANYBODY,
+    "GET /login/code": ANYBODY,
+    "POST /login/code": ANYBODY,
+    "GET /link/{token}": ANYBODY,
+    "POST /link/{token}": ANYBODY,
     "POST /logout": SOMEBODY,
     "POST /language": SOMEBODY,
     # ---- pages
@@ -55,6 +59,21 @@ ROUTES: dict[str, Right | Open] = {
     "GET /pools": Right.NUMBERS,
     "GET /settings": SOMEBODY,
     "POST /settings": SOMEBODY,
+    "GET /account": SOMEBODY,
+    "POST /account/password": SOMEBODY,
+    "POST /account/factor/new": SOMEBODY,
+    "POST /account/factor": SOMEBODY,
+    "POST /account/factor/off": SOMEBODY,
+    "POST /account/logins/end": SOMEBODY,
+    "POST /account/tokens": Right.TOKENS,
+    "POST /account/tokens/revoke": Right.TOKENS,
+    "GET /users": Right.USERS,
+    "POST /users/invite": Right.USERS,
+    "POST /users/withdraw": Right.USERS,
+    "GET /users/{id}": Right.USERS,
+    "POST /users/{id}": Right.USERS,
+    "POST /users/{id}/{what}": Right.USERS,
+    "GET /audit": Right.AUDIT,
     # ---- the API
     "GET /api/v1/numbers/{number}/holder": Right.VISITORS,
 }

@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from ctserver.http import api, auth, collect, demo, reader, render
-from ctserver.http.dashboard import calls, live, marks, missed, numbers, pools
+from ctserver.http import api, auth, collect, demo, login, problems, reader, render
+from ctserver.http.dashboard import account, audit, calls, live, marks, missed, numbers, pools, users
 from ctserver.http.deps import DEPS, Deps
 from ctserver.storage.db import StorageError
 
@@ -29,7 +29,7 @@ def make(deps: Deps) -> web.Application:
     app[DEPS] = deps
     app.router.add_get("/health", health)
     collect.add_routes(app)
-    auth.add_routes(app)
+    login.add_routes(app)
     calls.add_routes(app)
     live.add_routes(app)
     marks.add_routes(app)
@@ -37,6 +37,9 @@ def make(deps: Deps) -> web.Application:
     numbers.add_routes(app)
     pools.add_routes(app)
     reader.add_routes(app)
+    account.add_routes(app)
+    users.add_routes(app)
+    audit.add_routes(app)
     api.add_routes(app)
     render.add_routes(app)
     if deps.settings.server.demo:
@@ -68,10 +71,13 @@ async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         response = await handler(request)
     except web.HTTPException as error:
-        if error.status < 400 or _is_machine(request):
+        if error.status >= 400 and problems.is_for_programs(request):
+            response = problems.of(error)
+        elif error.status < 400 or _is_machine(request):
             _secure(error)
             raise
-        response = render.error_page(request, error.status)
+        else:
+            response = render.error_page(request, error.status)
     except StorageError as error:
         log.error("%s %s: %s", request.method, request.path, error)
         response = _unavailable(request)
@@ -83,14 +89,16 @@ async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     return response
 
 
-def _unavailable(request: web.Request) -> web.Response:
+def _unavailable(request: web.Request) -> web.StreamResponse:
+    if problems.is_for_programs(request):
+        return problems.of(web.HTTPServiceUnavailable())
     if _is_machine(request):
         return web.Response(status=503, text="not now\n", headers={"Access-Control-Allow-Origin": "*"})
     return render.error_page(request, 503)
 
 
 def _is_machine(request: web.Request) -> bool:
-    return request.path.startswith(("/v1/", "/ct", "/health", "/static/", "/api/"))
+    return request.path.startswith(("/v1/", "/ct", "/health", "/static/", "/api/", "/odata/", "/metrics"))
 
 
 def _secure(response: web.StreamResponse) -> None:

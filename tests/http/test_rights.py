@@ -28,7 +28,12 @@ line = "night"
 numbers = ["+44 20 7946 0501"]
 """
 CALLER = "+447700900123"
-NAMES = {"id": "0" * 26, "number": "+442079460101", "path": "app.css"}  # whatever else a path names: "x"
+NAMES = {
+    "id": "0" * 26,
+    "number": "+442079460101",
+    "path": "app.css",
+    "what": "factor",
+}  # whatever else a path names: "x"
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from ctserver import language
 from ctserver.domain import call as machine
 from ctserver.domain.rights import Scope
 from ctserver.domain.words import N_
-from ctserver.http import render
+from ctserver.http import audit, render
 from ctserver.http.dashboard import marks
 from ctserver.http.dashboard.rows import CallRow, call_row, colour, label_of
 from ctserver.http.deps import DEPS, Deps, scope_of
@@ -104,6 +104,7 @@ async def call_page(request: web.Request) -> web.StreamResponse:
 async def recording(request: web.Request) -> web.StreamResponse:
     """The sound, with HTTP Range."""
     file = await _file(request)
+    audit.describe(request, "listened", request.match_info["id"])
     headers = {"Content-Disposition": f'inline; filename="{file.name}"', "Cache-Control": "private, max-age=3600"}
     return web.FileResponse(file, headers=headers)
 
