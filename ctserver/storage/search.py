@@ -76,6 +76,22 @@ async def page(db: Database, scope: Scope, filters: Filters, *, before: str = ""
     return Page(rows, floor, low["arrived_at"] if low else None)
 
 
+async def common(db: Database, scope: Scope, dimension: str, now: int) -> list[str]:
+    """The values of a dimension that brought most calls in the last month, for suggestions."""
+    if scope.lines is not None:
+        return []
+    rows = await db.fetch(
+        """
+        SELECT value, SUM(calls) AS calls FROM rollups
+        WHERE dimension = $2 AND span = 'day' AND start >= $3 AND value <> '' AND calls > 0
+          AND ($1 = '' OR REPLACE($1, ' ' || site || ' ', '') <> $1)
+        GROUP BY value ORDER BY calls DESC LIMIT 200
+        """,
+        (scope.values[0], dimension, now - 31 * DAY_MS),
+    )
+    return [row["value"] for row in rows]
+
+
 def _bounds(filters: Filters, before: str) -> tuple[str, str]:
     """[first, last) of ids: an id holds the time it was made, which is near that of the call."""
     first = ids.first(max(0, filters.since - DAY_MS)) if filters.since is not None else ""
