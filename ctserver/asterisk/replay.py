@@ -6,6 +6,7 @@ import asyncio
 import codecs
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict
 from typing import Any, BinaryIO
 
 from ctserver import ids
@@ -13,13 +14,17 @@ from ctserver.asterisk.ami import LoginRefused
 from ctserver.asterisk.translate import Translator, time_of
 from ctserver.asterisk.wire import Message, Splitter, text
 from ctserver.domain import call as machine
-from ctserver.domain.call import Arrived, Call, Event, birth
+from ctserver.domain.call import Arrived, Call, Event, Leg, birth
+from ctserver.domain.times import times
 
 LOGIN_SECONDS = 5.0
+_PARTIES = ("", "Dest", "Target", "Transferer", "Transferee", "OrigTransferer", "SecondTransferer", "TransferTarget")
 _NAMES = (
-    "Event", "UserEvent", "Uniqueid", "Linkedid", "DestUniqueid", "DestLinkedid", "Channel", "DestChannel", "Destination",
-    "Context", "Exten", "CallerIDNum", "CallerIDName", "ChannelState", "ChannelStateDesc", "DialStatus", "SubEvent",
-    "Cause", "Timestamp", "DID", "Line", "Asked", "HangupCause", "SrcUniqueID",
+    "Event", "UserEvent", "Destination", "Context", "Exten", "Extension", "ChannelState", "DialStatus", "SubEvent", "Cause",
+    "Timestamp", "DID", "Line", "Asked", "HangupCause", "SrcUniqueID", "Forward", "Queue", "MemberName", "Result", "Stage",
+    "Closed", "Blocked", "Keys", "Message", "QueueStatus",
+    *(party + name for party in _PARTIES
+      for name in ("Uniqueid", "Linkedid", "Channel", "ChannelStateDesc", "CallerIDNum", "CallerIDName", "Exten")),
 )  # fmt: skip
 _CANONICAL = {name.lower(): name for name in _NAMES}
 
@@ -88,18 +93,35 @@ def _apply(found: dict[str, Call], event: Event) -> None:
 
 
 def summary(call: Call) -> dict[str, object]:
-    """One call as `ctserver replay --json` prints it. Times are epoch seconds."""
+    """One call as `ctserver replay --json` prints it. Times are epoch seconds; spans (`wait`, ...) are seconds."""
+    took = times(call, call.arrived_at)
     return {
         "linkedid": call.linkedid,
         "did": call.did,
         "caller": call.caller,
+        "line": call.line,
         "started": _seconds(call.arrived_at),
         "answered": _seconds(call.answered_at),
         "ended": _seconds(call.ended_at),
         "outcome": call.outcome or None,
         "reason": call.reason or None,
         "answered_by": call.answered_by or None,
+        "hung_up_by": call.hung_up_by or None,
+        "queue": call.queue or None,
+        **{name: span / 1000 for name, span in asdict(took).items()},
+        "legs": [_leg(leg, call.arrived_at) for leg in call.legs],
+        "steps": [
+            {"after": (step.at - call.arrived_at) / 1000, "kind": step.kind, "detail": step.detail, "leg": step.leg}
+            for step in call.steps
+        ],
     }
+
+
+def _leg(leg: Leg, since: int) -> dict[str, object]:
+    """`rang`, `answered` and `ended` are seconds after the call's arrival."""
+    moments = {"rang": leg.ringing_at, "answered": leg.answered_at, "ended": leg.ended_at}
+    after = {name: None if at is None else (at - since) / 1000 for name, at in moments.items()}
+    return {"uniqueid": leg.uniqueid, "channel": leg.channel, "name": leg.name, "status": leg.status, **after}
 
 
 def _seconds(ms: int | None) -> float | None:

@@ -10,12 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 
-from ctserver.asterisk.variables import EVENT_ENDED, EVENT_ROUTED
+from ctserver.asterisk.variables import EVENT_ENDED, EVENT_ROUTED, EVENT_STAGE
 from ctserver.asterisk.wire import Message, text
 from ctserver.domain import call as calls
 from ctserver.domain.call import birth
 
 _QUOTED = re.compile(r"\\([\\\"])")  # PJSIP leaves SIP's own escapes in a quoted name
+MAX_TEXT = 100  # of a name or an extension
 MAX_SECONDS = 10**11  # what no clock says
 
 
@@ -60,7 +61,7 @@ class Translator:
 
     def _user_event(self, message: Message, at: int) -> Iterator[calls.Event]:
         name = text(message, "UserEvent")
-        if name not in (EVENT_ROUTED, EVENT_ENDED):
+        if name not in (EVENT_ROUTED, EVENT_STAGE, EVENT_ENDED):
             return
         did, line = text(message, "DID"), text(message, "Line")
         if _uniqueid(message) not in self._callers:  # it arrived while nobody watched
@@ -70,6 +71,8 @@ class Translator:
         if linkedid is None:
             return
         yield calls.Routed(linkedid, at, did, line, text(message, "Asked"))
+        if name == EVENT_STAGE and (stage := text(message, "Stage")):
+            yield calls.StageReached(linkedid, at, stage[:MAX_TEXT])
         if name == EVENT_ENDED:
             yield _closing(message, linkedid, at, line)
 
@@ -79,7 +82,8 @@ class Translator:
         if linkedid is None or not leg or leg in self._callers:
             return
         self._legs[leg] = linkedid
-        yield calls.LegStarted(linkedid, at, leg, text(message, "DestChannel", "Destination"))
+        channel, name = text(message, "DestChannel", "Destination"), text(message, "DestCallerIDName")
+        yield calls.LegStarted(linkedid, at, leg, channel, name[:MAX_TEXT])
 
     def _dial_state(self, message: Message, at: int) -> Iterator[calls.Event]:
         linkedid = self._legs.get(_leg(message))
@@ -92,7 +96,10 @@ class Translator:
             yield from self._dial_begin(message, at)
         linkedid = self._legs.get(leg)
         status = text(message, "DialStatus")
-        if linkedid and status:
+        if linkedid and (elsewhere := text(message, "Forward")):
+            yield calls.Stepped(linkedid, at, "forward", elsewhere[:MAX_TEXT], leg)
+            yield calls.LegDone(linkedid, at, leg, "FORWARD")
+        elif linkedid and status:
             yield calls.LegDone(linkedid, at, leg, status)
 
     def _old_dial(self, message: Message, at: int) -> Iterator[calls.Event]:
@@ -116,8 +123,11 @@ class Translator:
             yield calls.LegDone(linkedid, at, leg, "ANSWER")
 
     def _hangup_request(self, message: Message, at: int) -> Iterator[calls.Event]:
-        if linkedid := self._callers.get(_uniqueid(message)):
+        uniqueid = _uniqueid(message)
+        if linkedid := self._callers.get(uniqueid):
             yield calls.CallerGaveUp(linkedid, at)
+        elif linkedid := self._legs.get(uniqueid):
+            yield calls.LegGaveUp(linkedid, at, uniqueid)
 
     def _hangup(self, message: Message, at: int) -> Iterator[calls.Event]:
         uniqueid = _uniqueid(message)
@@ -127,6 +137,63 @@ class Translator:
             yield calls.CallerHungUp(linkedid, at, cause)
         elif linkedid := self._legs.pop(uniqueid, None):
             yield calls.LegHungUp(linkedid, at, uniqueid, cause)
+
+    # ---- from hand to hand
+
+    def _hold(self, message: Message, at: int) -> Iterator[calls.Event]:
+        uniqueid = _uniqueid(message)
+        kind = "hold" if text(message, "Event") == "Hold" else "unhold"
+        if linkedid := self._legs.get(uniqueid):
+            yield calls.Stepped(linkedid, at, kind, leg=uniqueid)
+
+    def _queued(self, message: Message, at: int) -> Iterator[calls.Event]:
+        if linkedid := self._linked(message, ""):
+            yield calls.Stepped(linkedid, at, "queued", text(message, "Queue")[:MAX_TEXT])
+
+    def _agent(self, message: Message, at: int) -> Iterator[calls.Event]:
+        leg = _leg(message)
+        if linkedid := self._legs.get(leg):
+            yield calls.LegNamed(linkedid, at, leg, text(message, "MemberName")[:MAX_TEXT])
+
+    def _pickup(self, message: Message, at: int) -> Iterator[calls.Event]:
+        leg = text(message, "TargetUniqueid")
+        if linkedid := self._legs.get(leg):
+            yield calls.Stepped(linkedid, at, "pickup", text(message, "Channel")[:MAX_TEXT], leg)
+
+    def _blind_transfer(self, message: Message, at: int) -> Iterator[calls.Event]:
+        linkedid = self._linked(message, "Transferee")
+        if linkedid and text(message, "Result") == "Success":
+            extension, leg = text(message, "Extension"), text(message, "TransfererUniqueid")
+            yield calls.Stepped(linkedid, at, "transfer", extension[:MAX_TEXT], leg)
+
+    def _attended_transfer(self, message: Message, at: int) -> Iterator[calls.Event]:
+        """The caller is one of the two whom the transferer leaves to each other; the other one is the new party. Where
+        there is none yet (it still rings there), it is as good as a blind transfer."""
+        first, second = (self._linked(message, side) for side in ("Transferee", "TransferTarget"))
+        linkedid, side = (first, "TransferTarget") if first else (second, "Transferee")
+        if not linkedid or text(message, "Result") != "Success":
+            return
+        whose = "OrigTransferer" if first else "SecondTransferer"
+        leg, channel = text(message, f"{side}Uniqueid"), text(message, f"{side}Channel")
+        if not leg:
+            extension = text(message, "SecondTransfererExten")[:MAX_TEXT]
+            yield calls.Stepped(linkedid, at, "transfer", extension, text(message, f"{whose}Uniqueid"))
+            return
+        yield calls.Stepped(linkedid, at, "attended", channel[:MAX_TEXT], text(message, f"{whose}Uniqueid"))
+        if leg in self._callers:
+            return
+        self._legs[leg] = linkedid
+        yield calls.LegStarted(linkedid, at, leg, channel, text(message, f"{side}CallerIDName")[:MAX_TEXT])
+        state = text(message, f"{side}ChannelStateDesc")
+        if state == "Up":
+            yield calls.LegDone(linkedid, at, leg, "ANSWER")
+        elif state == "Ringing":
+            yield calls.LegRinging(linkedid, at, leg)
+
+    def _linked(self, message: Message, side: str) -> str | None:
+        """The call that this party of the message belongs to, if it is one of ours."""
+        uniqueid, linked = text(message, f"{side}Uniqueid"), text(message, f"{side}Linkedid")
+        return self._callers.get(uniqueid) or self._legs.get(uniqueid) or (linked if linked in self._open else None)
 
     def _call_of(self, message: Message) -> str | None:
         """The call on whose behalf a channel is dialled: by the dialling channel, else by the Linkedid.
@@ -152,17 +219,39 @@ _HANDLERS: dict[str, Callable[[Translator, Message, int], Iterator[calls.Event]]
     "Dial": Translator._old_dial,
     "Newstate": Translator._newstate,
     "HangupRequest": Translator._hangup_request,
+    "Hold": Translator._hold,
+    "Unhold": Translator._hold,
+    "QueueCallerJoin": Translator._queued,
+    "AgentConnect": Translator._agent,
+    "Pickup": Translator._pickup,
+    "BlindTransfer": Translator._blind_transfer,
+    "AttendedTransfer": Translator._attended_transfer,
     "Hangup": Translator._hangup,
 }
 
 
 def _closing(message: Message, linkedid: str, at: int, line: str) -> calls.Closing:
-    """Dial() tells how long it dialled, from there on until it rang, and how long was talked."""
+    """Dial() tells after how long it rang; and, of an answered call alone, how long it dialled and how long was talked."""
     status, cause = text(message, "DialStatus"), _number(text(message, "HangupCause"))
     dialled, rang, talked = (_millis(text(message, name)) for name in ("DialedMs", "RingMs", "AnsweredMs"))
-    rang_at = None if dialled is None or rang is None else at - dialled + rang
-    answered_at = at - talked if status == "ANSWER" and talked is not None else None
-    return calls.Closing(linkedid, at, line, status, cause, rang_at, answered_at, text(message, "Peer"))
+    dialled_at = _moment(text(message, "Arrived")) if dialled is None else at - dialled
+    rang_at = None if dialled_at is None or rang is None else dialled_at + rang
+    return calls.Closing(
+        linkedid,
+        at,
+        line,
+        status,
+        cause,
+        rang_at=rang_at,
+        answered_at=at - talked if status == "ANSWER" and talked is not None else None,
+        answered_by=text(message, "Peer"),
+        stage=text(message, "Stage")[:MAX_TEXT],
+        closed=text(message, "Closed") == "yes",
+        blocked=text(message, "Blocked") == "yes",
+        keys=text(message, "Keys")[:MAX_TEXT],
+        message_seconds=_number(text(message, "Message")),
+        queue_status=text(message, "QueueStatus")[:MAX_TEXT],
+    )
 
 
 def time_of(message: Message, now: int) -> int:

@@ -82,6 +82,7 @@ class Journal:
             rest = [events for events in told if events not in live]
             changed = len(live) + await self._db.write(lambda tx: self._correct(tx, rest, also))
         self._facts.wake()
+        self.on_change()
         return changed
 
     async def flush(self) -> None:
@@ -174,7 +175,7 @@ class Journal:
         for call in batch:
             if call.id in new:
                 if calls.by_key(tx, call.pbx, call.linkedid):
-                    log.warning("call %s of %s is in the journal already", call.linkedid, call.pbx)
+                    log.info("call %s of %s is in the journal already", call.linkedid, call.pbx)
                     doubles.add(call.id)
                     continue
                 answer = self._answer(tx, call)

@@ -216,7 +216,7 @@ async def blind_transfer(world: World) -> None:
     await call.hang_up()
 
 
-@story("answered completed")
+@story("answered lost_in_transfer")
 async def blind_transfer_to_nobody(world: World) -> None:
     """Alice sends the caller on to Bob, who does not come; the caller gives up."""
     call = world.trunk.dial(world.numbers["alice"])

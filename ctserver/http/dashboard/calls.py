@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,9 +11,10 @@ from aiohttp import web
 
 from ctserver.domain import call as machine
 from ctserver.domain.rights import Scope
+from ctserver.domain.times import times
 from ctserver.domain.words import N_
 from ctserver.http import audit, render
-from ctserver.http.dashboard import marks
+from ctserver.http.dashboard import marks, timeline
 from ctserver.http.dashboard.rows import CallRow, call_row, colour, label_of
 from ctserver.http.deps import DEPS, Deps, scope_of
 from ctserver.language import gettext as _
@@ -29,12 +29,6 @@ KINDS = {
     "likely": N_("the likeliest of those who saw it"),
     "repeat": N_("the same person as before"),
     "ambiguous": N_("several visitors held the number"),
-}
-ROUTED_BY = {
-    "ctserver": "",
-    "script": N_("ctserver was away; its database decided"),
-    "memory": N_("ctserver was away; the last known line"),
-    "default": N_("ctserver was away; the default line"),
 }
 
 
@@ -57,7 +51,7 @@ async def call_page(request: web.Request) -> web.StreamResponse:
         "page": "calls",
         "health": await deps.health(),
         "call": call,
-        "timeline": _timeline(row, await calls.legs(deps.db, call.id), call),
+        **await _way(deps, call, now),
         "attribution": await _attribution(deps, row),
         "session": await _session(deps, row["session"]),
         "earlier": [call_row(other, deps.settings, now, scope) for other in earlier],
@@ -67,6 +61,20 @@ async def call_page(request: web.Request) -> web.StreamResponse:
         "next_url": f"/calls/{older}" if older else None,
     }
     return render.page(request, "call.html", context)
+
+
+async def _way(deps: Deps, call: CallRow, now: int) -> dict[str, Any]:
+    """What happened: in words, as bars, and how long each part took."""
+    whole = await calls.by_id(deps.db, call.id)
+    if whole is None:
+        raise web.HTTPNotFound
+    return {
+        "timeline": timeline.moments(whole, call.line_name),
+        "bars": timeline.bars(whole, now),
+        "took": times(whole, now),
+        "keys": whole.keys,
+        "queue": whole.queue,
+    }
 
 
 async def recording(request: web.Request) -> web.StreamResponse:
@@ -99,60 +107,6 @@ async def _file(request: web.Request) -> Path:
 
 
 # ---- one call
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """A line of the time line."""
-
-    at: int
-    offset: int
-    kind: str
-    text: str
-    tone: str
-
-
-def _timeline(row: Row, legs: list[Row], call: CallRow) -> list[Step]:
-    start = row["arrived_at"]
-    found: list[tuple[int, str, str, str]] = [(start, "arrived", _("The call arrived"), "plain")]
-    if call.line_name:
-        put = _("Put through to %(line)s") % {"line": call.line_name}
-        routed = _(ROUTED_BY.get(row["routed_by"], ""))
-        found.append(
-            (legs[0]["started_at"] if legs else start, "routed", f"{put} ({routed})" if routed else put, "plain")
-        )
-    for leg in legs:
-        party = {"party": _party(leg["channel"])}
-        if leg["ringing_at"] is not None and leg["channel"]:
-            found.append((leg["ringing_at"], "ringing", _("%(party)s rang") % party, "plain"))
-        if leg["answered_at"] is not None:
-            found.append((leg["answered_at"], "answered", _("%(party)s answered") % party, "ok"))
-        elif leg["ended_at"] is not None and leg["status"] not in ("", "CANCEL"):
-            found.append((leg["ended_at"], "note", f"{party['party']}: {_status(leg['status'])}", "warn"))
-    if row["ended_at"] is not None:
-        gave_up = row["outcome"] == machine.MISSED and row["reason"] in ("abandoned", "abandoned_early")
-        text = _("The caller gave up") if gave_up else _("The call ended")
-        found.append((row["ended_at"], "ended", text, "bad" if row["outcome"] == machine.MISSED else "plain"))
-    return [Step(at, max(0, at - start) // 1000, kind, text, tone) for at, kind, text, tone in sorted(found, key=_at)]
-
-
-def _at(step: tuple[int, str, str, str]) -> int:
-    return step[0]
-
-
-def _party(channel: str) -> str:
-    """PJSIP/100-0000002a -> PJSIP/100."""
-    return channel.rpartition("-")[0] or channel
-
-
-def _status(status: str) -> str:
-    words = {
-        "BUSY": _("busy"),
-        "NOANSWER": _("no answer"),
-        "CONGESTION": _("congestion"),
-        "CHANUNAVAIL": _("cannot be reached"),
-    }
-    return words.get(status, status.lower())
 
 
 async def _attribution(deps: Deps, row: Row) -> dict[str, Any]:
