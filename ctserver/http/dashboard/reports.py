@@ -18,7 +18,7 @@ from ctserver.domain.words import N_
 from ctserver.http import audit, render
 from ctserver.http.dashboard import period
 from ctserver.http.dashboard.filters import in_words
-from ctserver.http.dashboard.journal import send
+from ctserver.http.dashboard.journal import export_kind, send
 from ctserver.http.dashboard.rows import colour
 from ctserver.http.deps import DEPS, USER, Deps, scope_of
 from ctserver.language import gettext as _
@@ -85,7 +85,7 @@ class Asked:
 
 def add_routes(app: web.Application) -> None:
     app.router.add_get("/reports", reports_page)
-    app.router.add_get("/reports/export.{kind:csv|xlsx|ndjson}", export_report)
+    app.router.add_get("/reports/export.{kind:[a-z]+}", export_report)
 
 
 async def reports_page(request: web.Request) -> web.StreamResponse:
@@ -117,8 +117,8 @@ async def reports_page(request: web.Request) -> web.StreamResponse:
 async def export_report(request: web.Request) -> web.StreamResponse:
     """The whole report as a file."""
     deps, scope, asked = request.app[DEPS], scope_of(request), _asked(request)
-    kind = request.match_info["kind"]
-    audit.describe(request, "exported", "report", asked.query())
+    kind = export_kind(request)
+    await audit.write(request, "exported", "report", asked.query())
     if asked.by == HOURS:
         grid = await reports.heat(deps.db, asked.span, language.zone(), _narrowed(scope, asked))
         rows = [(day + 1, hour, *sums) for day, hours in enumerate(grid) for hour, sums in enumerate(hours)]
