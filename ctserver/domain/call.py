@@ -369,6 +369,8 @@ def _closing(call: Call, event: Closing) -> Call:
         message_seconds=event.message_seconds or call.message_seconds,
         queue_status=event.queue_status or call.queue_status,
     )
+    if event.stage == "visitor" and event.dial_status != "ANSWER":  # of a callback: the company alone was there
+        return replace(call, answered_at=None, answered_by="")
     if call.ringing_at is None and event.rang_at is not None:
         call = replace(call, ringing_at=max(event.rang_at, call.arrived_at))
     if call.answered_at is not None or event.answered_at is None or _only_a_dialplan(call, event.answered_by):

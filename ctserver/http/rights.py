@@ -28,6 +28,8 @@ ROUTES: dict[str, Right | Open] = {
     "GET /ct.js": NOBODY,
     "POST /v1/visit": NOBODY,
     "POST /v1/signal": NOBODY,
+    "GET /ct-callback.js": NOBODY,
+    "POST /v1/callback": NOBODY,
     "GET /static/{path}": NOBODY,
     "GET /favicon.ico": NOBODY,
     "GET /demo": ANYBODY,
@@ -53,6 +55,7 @@ ROUTES: dict[str, Right | Open] = {
     "GET /calls/{id}/recording.wav": Right.LISTEN,
     "GET /calls/{id}/peaks.json": Right.LISTEN,
     "POST /calls/{id}/marks": Right.WORK,
+    "POST /calls/{id}/callback": Right.WORK,
     "GET /missed": Right.CALLS,
     "POST /missed/{id}": Right.WORK,
     "GET /live": Right.CALLS,
@@ -87,6 +90,7 @@ ROUTES: dict[str, Right | Open] = {
 _CLOSED_TO_NOBODY = (
     "/v1/",
     "/ct.js",
+    "/ct-callback.js",
     "/static/",
     "/health",
 )  # whatever else is asked for there, nobody need log in for it

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from ctserver.http import api, auth, collect, demo, login, problems, reader, render
+from ctserver.http import api, auth, callback, collect, demo, login, problems, reader, render
 from ctserver.http.dashboard import (
     account,
     audit,
@@ -22,6 +22,7 @@ from ctserver.http.dashboard import (
     reports,
     users,
 )
+from ctserver.http.dashboard import callback as ringing
 from ctserver.http.deps import DEPS, Deps
 from ctserver.storage.db import StorageError
 
@@ -42,6 +43,8 @@ def make(deps: Deps) -> web.Application:
     app[DEPS] = deps
     app.router.add_get("/health", health)
     collect.add_routes(app)
+    callback.add_routes(app)
+    ringing.add_routes(app)
     login.add_routes(app)
     overview.add_routes(app)
     journal.add_routes(app)

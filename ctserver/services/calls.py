@@ -38,6 +38,9 @@ class Journal:
         self._attributor = attributor
         self._uses = attributor.uses
         self._default_line = settings.default_line
+        self._own = {
+            target.number: name for name, site in settings.sites.items() for target in site.all_targets.values()
+        }
         self._pbx = pbx
         self._open: dict[str, Call] = {}
         self._unsaved: dict[str, Call] = {}
@@ -137,7 +140,8 @@ class Journal:
         # the same call gets the same id again, from events or from notes, also over an older copy of the database:
         # so it finds its recording, and whoever was told of it recognises it
         id = ids.steady(machine.birth(event.uniqueid) or event.at, f"{self._pbx} {event.linkedid}")
-        return machine.begin(event, id=id, pbx=self._pbx, site=use.site, line=use.line or self._default_line)
+        site = use.site or self._own.get(did, "")  # a callback shows the number that stands in the pages
+        return machine.begin(event, id=id, pbx=self._pbx, site=site, line=use.line or self._default_line)
 
     def _correct(self, tx: Transaction, told: Sequence[Sequence[Event]], also: Callable[[Transaction], None]) -> int:
         """How many calls were added or corrected."""

@@ -36,7 +36,7 @@ SAID = {
         "Bob Brown rang", "Bob Brown answered", "The caller hung up",
     ],
     "pick_up": [
-        "The call arrived", "Alice Adams rang", "Carol Clark rang", "Carol Clark answered",
+        "The call arrived", "Alice Adams rang", "Carol Clark answered",
         "Carol Clark took the call that rang at Alice Adams", "The caller hung up",
     ],
     "forward": [
@@ -56,7 +56,9 @@ def test_a_story_is_told_in_words(story: str) -> None:
 
 
 def test_an_attended_transfer_names_both() -> None:
-    assert "Alice Adams put the caller through to Bob Brown" in told("attended_transfer")
+    assert told("attended_transfer")[-3:] == [
+        "Bob Brown answered", "Alice Adams put the caller through to Bob Brown", "The caller hung up",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("story", STORIES)

@@ -96,7 +96,7 @@ def _arrival(call: Call, line_name: str) -> Iterator[_Told]:
 def _rings(call: Call) -> Iterator[_Told]:
     """Each party's first ring with the number of them all, its answer, and why it did not."""
     for party, legs in _parties(call).items():
-        rings = [leg.ringing_at for leg in legs if leg.ringing_at is not None]
+        rings = [leg.ringing_at for leg in legs if leg.ringing_at is not None and leg.ringing_at != leg.answered_at]
         if rings:
             rang = _("%(party)s rang") if len(rings) == 1 else _("%(party)s rang, %(times)s times in all")
             yield min(rings), "ringing", rang % {"party": party, "times": len(rings)}, "plain"
@@ -119,7 +119,10 @@ def _refusal(leg: Leg) -> str:
 def _steps(call: Call) -> Iterator[_Told]:
     names = {leg.uniqueid: _party(leg) for leg in call.legs}
     others = {leg.channel: _party(leg) for leg in call.legs}
+    gone = {(step.at // 100, step.leg) for step in call.steps if step.kind in ("transfer", "attended")}
     for step in call.steps:
+        if step.kind == "unhold" and (step.at // 100, step.leg) in gone:
+            continue  # on the way to the next party
         if step.kind in STAGES:
             yield step.at, "note", _(STAGES[step.kind]), "plain"
         elif step.kind in HANDS:
