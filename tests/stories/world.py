@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
 import socket
 from contextlib import closing
 from pathlib import Path
+
+import aiohttp
 
 from tests.e2e.conftest import Stack
 from tests.stories.phone import Phone
@@ -34,6 +37,7 @@ ami = "127.0.0.1:{ami}"
 ami_secret_file = "ami-secret"
 [sites.shop]
 domains = ["127.0.0.1"]
+serve_bots = true
 number = "+44 20 7946 0000"
 line = "alice"
 [lines.alice]
@@ -51,6 +55,34 @@ ring_seconds = 15
 [lines.gone]
 dial = "PJSIP/dave"
 ring_seconds = 4
+[lines.members]
+queue = "sales"
+ring_seconds = 8
+[lines.turns]
+dial = ["PJSIP/alice", "PJSIP/bob"]
+ring_seconds = 2
+[lines.menu]
+dial = "PJSIP/carol"
+ring_seconds = 4
+greeting = "beep"
+menu = {{ sound = "beep", seconds = 3, tries = 1, keys = {{ 1 = "alice" }} }}
+[lines.closed]
+dial = "PJSIP/alice"
+hours = "24/7 off"
+closed_sound = "beep"
+[lines.message]
+dial = "PJSIP/dave"
+ring_seconds = 2
+missed = "voicemail"
+voicemail_sound = "beep"
+voicemail_seconds = 6
+[callers]
+blocked = ["+44 7700 900666"]
+[callbacks]
+dial = "PJSIP/ct-out/sip:{{number}}@@CAROL@"
+sites = ["shop"]
+ring_seconds = 5
+announcement = "beep"
 """
 NUMBERS = {line: f"+4420794601{number:02}" for number, line in enumerate(re.findall(r"^\[lines\.(\w+)\]", TOML, re.M))}
 TOML += "".join(
@@ -75,6 +107,8 @@ class World(Stack):
     async def open(self) -> None:
         for phone in self.phones.values():
             await phone.open(udp_port(phone.host))
+        carol = f"{self.phones['carol'].host}:{self.phones['carol'].port}"
+        self.config.write_text(self.config.read_text(encoding="utf-8").replace("@CAROL@", carol), encoding="utf-8")
         await self.trunk.open(0)
         await asyncio.to_thread(self.start_pbx)
         await asyncio.to_thread(self.start_server)
@@ -101,16 +135,48 @@ class World(Stack):
         for phone in (*self.phones.values(), self.trunk):
             phone.ringing = asyncio.Queue()
             phone.on_call = phone.ringing.put_nowait
+        self.trunk.user = CALLER
 
     def pbx_log(self) -> str:
         """The end of Asterisk's log."""
         return (self.pbx.folder / "log" / "full.log").read_text(encoding="utf-8", errors="replace")[-3000:]
+
+    async def ask_to_be_rung(self, number: str) -> None:
+        """A visitor of the shop leaves his number."""
+        page = {"s": "shop", "u": "http://127.0.0.1/?utm_source=google&utm_medium=cpc"}
+        came = await self._post("/v1/visit", {**page, "r": "", "t": "Shop", "n": ["main"]})
+        visitor = {"s": "shop", "v": came["v"], "e": came["e"]}
+        answer = await self._post("/v1/callback", {**visitor, "n": number, "u": page["u"], "w": 5, "x": ""})
+        assert "at" in answer, answer
+
+    async def _post(self, path: str, body: dict[str, object]) -> dict[str, str]:
+        page = aiohttp.ClientSession(headers={"Origin": "http://127.0.0.1"})
+        async with page, page.post(self.url + path, data=json.dumps(body)) as answer:
+            found: dict[str, str] = await answer.json()
+            return found
+
+    async def ring_back(self, caller: str) -> None:
+        """Somebody clicks on the number of a call in the dashboard."""
+        name, password = self.login()
+        (call,) = await self.eventually("SELECT id FROM calls WHERE caller = ? AND state = 'ended'", caller)
+        async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as client:
+            async with client.get(f"{self.url}/login") as page:
+                form = {"login": name, "password": password, "csrf": _csrf(await page.text())}
+            async with client.post(f"{self.url}/login", data=form) as page:
+                form = {"csrf": _csrf(await page.text())}
+            async with client.post(f"{self.url}/calls/{call['id']}/callback", data=form) as answer:
+                assert answer.status == 200, await answer.text()
 
     async def quiet(self, seconds: float = 20) -> None:
         """Waits until no channel is left."""
         async with asyncio.timeout(seconds):
             while "0 active channels" not in await asyncio.to_thread(self.pbx.cli, "core show channels count"):
                 await asyncio.sleep(0.2)
+
+
+def _csrf(html: str) -> str:
+    found = re.search(r'name="csrf" value="([^"]*)"', html)
+    return found.group(1) if found else ""
 
 
 def udp_port(host: str) -> int:
