@@ -6,6 +6,7 @@ so every span is whole months, whole days and two rests that are counted call by
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
@@ -87,8 +88,7 @@ def next_month(month: int) -> int:
 
 
 def add(total: Sums, more: Sequence[int]) -> None:
-    for place, value in enumerate(more):
-        total[place] += value
+    total[:] = map(operator.add, total, more)
 
 
 def nothing() -> Sums:

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from tests.stories.phone import Talk
 from tests.stories.world import World
 
 Play = Callable[[World], Awaitable[None]]
@@ -298,127 +297,6 @@ async def forward(world: World) -> None:
     await call.hang_up()
 
 
-# ---- what a line does before and after it rings
-
-
-@story("answered completed")
-async def members_answered(world: World) -> None:
-    """A line that is a queue."""
-    call = world.trunk.dial(world.numbers["members"])
-    await world.phones["alice"].rings()
-    await world.phones["bob"].picks_up()
-    await asyncio.sleep(1)
-    await call.hang_up()
-
-
-@story("missed abandoned")
-async def members_abandoned(world: World) -> None:
-    call = world.trunk.dial(world.numbers["members"])
-    await world.phones["alice"].rings()
-    await world.phones["bob"].rings()
-    await asyncio.sleep(1)
-    await _leave(call)
-
-
-@story("missed no_answer")
-async def turns(world: World) -> None:
-    """One phone after another, and nobody answers."""
-    call = world.trunk.dial(world.numbers["turns"])
-    await world.phones["alice"].rings()
-    await world.phones["bob"].rings()
-    await call.ended()
-
-
-@story("answered completed")
-async def ivr(world: World) -> None:
-    """A greeting, a menu; the key 1 leads to Alice."""
-    call = await world.trunk.talks_to(world.numbers["menu"])
-    await asyncio.sleep(2.5)
-    await call.press("1")
-    await world.phones["alice"].picks_up(0.7)
-    await asyncio.sleep(1)
-    await call.hang_up()
-
-
-@story("missed abandoned_ivr")
-async def ivr_abandoned(world: World) -> None:
-    call = await world.trunk.talks_to(world.numbers["menu"])
-    await asyncio.sleep(2.5)
-    await call.hang_up()
-
-
-@story("missed out_of_hours")
-async def out_of_hours(world: World) -> None:
-    call = world.trunk.dial(world.numbers["closed"])
-    await call.ended()
-
-
-@story("missed voicemail")
-async def voicemail(world: World) -> None:
-    call = await world.trunk.talks_to(world.numbers["message"])
-    call.speak()
-    await asyncio.sleep(4.5)
-    await call.hang_up()
-
-
-@story("missed unreachable")
-async def voicemail_without_a_message(world: World) -> None:
-    """The caller hangs up before the tone."""
-    call = await world.trunk.talks_to(world.numbers["message"])
-    await asyncio.sleep(0.3)
-    await call.hang_up()
-
-
-@story("blocked blocked")
-async def blocked(world: World) -> None:
-    world.trunk.user = "+447700900666"
-    await world.trunk.dial(world.numbers["alice"]).ended()
-
-
-# ---- calls that the PBX places
-
-
-@story("answered completed")
-async def callback(world: World) -> None:
-    """A visitor leaves his number: Alice is rung first, then he (at Carol's phone)."""
-    await world.ask_to_be_rung("+447400123321")
-    company = await world.phones["alice"].picks_up(0.3)
-    company.speak()
-    await asyncio.sleep(1)
-    (await world.phones["carol"].picks_up(1)).speak()
-    await asyncio.sleep(1)
-    await company.hang_up()
-
-
-@story("missed visitor_away")
-async def callback_visitor_away(world: World) -> None:
-    await world.ask_to_be_rung("+447400123322")
-    company = await world.phones["alice"].picks_up(0.3)
-    company.speak()
-    await asyncio.sleep(1)
-    await world.phones["carol"].rings()
-    await company.ended()
-
-
-@story("missed abandoned", "answered completed")
-async def click_to_call(world: World) -> None:
-    """A missed caller is rung back from the dashboard."""
-    world.trunk.user = "+447400123399"
-    missed = world.trunk.dial(world.numbers["alice"])
-    await world.phones["alice"].rings()
-    await asyncio.sleep(0.7)
-    missed.cancel()
-    await asyncio.sleep(0.5)
-    await world.ring_back("+447400123399")
-    company = await world.phones["alice"].picks_up(0.3)
-    company.speak()
-    await asyncio.sleep(1)
-    visitor = await world.phones["carol"].picks_up(0.7)
-    visitor.speak()
-    await asyncio.sleep(1)
-    await visitor.hang_up()
-
-
 # ---- how trunks write numbers
 
 
@@ -452,11 +330,3 @@ async def asserted_identity(world: World) -> None:
     await world.phones["alice"].picks_up(0.5)
     await asyncio.sleep(1)
     await call.hang_up()
-
-
-async def _leave(call: Talk) -> None:
-    """Hangs up, or gives up if nobody has answered yet."""
-    if call.responses.empty() or call.media is None:
-        call.cancel()
-    else:
-        await call.hang_up()

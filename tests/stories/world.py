@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import re
 import socket
@@ -55,27 +54,33 @@ ring_seconds = 15
 [lines.gone]
 dial = "PJSIP/dave"
 ring_seconds = 4
-[lines.members]
-queue = "sales"
-ring_seconds = 8
-[lines.turns]
-dial = ["PJSIP/alice", "PJSIP/bob"]
+[lines.message]
+dial = "PJSIP/alice"
 ring_seconds = 2
-[lines.menu]
-dial = "PJSIP/carol"
-ring_seconds = 4
-greeting = "beep"
-menu = {{ sound = "beep", seconds = 3, tries = 1, keys = {{ 1 = "alice" }} }}
+missed = "voicemail"
+voicemail_sound = "beep"
+voicemail_seconds = 10
 [lines.closed]
 dial = "PJSIP/alice"
 hours = "24/7 off"
 closed_sound = "beep"
-[lines.message]
-dial = "PJSIP/dave"
+[lines.menu]
+dial = "PJSIP/bob"
+ring_seconds = 4
+greeting = "beep"
+[lines.menu.menu]
+sound = "beep"
+seconds = 3
+tries = 2
+wrong_sound = "beep"
+[lines.menu.menu.keys]
+1 = "alice"
+[lines.sales]
+queue = "sales"
+ring_seconds = 8
+[lines.mixed]
+dial = ["PJSIP/alice", "PJSIP/bob"]
 ring_seconds = 2
-missed = "voicemail"
-voicemail_sound = "beep"
-voicemail_seconds = 6
 [callers]
 blocked = ["+44 7700 900666"]
 [callbacks]
@@ -107,8 +112,6 @@ class World(Stack):
     async def open(self) -> None:
         for phone in self.phones.values():
             await phone.open(udp_port(phone.host))
-        carol = f"{self.phones['carol'].host}:{self.phones['carol'].port}"
-        self.config.write_text(self.config.read_text(encoding="utf-8").replace("@CAROL@", carol), encoding="utf-8")
         await self.trunk.open(0)
         await asyncio.to_thread(self.start_pbx)
         await asyncio.to_thread(self.start_server)
@@ -120,7 +123,10 @@ class World(Stack):
         await asyncio.to_thread(self.stop)
 
     def configure_pbx(self) -> None:
-        """The demo's configuration with ours behind it."""
+        """The demo's configuration with ours behind it. Carol's phone is also the visitor's who asks to be called."""
+        carol = self.phones["carol"]
+        text = self.config.read_text(encoding="utf-8").replace("@CAROL@", f"{carol.host}:{carol.port}")
+        self.config.write_text(text, encoding="utf-8")
         super().configure_pbx()
         values = {"RTP_TIMEOUT": "3"}
         for name, phone in self.phones.items():
@@ -140,20 +146,6 @@ class World(Stack):
     def pbx_log(self) -> str:
         """The end of Asterisk's log."""
         return (self.pbx.folder / "log" / "full.log").read_text(encoding="utf-8", errors="replace")[-3000:]
-
-    async def ask_to_be_rung(self, number: str) -> None:
-        """A visitor of the shop leaves his number."""
-        page = {"s": "shop", "u": "http://127.0.0.1/?utm_source=google&utm_medium=cpc"}
-        came = await self._post("/v1/visit", {**page, "r": "", "t": "Shop", "n": ["main"]})
-        visitor = {"s": "shop", "v": came["v"], "e": came["e"]}
-        answer = await self._post("/v1/callback", {**visitor, "n": number, "u": page["u"], "w": 5, "x": ""})
-        assert "at" in answer, answer
-
-    async def _post(self, path: str, body: dict[str, object]) -> dict[str, str]:
-        page = aiohttp.ClientSession(headers={"Origin": "http://127.0.0.1"})
-        async with page, page.post(self.url + path, data=json.dumps(body)) as answer:
-            found: dict[str, str] = await answer.json()
-            return found
 
     async def ring_back(self, caller: str) -> None:
         """Somebody clicks on the number of a call in the dashboard."""
