@@ -180,12 +180,19 @@ def test_a_call_that_has_ended_stays_as_it_is_whatever_is_told_later(data: st.Da
     assert [replay.summary(call) | {"legs": []} for call in replay.calls([*messages, *again], CONTEXTS)] == ended
 
 
+def _one_thread(first: Message, second: Message) -> bool:
+    same = first.get("Uniqueid") == second.get("Uniqueid")
+    return same and first.get("Event") == "UserEvent" and second.get("Event") == "Hangup"
+
+
 @pytest.mark.parametrize("story", [story for story in ENDING if not story.startswith("old_style")])
 def test_messages_that_overtake_each_other_change_no_outcome(story: str) -> None:
-    """Asterisk's threads may overtake each other by a message or two."""
+    """Asterisk's threads may overtake each other by a message or two; the dialplan of a channel and its end are one thread."""
     messages = list(replay.read(stream(story)))
     for place in range(len(messages) - 2):
         for other in (place + 1, place + 2):
+            if _one_thread(messages[place], messages[other]):
+                continue
             swapped = list(messages)
             swapped[place], swapped[other] = swapped[other], swapped[place]
             found = {call.linkedid: call.outcome for call in replay.calls(swapped, CONTEXTS)}

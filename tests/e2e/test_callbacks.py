@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
 from typing import Any
 
-import aiohttp
 import pytest
 import pytest_asyncio
 
 from tests.e2e.test_lines import Lines
+from tests.stories.ways import VISITOR, ask, visitor
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
 
-VISITOR = "+447400123321"
 SETTINGS = """
 [callbacks]
 dial = "PJSIP/ct-out/sip:{number}@@CAROL@"
@@ -53,26 +51,6 @@ async def _quiet(world: Rung) -> AsyncIterator[None]:
     yield
     await asyncio.to_thread(world.pbx.cli, "channel request hangup all")
     await world.quiet()
-
-
-async def post(world: Rung, path: str, body: dict[str, Any]) -> Any:
-    """What the server answers a page of the shop."""
-    async with aiohttp.ClientSession() as client:
-        headers = {"Origin": "http://127.0.0.1"}
-        async with client.post(world.url + path, data=json.dumps(body), headers=headers) as answer:
-            refused = answer.headers.get("X-Ct-Refused", "")
-            return await answer.json() if answer.status == 200 else refused
-
-
-async def visitor(world: Rung) -> dict[str, str]:
-    """Somebody who came by an advertisement and looks at the page."""
-    url = "http://127.0.0.1/?utm_source=google&utm_medium=cpc&utm_campaign=spring"
-    came = await post(world, "/v1/visit", {"s": "shop", "u": url, "r": "", "t": "Shop", "n": ["main"]})
-    return {"s": "shop", "v": came["v"], "e": came["e"]}
-
-
-async def ask(world: Rung, who: dict[str, str], number: str = VISITOR, **more: Any) -> Any:
-    return await post(world, "/v1/callback", {**who, "n": number, "u": "http://127.0.0.1/", "w": 5, "x": "", **more})
 
 
 async def test_a_visitor_asks_and_both_sides_talk(world: Rung) -> None:

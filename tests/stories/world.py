@@ -34,6 +34,7 @@ ami = "127.0.0.1:{ami}"
 ami_secret_file = "ami-secret"
 [sites.shop]
 domains = ["127.0.0.1"]
+serve_bots = true
 number = "+44 20 7946 0000"
 line = "alice"
 [lines.alice]
@@ -51,6 +52,40 @@ ring_seconds = 15
 [lines.gone]
 dial = "PJSIP/dave"
 ring_seconds = 4
+[lines.message]
+dial = "PJSIP/alice"
+ring_seconds = 2
+missed = "voicemail"
+voicemail_sound = "beep"
+voicemail_seconds = 10
+[lines.closed]
+dial = "PJSIP/alice"
+hours = "24/7 off"
+closed_sound = "beep"
+[lines.menu]
+dial = "PJSIP/bob"
+ring_seconds = 4
+greeting = "beep"
+[lines.menu.menu]
+sound = "beep"
+seconds = 3
+tries = 2
+wrong_sound = "beep"
+[lines.menu.menu.keys]
+1 = "alice"
+[lines.sales]
+queue = "sales"
+ring_seconds = 8
+[lines.mixed]
+dial = ["PJSIP/alice", "PJSIP/bob"]
+ring_seconds = 2
+[callers]
+blocked = ["+44 7700 900666"]
+[callbacks]
+dial = "PJSIP/ct-out/sip:{{number}}@@CAROL@"
+sites = ["shop"]
+ring_seconds = 5
+announcement = "beep"
 """
 NUMBERS = {line: f"+4420794601{number:02}" for number, line in enumerate(re.findall(r"^\[lines\.(\w+)\]", TOML, re.M))}
 TOML += "".join(
@@ -86,7 +121,10 @@ class World(Stack):
         await asyncio.to_thread(self.stop)
 
     def configure_pbx(self) -> None:
-        """The demo's configuration with ours behind it."""
+        """The demo's configuration with ours behind it. Carol's phone is also the visitor's who asks to be called."""
+        carol = self.phones["carol"]
+        text = self.config.read_text(encoding="utf-8").replace("@CAROL@", f"{carol.host}:{carol.port}")
+        self.config.write_text(text, encoding="utf-8")
         super().configure_pbx()
         values = {"RTP_TIMEOUT": "3"}
         for name, phone in self.phones.items():
