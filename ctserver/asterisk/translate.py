@@ -50,7 +50,7 @@ class Translator:
     def _newchannel(self, message: Message, at: int) -> Iterator[calls.Event]:
         did = text(message, "Exten", "Extension")
         down = text(message, "ChannelState") == "0" or text(message, "ChannelStateDesc", "State") == "Down"
-        if text(message, "Context") in self.contexts and did and not down:
+        if text(message, "Context") in self.contexts and any(map(str.isdigit, did)) and not down:
             yield from self.arrive(message, at, did)
         else:
             older.hear(self, message)

@@ -19,6 +19,7 @@ from ctserver.domain.verdict import MISSED as MISSED
 
 ARRIVED, RINGING, TALKING, ENDED = "arrived", "ringing", "talking", "ended"
 CALLER, COMPANY, SYSTEM, NETWORK = "caller", "company", "system", "network"  # who hung up; system: the PBX itself
+CALLBACK = "callback"  # routed_by of a call that we placed
 MAX_LEGS, MAX_STEPS = 500, 200  # of one call; more is a PBX gone mad, or somebody who waits in a queue all day
 UNKNOWN = "unknown"  # the reason of a call whose end nobody saw
 _EPOCH = re.compile(r"(?:.*-)?(\d{9,10})\.\d+$")  # in a Uniqueid: [systemname-]1700000000.12
@@ -329,12 +330,16 @@ def _caller_gave_up(call: Call, event: CallerGaveUp) -> Call:
 
 
 def _leg_gave_up(call: Call, event: LegGaveUp) -> Call:
-    """The company hung up, if nobody else of it is still talking to the caller."""
+    """The company hung up, if nobody else of it is still talking to the caller. In a callback the caller is a leg too:
+    the one that answered second."""
     phones = [leg for leg in call.legs if not leg.local] or call.legs
-    talking = [leg.uniqueid for leg in phones if leg.answered_at is not None and leg.ended_at is None]
-    if call.hung_up_by or talking != [event.leg]:
+    talking = [leg for leg in phones if leg.answered_at is not None and leg.ended_at is None]
+    gone = next((leg for leg in talking if leg.uniqueid == event.leg), None)
+    if call.hung_up_by or gone is None:
         return call
-    return replace(call, hung_up_by=COMPANY)
+    if call.routed_by == CALLBACK:
+        return replace(call, hung_up_by=COMPANY if gone.channel == call.answered_by else CALLER)
+    return replace(call, hung_up_by=COMPANY) if len(talking) == 1 else call
 
 
 def _stepped(call: Call, event: Stepped) -> Call:

@@ -78,6 +78,15 @@ async def queue_line(world: World) -> None:
     await call.hang_up()
 
 
+@story("missed abandoned")
+async def queue_line_abandoned(world: World) -> None:
+    call = world.trunk.dial(world.numbers["sales"])
+    await world.phones["alice"].rings()
+    await world.phones["bob"].rings()
+    await asyncio.sleep(1)
+    call.cancel()
+
+
 @story("answered completed")
 async def one_after_another(world: World) -> None:
     """A line with two steps: Alice does not answer, Bob does."""
@@ -85,6 +94,25 @@ async def one_after_another(world: World) -> None:
     await (await world.phones["alice"].rings()).ended()
     await world.phones["bob"].picks_up(0.5)
     await asyncio.sleep(1)
+    await call.hang_up()
+
+
+@story("missed no_answer")
+async def nobody_of_two(world: World) -> None:
+    """A line with two steps, and nobody answers at either."""
+    call = world.trunk.dial(world.numbers["mixed"])
+    await world.phones["alice"].rings()
+    await world.phones["bob"].rings()
+    await call.ended()
+
+
+@story("missed no_answer")
+async def voicemail_without_a_message(world: World) -> None:
+    """The caller hangs up before the tone."""
+    call = world.trunk.dial(world.numbers["message"])
+    await world.phones["alice"].rings()
+    await call.status(200)
+    await asyncio.sleep(0.3)
     await call.hang_up()
 
 
@@ -129,6 +157,25 @@ async def callback_company_away(world: World) -> None:
     """Nobody of the company answers: the visitor is not rung."""
     await ask(world, await visitor(world), "+447400123323")
     await (await world.phones["alice"].rings()).ended()
+
+
+@story("missed abandoned", "answered completed")
+async def click_to_call(world: World) -> None:
+    """A missed caller is rung back from the dashboard."""
+    world.trunk.user = "+447400123399"
+    missed = world.trunk.dial(world.numbers["alice"])
+    await world.phones["alice"].rings()
+    await asyncio.sleep(0.7)
+    missed.cancel()
+    await asyncio.sleep(0.5)
+    await world.ring_back("+447400123399")
+    company = await world.phones["alice"].picks_up(0.3)
+    company.speak()
+    await asyncio.sleep(1)
+    visitor = await world.phones["carol"].picks_up(0.7)
+    visitor.speak()
+    await asyncio.sleep(1)
+    await visitor.hang_up()
 
 
 async def post(world: Stack, path: str, body: dict[str, Any]) -> Any:

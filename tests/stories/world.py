@@ -9,6 +9,8 @@ import socket
 from contextlib import closing
 from pathlib import Path
 
+import aiohttp
+
 from tests.e2e.conftest import Stack
 from tests.stories.phone import Phone
 
@@ -139,16 +141,34 @@ class World(Stack):
         for phone in (*self.phones.values(), self.trunk):
             phone.ringing = asyncio.Queue()
             phone.on_call = phone.ringing.put_nowait
+        self.trunk.user = CALLER
 
     def pbx_log(self) -> str:
         """The end of Asterisk's log."""
         return (self.pbx.folder / "log" / "full.log").read_text(encoding="utf-8", errors="replace")[-3000:]
+
+    async def ring_back(self, caller: str) -> None:
+        """Somebody clicks on the number of a call in the dashboard."""
+        name, password = self.login()
+        (call,) = await self.eventually("SELECT id FROM calls WHERE caller = ? AND state = 'ended'", caller)
+        async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as client:
+            async with client.get(f"{self.url}/login") as page:
+                form = {"login": name, "password": password, "csrf": _csrf(await page.text())}
+            async with client.post(f"{self.url}/login", data=form) as page:
+                form = {"csrf": _csrf(await page.text())}
+            async with client.post(f"{self.url}/calls/{call['id']}/callback", data=form) as answer:
+                assert answer.status == 200, await answer.text()
 
     async def quiet(self, seconds: float = 20) -> None:
         """Waits until no channel is left."""
         async with asyncio.timeout(seconds):
             while "0 active channels" not in await asyncio.to_thread(self.pbx.cli, "core show channels count"):
                 await asyncio.sleep(0.2)
+
+
+def _csrf(html: str) -> str:
+    found = re.search(r'name="csrf" value="([^"]*)"', html)
+    return found.group(1) if found else ""
 
 
 def udp_port(host: str) -> int:
