@@ -49,8 +49,7 @@ class Leg:
 class Step:
     """Something on the way of a call that is no party's ringing or answering.
 
-    `kind` is a stage that the caller came to (greeting, menu, hours, ring, queue, pbx, voicemail, blocked), or one of
-    queued (`detail`: the queue), key (what he pressed), hold, unhold (`leg`: who), transfer (blind, `leg` sent the call to
+    `kind` is a stage that the caller came to (asterisk/variables.py has them), or one of queued (`detail`: the queue), hold, unhold (`leg`: who), transfer (blind, `leg` sent the call to
     extension `detail`), attended (`leg` put it through to the channel `detail`), pickup (the channel `detail` took what
     rang at `leg`), forward (`leg` sends its calls to `detail`).
     """
