@@ -26,7 +26,10 @@ async def ring(request: web.Request) -> web.StreamResponse:
         await deps.callbacks.ring(id, request[USER].login, deps.now())
     except Refused as refusal:
         return render.page(
-            request, "error.html", {"status": 409, "title": _("Not called"), "text": _words(str(refusal))}, status=409
+            request,
+            "error.html",
+            {"status": 409, "title": _("Not called"), "text": _words(str(refusal)), "todo": ""},
+            status=409,
         )
     deps.live.changed()
     return render.see_other(render.own_path(str(form.get("next", f"/calls/{id}"))))
