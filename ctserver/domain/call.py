@@ -324,6 +324,14 @@ def _leg_hung_up(call: Call, event: LegHungUp) -> Call:
     return _with_leg(call, replace(leg, cause=event.cause, ended_at=leg.ended_at or event.at))
 
 
+def _late_leg(call: Call, event: LegHungUp) -> Call:
+    """The end of a party that is told after the caller's: all that it may change is that the network ended the call."""
+    changed = _leg_hung_up(call, event)
+    if call.reason != "completed" or call.hung_up_by != SYSTEM or not network_broke(replace(changed, hung_up_by="")):
+        return changed
+    return replace(changed, reason="broken", hung_up_by=NETWORK)
+
+
 def _caller_gave_up(call: Call, event: CallerGaveUp) -> Call:
     return call if call.caller_gave_up else replace(call, caller_gave_up=True, hung_up_by=call.hung_up_by or CALLER)
 
@@ -438,7 +446,7 @@ _ALIVE: dict[type[Event], _Step] = {
 
 TRANSITIONS: dict[tuple[str, type[Event]], _Step] = {
     **{(state, event): step for state in (ARRIVED, RINGING, TALKING) for event, step in _ALIVE.items()},
-    (ENDED, LegHungUp): _leg_hung_up,
+    (ENDED, LegHungUp): _late_leg,
 }
 
 
