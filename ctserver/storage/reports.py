@@ -9,25 +9,33 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ctserver import ids
-from ctserver.domain.report import DAY_MS, OF_VISITORS, Pieces, Span, Sums, add, month_of, nothing
+from ctserver.domain.report import DAY_MS, OF_VISITORS, Pieces, Ready, Span, Sums, add, month_of, nothing, week_of
 from ctserver.domain.rights import EVERYTHING, Scope
 from ctserver.storage.db import Row, Transaction
 
 Values = dict[tuple[str, str], Sums]  # (site, value) -> sums
 
 
-def valid(tx: Transaction) -> tuple[set[int], set[int]]:
-    """The days and the months whose sums are valid."""
-    days, changes, stale = set(), dict[int, int](), set()
+def valid(tx: Transaction) -> Ready:
+    """What is summed, and has not changed since."""
+    days: set[int] = set()
+    stale: set[tuple[str, int]] = set()
+    changes: dict[tuple[str, int], int] = {}
     for row in tx.fetch("SELECT day, changes, rolled FROM report_days"):
-        month = month_of(row["day"])
-        changes[month] = changes.get(month, 0) + row["changes"]
-        if row["changes"] == row["rolled"]:
-            days.add(row["day"])
-        else:
-            stale.add(month)
-    months = tx.fetch("SELECT month, changes FROM report_months")
-    return days, {m["month"] for m in months if m["month"] not in stale and changes.get(m["month"], 0) == m["changes"]}
+        day = row["day"]
+        fresh = row["changes"] == row["rolled"]
+        if fresh:
+            days.add(day)
+        for span in (("week", week_of(day)), ("month", month_of(day))):
+            changes[span] = changes.get(span, 0) + row["changes"]
+            if not fresh:
+                stale.add(span)
+    found: dict[str, set[int]] = {"week": set(), "month": set()}
+    for row in tx.fetch("SELECT span, start, changes FROM report_spans"):
+        span = row["span"], row["start"]
+        if span not in stale and changes.get(span, 0) == row["changes"]:
+            found[row["span"]].add(row["start"])
+    return Ready(days, found["week"], found["month"])
 
 
 def by_value(
@@ -39,7 +47,7 @@ def by_value(
     Sums know no lines: for a scope of some lines, all pieces must be `rest`.
     """
     found: Values = {}
-    for kind, spans in (("month", pieces.months), ("day", pieces.days)):
+    for kind, spans in (("month", pieces.months), ("week", pieces.weeks), ("day", pieces.days)):
         for since, until in spans:
             _collect(found, dimension, _rolled(tx, dimension, kind, since, until, scope, int(apart)))
     for since, until in pieces.rest:
@@ -194,7 +202,7 @@ def changes_of(tx: Transaction, since: int, until: int) -> int:
 
 
 def put(tx: Transaction, dimension: str, kind: str, start: int, values: Values) -> None:
-    """Sums of one day or month by one dimension, in place of older ones."""
+    """Sums of one day, week or month by one dimension, in place of older ones."""
     tx.execute("DELETE FROM rollups WHERE dimension = $1 AND span = $2 AND start = $3", (dimension, kind, start))
     for (site, value), sums in values.items():
         tx.execute(
@@ -231,13 +239,14 @@ def day_is_ready(tx: Transaction, day: int, changes: int) -> None:
     )
 
 
-def month_is_ready(tx: Transaction, month: int, changes: int) -> None:
+def span_is_ready(tx: Transaction, kind: str, start: int, changes: int) -> None:
+    """As `day_is_ready`, for a week or a month and the sum of its days' changes."""
     tx.execute(
         """
-        INSERT INTO report_months (month, changes) VALUES ($1, $2)
-        ON CONFLICT (month) DO UPDATE SET changes = $2
+        INSERT INTO report_spans (span, start, changes) VALUES ($1, $2, $3)
+        ON CONFLICT (span, start) DO UPDATE SET changes = $3
         """,
-        (month, changes),
+        (kind, start, changes),
     )
 
 

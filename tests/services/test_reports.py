@@ -168,7 +168,9 @@ async def compare(db: Sqlite, dice: random.Random, rule: tuple[int, int, int] = 
 
 
 async def test_the_ready_made_sums_say_what_a_plain_count_says(shop: Sqlite) -> None:
-    assert (await shop.one("SELECT COUNT(*) AS n FROM rollups WHERE span = 'month'"))["n"] > 0
+    spans = await shop.fetch("SELECT span, COUNT(DISTINCT start) AS n FROM rollups GROUP BY span ORDER BY span")
+    assert [row["span"] for row in spans] == ["day", "month", "week"]
+    assert all(row["n"] >= 2 for row in spans)
     await compare(shop, random.Random(1))
 
 
@@ -280,8 +282,8 @@ async def test_what_changes_while_a_day_is_summed_makes_it_stale_again(shop: Sql
             return await shop.write(unit)
 
     await reports._roll_day(Meddler(), day)  # type: ignore[arg-type]
-    days, _ = await shop.read(reports.storage.valid)
-    assert day not in days
+    ready = await shop.read(reports.storage.valid)
+    assert day not in ready.days
     await compare(shop, random.Random(4))
 
 
@@ -313,9 +315,10 @@ async def test_a_comparison_keeps_what_was_only_before(shop: Sqlite) -> None:
 
 
 async def test_nothing_is_summed_before_it_is_over(shop: Sqlite) -> None:
-    days, months = await shop.read(reports.storage.valid)
-    assert max(days) + DAY_MS <= NOW
-    assert all(report.next_month(month) <= NOW for month in months)
+    ready = await shop.read(reports.storage.valid)
+    assert max(ready.days) + DAY_MS <= NOW
+    assert max(ready.weeks) + 7 * DAY_MS <= NOW
+    assert report.next_month(max(ready.months)) <= NOW
     assert await roll(shop) == 0
 
 
