@@ -71,7 +71,7 @@ class Translator:
             return
         did, line = text(message, "DID"), text(message, "Line")
         if uniqueid_of(message) not in self.callers:  # it arrived while nobody watched
-            began = _moment(text(message, "Arrived")) or birth(uniqueid_of(message)) or at
+            began = moment(text(message, "Arrived")) or birth(uniqueid_of(message)) or at
             yield from self.arrive(message, min(began, at), did)
         linkedid = self.callers.get(uniqueid_of(message))
         if linkedid is None:
@@ -242,7 +242,7 @@ def _closing(message: Message, linkedid: str, at: int, line: str) -> calls.Closi
     """Dial() tells after how long it rang; and, of an answered call alone, how long it dialled and how long was talked."""
     status, cause = text(message, "DialStatus"), _number(text(message, "HangupCause"))
     dialled, rang, talked = (_millis(text(message, name)) for name in ("DialedMs", "RingMs", "AnsweredMs"))
-    dialled_at = _moment(text(message, "Arrived")) if dialled is None else at - dialled
+    dialled_at = moment(text(message, "Arrived")) if dialled is None else at - dialled
     rang_at = None if dialled_at is None or rang is None else dialled_at + rang
     return calls.Closing(
         linkedid,
@@ -264,11 +264,11 @@ def _closing(message: Message, linkedid: str, at: int, line: str) -> calls.Closi
 
 def time_of(message: Message, now: int) -> int:
     """Epoch milliseconds of a message: its Timestamp (seconds, with a fraction), else `now`."""
-    moment = _moment(text(message, "Timestamp"))
-    return now if moment is None else moment
+    told = moment(text(message, "Timestamp"))
+    return now if told is None else told
 
 
-def _moment(value: str) -> int | None:
+def moment(value: str) -> int | None:
     """Epoch milliseconds of epoch seconds with a fraction."""
     try:
         seconds = float(value)

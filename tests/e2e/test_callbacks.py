@@ -72,7 +72,8 @@ async def test_a_visitor_asks_and_both_sides_talk(world: Rung) -> None:
     (row,) = await world.eventually("SELECT * FROM callbacks WHERE state = 'done'")
     assert (row["result"], row["attempts"]) == ("talked", 1)
     (out,) = await world.eventually("SELECT * FROM outgoing WHERE number = ? AND answered_at IS NOT NULL", VISITOR)
-    assert out["callback"] == row["id"]
+    assert (out["callback"], out["staff"]) == (row["id"], "")
+    assert out["began_at"] + 300 < out["answered_at"] < out["ended_at"] - 1000
     await world.eventually("SELECT * FROM recordings WHERE call = ? AND state = 'ready'", call["id"])
 
 
