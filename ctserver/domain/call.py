@@ -49,8 +49,7 @@ class Leg:
 class Step:
     """Something on the way of a call that is no party's ringing or answering.
 
-    `kind` is a stage that the caller came to (greeting, menu, hours, ring, queue, pbx, voicemail, blocked), or one of
-    queued (`detail`: the queue), key (what he pressed), hold, unhold (`leg`: who), transfer (blind, `leg` sent the call to
+    `kind` is a stage that the caller came to (asterisk/variables.py has them), or one of queued (`detail`: the queue), hold, unhold (`leg`: who), transfer (blind, `leg` sent the call to
     extension `detail`), attended (`leg` put it through to the channel `detail`), pickup (the channel `detail` took what
     rang at `leg`), forward (`leg` sends its calls to `detail`).
     """
@@ -325,6 +324,14 @@ def _leg_hung_up(call: Call, event: LegHungUp) -> Call:
     return _with_leg(call, replace(leg, cause=event.cause, ended_at=leg.ended_at or event.at))
 
 
+def _late_leg(call: Call, event: LegHungUp) -> Call:
+    """The end of a party that is told after the caller's: all that it may change is that the network ended the call."""
+    changed = _leg_hung_up(call, event)
+    if call.reason != "completed" or call.hung_up_by != SYSTEM or not network_broke(replace(changed, hung_up_by="")):
+        return changed
+    return replace(changed, reason="broken", hung_up_by=NETWORK)
+
+
 def _caller_gave_up(call: Call, event: CallerGaveUp) -> Call:
     return call if call.caller_gave_up else replace(call, caller_gave_up=True, hung_up_by=call.hung_up_by or CALLER)
 
@@ -439,7 +446,7 @@ _ALIVE: dict[type[Event], _Step] = {
 
 TRANSITIONS: dict[tuple[str, type[Event]], _Step] = {
     **{(state, event): step for state in (ARRIVED, RINGING, TALKING) for event, step in _ALIVE.items()},
-    (ENDED, LegHungUp): _leg_hung_up,
+    (ENDED, LegHungUp): _late_leg,
 }
 
 

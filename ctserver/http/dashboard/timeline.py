@@ -29,10 +29,10 @@ STAGES = {
     "hours": N_("The line was closed; the caller was told so"),
     "voicemail": N_("The caller came to the voicemail"),
     "blocked": N_("The caller is not wanted here"),
+    "visitor": N_("The visitor was rung"),
 }
 HANDS = {  # steps with a party, and with what it did
     "queued": ("note", N_("The caller joined the queue %(detail)s")),
-    "key": ("note", N_("The caller pressed %(detail)s")),
     "hold": ("pause", N_("%(party)s put the caller on hold")),
     "unhold": ("talking", N_("%(party)s took the caller back")),
     "transfer": ("routed", N_("%(party)s sent the caller on to %(detail)s")),
