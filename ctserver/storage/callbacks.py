@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ctserver.storage.db import Database, Row, Transaction
+from ctserver.storage.db import Row, Transaction
 
 CHANNEL = "callback-"  # what the ids of our channels begin with: callback-ID-ATTEMPT
 
@@ -127,11 +127,6 @@ def lost(tx: Transaction, before: int) -> list[Callback]:
     """Attempts that began before then and have no end."""
     rows = tx.fetch("SELECT * FROM callbacks WHERE state = 'calling' AND started_at < $1", (before,))
     return [_callback(row) for row in rows]
-
-
-async def latest(db: Database, most: int) -> list[Row]:
-    """The newest callbacks, for people."""
-    return await db.fetch("SELECT * FROM callbacks ORDER BY id DESC LIMIT $1", (most,))
 
 
 def _callback(row: Row) -> Callback:

@@ -41,5 +41,6 @@ def _words(refusal: str) -> str:
         "number": _("This is no number that can be rung."),
         "country": _("Numbers of this country are not rung: [callbacks] countries in ctserver.toml."),
         "ours": _("This number is one of our own."),
+        "pbx": _("The PBX does not take the call now; the page System says what is wrong."),
         "waiting": _("This caller is being rung already."),
     }.get(refusal, _("The call could not be placed."))
