@@ -22,7 +22,8 @@ _PARTIES = ("", "Dest", "Target", "Transferer", "Transferee", "OrigTransferer", 
 _NAMES = (
     "Event", "UserEvent", "Destination", "Context", "Exten", "Extension", "ChannelState", "DialStatus", "SubEvent", "Cause",
     "Timestamp", "DID", "Line", "Asked", "HangupCause", "SrcUniqueID", "Forward", "Queue", "MemberName", "Result", "Stage",
-    "Closed", "Blocked", "Keys", "Message", "QueueStatus",
+    "Bridgestate", "Channel1", "Channel2", "Uniqueid1", "Uniqueid2", "TransferType", "TransferExten", "BridgedChannel",
+    "Newname", "State", "Status", "Application", "Closed", "Blocked", "Keys", "Message", "QueueStatus",
     *(party + name for party in _PARTIES
       for name in ("Uniqueid", "Linkedid", "Channel", "ChannelStateDesc", "CallerIDNum", "CallerIDName", "Exten")),
 )  # fmt: skip
@@ -37,13 +38,18 @@ def read(data: bytes) -> Iterator[Message]:
     """The messages of a recording: the wire format, a JSON list of events, or one JSON object a line."""
     data = data.removeprefix(codecs.BOM_UTF8)
     head = data.lstrip()[:1]
-    if head not in (b"[", b"{"):
+    if head in (b"[", b"{"):
+        entries = _objects(data)
+        found = [
+            {_CANONICAL.get(name.lower(), name): _value(value) for name, value in entry.items()} for entry in entries
+        ]
+    else:
         splitter = Splitter()
-        yield from splitter.feed(data)
-        yield from splitter.end()
-        return
-    for entry in _objects(data):
-        yield {_CANONICAL.get(name.lower(), name): _value(value) for name, value in entry.items()}
+        found = [*splitter.feed(data), *splitter.end()]
+    banner = data.startswith(b"Asterisk Call Manager")
+    if not banner and not any("Event" in message or "Response" in message for message in found):
+        raise NotAStream("this is neither an AMI stream nor JSON of AMI events: nothing in it has an Event")
+    yield from found
 
 
 def _objects(data: bytes) -> list[dict[str, Any]]:
@@ -63,7 +69,14 @@ def _objects(data: bytes) -> list[dict[str, Any]]:
 
 
 def _value(value: object) -> str | list[str]:
-    return [str(part) for part in value] if isinstance(value, list) else "" if value is None else str(value)
+    if isinstance(value, list):
+        return [_text(part) for part in value]
+    return "" if value is None else _text(value)
+
+
+def _text(value: object) -> str:
+    """JSON may hold halves of characters, which no output takes."""
+    return str(value).encode("utf-8", "replace").decode()
 
 
 def calls(messages: Iterable[Message], contexts: Sequence[str]) -> list[Call]:
@@ -79,6 +92,20 @@ def calls(messages: Iterable[Message], contexts: Sequence[str]) -> list[Call]:
         for event in translator.events(message, clock):
             _apply(found, event)
     return list(found.values())
+
+
+def contexts_of(messages: Iterable[Message]) -> list[str]:
+    """Where callers may have arrived: the contexts in which channels begin with a number and nobody dials them."""
+    dialled = {text(message, "DestUniqueid", "DestUniqueID") for message in messages}
+    found: dict[str, str] = {}
+    for message in messages:
+        first = text(message, "Uniqueid") == text(message, "Linkedid") or not text(message, "Linkedid")
+        name = text(message, "Event")
+        if name in ("Newchannel", "Newexten") and first and text(message, "Uniqueid") not in dialled:
+            number, context = text(message, "Exten", "Extension"), text(message, "Context")
+            if context and sum(letter.isdigit() for letter in number) >= 3:
+                found.setdefault(text(message, "Uniqueid"), context)
+    return sorted(set(found.values()))
 
 
 def _apply(found: dict[str, Call], event: Event) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pydantic import Field
 
+from ctserver.config.callbacks import Callbacks
 from ctserver.config.lines import Callers, Line, Speech
 from ctserver.config.notify import NotifyTables
 from ctserver.config.outbound import Outbound
@@ -32,6 +33,7 @@ class Settings(Table):
     calls: Calls = Calls()
     lines: dict[Identifier, Line] = Field(min_length=1)
     callers: Callers = Callers()
+    callbacks: Callbacks = Callbacks()
     speech: Speech = Speech()
     sites: dict[Identifier, Site] = {}
     pools: dict[Identifier, Pool] = {}

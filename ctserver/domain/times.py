@@ -31,11 +31,16 @@ def times(call: Call, now: int) -> Times:
     phones = [leg for leg in call.legs if not leg.local] or call.legs
     waiting, talking = (call.arrived_at, answered), (answered, end)
     connected = [(leg.answered_at, _until(leg, end)) for leg in phones if leg.answered_at is not None]
-    on_hold = sum(_union([span for leg in phones for span in _held(leg, call.steps, end)], talking))
+    rang = [(leg.ringing_at, _rang_until(leg, end)) for leg in phones if leg.ringing_at is not None]
+    if not connected and call.answered_at is not None:  # nobody saw the legs
+        connected = [talking]
+    if not rang and call.ringing_at is not None:
+        rang = [(call.ringing_at, answered)]
+    on_hold = sum(_union([span for leg in phones for span in held(leg, call.steps, end)], talking))
     return Times(
         wait=answered - call.arrived_at,
-        ring=sum(_union([(leg.ringing_at, _rang_until(leg, end)) for leg in phones if leg.ringing_at], waiting)),
-        ivr=sum(_union(_listened(call, answered), waiting)),
+        ring=sum(_union(rang, waiting)),
+        ivr=sum(_union(listened(call, answered), waiting)),
         talk=sum(_union(connected, talking)) - on_hold,
         hold=on_hold,
     )
@@ -49,7 +54,7 @@ def _rang_until(leg: Leg, end: int) -> int:
     return leg.answered_at if leg.answered_at is not None else _until(leg, end)
 
 
-def _held(leg: Leg, steps: Sequence[Step], end: int) -> list[Span]:
+def held(leg: Leg, steps: Sequence[Step], end: int) -> list[Span]:
     """From each hold to the same party's next unhold, else to the party's end."""
     if leg.answered_at is None:
         return []
@@ -59,9 +64,9 @@ def _held(leg: Leg, steps: Sequence[Step], end: int) -> list[Span]:
     return [(at, min(until, next((b for b in back if b >= at), until))) for at, kind in moments if kind == "hold"]
 
 
-def _listened(call: Call, answered: int) -> list[Span]:
+def listened(call: Call, answered: int) -> list[Span]:
     """From each stage in which a machine speaks to whatever comes next."""
-    stages = sorted((step.at, step.kind) for step in call.steps if step.leg == "" and step.kind != "key")
+    stages = sorted((step.at, step.kind) for step in call.steps if step.leg == "")
     moments = sorted([at for at, _ in stages] + [leg.started_at for leg in call.legs] + [answered])
     return [(at, next((m for m in moments if m > at), answered)) for at, kind in stages if kind in LISTENING]
 

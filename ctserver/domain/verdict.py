@@ -25,6 +25,7 @@ REASONS: Mapping[str, tuple[str, ...]] = {  # reason -> the outcomes that it may
     "failed": (MISSED,),
     "out_of_hours": (MISSED,),
     "voicemail": (MISSED,),
+    "visitor_away": (MISSED,),
     "blocked": (BLOCKED,),
     "unknown": (ANSWERED, MISSED),
 }
@@ -64,6 +65,8 @@ def judge(call: Call) -> tuple[str, str]:
     """(outcome, reason), keys and values of REASONS."""
     if call.answered_at is not None:
         return ANSWERED, _answered(call)
+    if call.stage == "visitor":
+        return MISSED, "visitor_away"
     if call.stage == "blocked" or call.blocked:
         return BLOCKED, "blocked"
     return MISSED, _missed(call)
@@ -139,6 +142,7 @@ def _unanswered(call: Call, statuses: list[str]) -> str:
 
 
 def _rang_out(call: Call) -> bool:
-    """Did one of the phones ring to the end, with no cause of its own?"""
+    """Did one of the phones ring to the end, with no cause of its own? That of an only phone is the call's as well."""
     phones = [leg for leg in call.legs if not leg.local] or call.legs
-    return any(leg.status == "NOANSWER" and leg.cause is not None and leg.cause not in CAUSES for leg in phones)
+    known = call.hangup_cause if len(phones) == 1 else None
+    return any(leg.status == "NOANSWER" and (known if leg.cause is None else leg.cause) not in CAUSES for leg in phones)

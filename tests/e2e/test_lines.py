@@ -33,6 +33,10 @@ ring_seconds = 2
 queue = "sales"
 ring_seconds = 8
 whisper_sound = "beep"
+[lines.held]
+queue = "sales"
+music = "default"
+ring_seconds = 8
 [lines.extension]
 extension = "102@company"
 [lines.outside]
@@ -105,12 +109,6 @@ class Lines(World):
             for line, number in NUMBERS.items()
         )
     )
-
-    def start_pbx(self) -> None:
-        carol = self.phones["carol"]
-        text = self.config.read_text(encoding="utf-8").replace("@CAROL@", f"{carol.host}:{carol.port}")
-        self.config.write_text(text, encoding="utf-8")
-        super().start_pbx()
 
     async def journal(self, line: str, *, count: int = 1) -> Any:
         """The latest ended call to the number of this line, when there are so many."""
