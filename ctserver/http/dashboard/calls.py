@@ -103,7 +103,7 @@ async def call_page(request: web.Request) -> web.StreamResponse:
 
 async def recording(request: web.Request) -> web.StreamResponse:
     """The sound, with HTTP Range."""
-    file = await _file(request)
+    file = await recording_file(request)
     audit.describe(request, "listened", request.match_info["id"])
     headers = {"Content-Disposition": f'inline; filename="{file.name}"', "Cache-Control": "private, max-age=3600"}
     return web.FileResponse(file, headers=headers)
@@ -112,12 +112,13 @@ async def recording(request: web.Request) -> web.StreamResponse:
 async def peaks(request: web.Request) -> web.StreamResponse:
     """What the player draws."""
     deps = request.app[DEPS]
-    file = await _file(request)
+    file = await recording_file(request)
     found = await asyncio.to_thread(deps.peaks, file)
     return web.json_response(found, headers={"Cache-Control": "private, max-age=3600"})
 
 
-async def _file(request: web.Request) -> Path:
+async def recording_file(request: web.Request) -> Path:
+    """The file of a call that this person may see. Raises HTTPNotFound."""
     deps, id = request.app[DEPS], request.match_info["id"]
     if await journal.one(deps.db, scope_of(request), id) is None:
         raise web.HTTPNotFound
