@@ -312,12 +312,17 @@ async def test_replay_prints_the_calls_of_a_stream(typed: Run, root: Path) -> No
 async def test_replay_takes_other_contexts(typed: Run, root: Path, tmp_path: Path) -> None:
     stream = (root / "tests/asterisk/streams/answered/stream.txt").read_text().replace("ct-inbound", "from-trunk")
     (tmp_path / "x.txt").write_text(stream.replace("UserEvent: CT", "UserEvent: Other"))
-    assert (await typed("replay", "x.txt", "--json")).out == ""
+    guessed = await typed("replay", "x.txt", "--json")
+    assert "taking the callers in: from-trunk" in guessed.err
+    assert len(guessed.out.splitlines()) == 1
+    assert (await typed("replay", "x.txt", "--json", "--inbound-context", "other")).out == ""
     both = await typed("replay", "x.txt", "--json", "--inbound-context", "other", "--inbound-context", "from-trunk")
     assert len(both.out.splitlines()) == 1
 
 
-@pytest.mark.parametrize("content", ["[1]", "{", "[" * 100_000])
+@pytest.mark.parametrize(
+    "content", ["[1]", "{", "[" * 100_000, '[{"a": "b"}]', "", "Dear sirs: no stream\n\nat all", "\0\1"]
+)
 async def test_replay_of_no_stream_is_told(typed: Run, tmp_path: Path, content: str) -> None:
     (tmp_path / "x.json").write_text(content)
     is_mistake(await typed("replay", "x.json"), "x.json", "ctserver record")

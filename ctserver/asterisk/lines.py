@@ -160,7 +160,7 @@ def _options(line: Line) -> str:
     music = f"m({line.music})" if line.music else ""
     whisper = line.whisper_sound or line.whisper_text
     said = "${IF($[${LEN(${CT_SAY})} > 0]?A(${CT_SAY}))}" if whisper else ""
-    return f"g{music}{_header(line)}{said}"
+    return f"g{music}{_header(line)}{said}${{CT_ACCEPT}}"
 
 
 def _header(line: Line) -> str:

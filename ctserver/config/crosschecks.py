@@ -46,6 +46,8 @@ def _references(data: Mapping[str, Any]) -> Iterator[Problem]:
         if sum(bool(as_dict(rule).get(key)) for key in ("pool", "static", "page")) != 1:
             hint = "say what to show: pool = ..., static = ... or page = true"
             yield Problem(f"rules.{index}", "names no number to show, or several", hint)
+    for index, site in enumerate(as_list(as_dict(data.get("callbacks")).get("sites"))):
+        yield from _reference(f"callbacks.sites.{index}", site, "sites", data)
     yield from _reference("calls.default_line", as_dict(data.get("calls")).get("default_line"), "lines", data)
 
 

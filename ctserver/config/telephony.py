@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from ctserver.config.lines import Name
 from ctserver.config.types import Address, Identifier, OneLine, Reference, Table
 
 
@@ -23,3 +24,4 @@ class Recordings(Table):
 
 class Calls(Table):
     default_line: Reference = ""
+    outgoing_context: Name = ""

@@ -17,6 +17,7 @@ from ctserver.domain.rules import Rule
 from ctserver.http.gate import Gate
 from ctserver.http.guesses import Guesses
 from ctserver.http.limits import Limiter
+from ctserver.services.callbacks import Callbacks
 from ctserver.services.live import Live
 from ctserver.storage.db import Database
 
@@ -98,6 +99,7 @@ class Deps:
     mail: Mail | None = None
     attempts: dict[str, list[int]] = field(default_factory=dict)
     live: Live = field(default_factory=Live)
+    callbacks: Callbacks | None = None
     guesses: Guesses = field(default_factory=Guesses)
 
     @cached_property

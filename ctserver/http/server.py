@@ -7,8 +7,22 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from ctserver.http import api, auth, collect, demo, login, metrics, problems, reader, render
-from ctserver.http.dashboard import account, audit, calls, live, marks, missed, numbers, pools, users
+from ctserver.http import api, auth, callback, collect, demo, login, metrics, problems, reader, render
+from ctserver.http.dashboard import (
+    account,
+    audit,
+    calls,
+    journal,
+    live,
+    marks,
+    missed,
+    numbers,
+    overview,
+    pools,
+    reports,
+    users,
+)
+from ctserver.http.dashboard import callback as ringing
 from ctserver.http.deps import DEPS, Deps
 from ctserver.storage.db import StorageError
 
@@ -32,7 +46,12 @@ def make(deps: Deps) -> web.Application:
     app.on_response_prepare.append(api.cors.sign)
     app.router.add_get("/health", health)
     collect.add_routes(app)
+    callback.add_routes(app)
+    ringing.add_routes(app)
     login.add_routes(app)
+    overview.add_routes(app)
+    journal.add_routes(app)
+    reports.add_routes(app)
     calls.add_routes(app)
     live.add_routes(app)
     marks.add_routes(app)

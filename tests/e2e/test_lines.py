@@ -106,12 +106,6 @@ class Lines(World):
         )
     )
 
-    def start_pbx(self) -> None:
-        carol = self.phones["carol"]
-        text = self.config.read_text(encoding="utf-8").replace("@CAROL@", f"{carol.host}:{carol.port}")
-        self.config.write_text(text, encoding="utf-8")
-        super().start_pbx()
-
     async def journal(self, line: str, *, count: int = 1) -> Any:
         """The latest ended call to the number of this line, when there are so many."""
         rows = await self.eventually(

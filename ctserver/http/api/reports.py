@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 from zoneinfo import ZoneInfo
 
@@ -68,20 +69,17 @@ class Report(Model):
 )
 async def get_report(asked: Asked[ReportQuery, Nothing]) -> Report:
     query, scope, deps = asked.query, asked.scope, asked.deps
-    if scope.lines is not None:
-        raise Problem(400, "reports are of whole sites, and you see the calls of some lines")
-    site = query.site or scope.only_site
-    if (site and not scope.sees_site(site)) or (site and site not in deps.settings.sites):
+    if query.site and not (query.site in deps.settings.sites and scope.sees_site(query.site)):
         raise Problem(404, "there is no such site")
-    if not site and scope.sites is not None:
-        raise Problem(400, f"site: name one of {', '.join(sorted(scope.sites))}")
+    if query.site:
+        scope = replace(scope, sites=frozenset({query.site}))
     if query.zone not in language.zones():
         raise Problem(400, "zone: no time zone of that name; write it like Europe/London")
     until = query.until if query.until is not None else deps.now()
     since = query.since if query.since is not None else max(0, until - 30 * DAY_MS)
     if until <= since or (until - since) // _SLOT_MS[query.unit] > MOST_SLOTS:
         raise Problem(400, f"since, until: a span of 1 to {MOST_SLOTS} units")
-    found = await reports.ask(deps.db, Question(query.by, (since, until), query.unit, ZoneInfo(query.zone), site))
+    found = await reports.ask(deps.db, Question(query.by, (since, until), query.unit, ZoneInfo(query.zone), scope))
     return Report(
         lines=[Line(value=line.value, **_counts(line.sums)) for line in found.lines],
         total=Counts(**_counts(found.total)),
