@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from ctserver.asterisk.wire import Message, text, uniqueid_of
-from ctserver.domain import call as calls
+from ctserver.domain import events as calls
 
 if TYPE_CHECKING:
     from ctserver.asterisk.translate import Translator

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from ctserver.asterisk import older
 from ctserver.asterisk.variables import EVENT_ENDED, EVENT_ROUTED, EVENT_STAGE
 from ctserver.asterisk.wire import Message, text, uniqueid_of
-from ctserver.domain import call as calls
+from ctserver.domain import events as calls
 from ctserver.domain.call import birth
 
 _QUOTED = re.compile(r"\\([\\\"])")  # PJSIP leaves SIP's own escapes in a quoted name

@@ -194,3 +194,9 @@ def test_asterisk_13_with_chan_sip_tells_a_caller_by_its_state() -> None:
     call = only(messages, "from-trunk")
     assert told(call) == ("answered", "completed", "07700900123", "SIP/101-00000002")
     assert replay.contexts_of(list(replay.read(json.dumps(messages).encode()))) == ["from-trunk"]
+
+
+def test_half_a_character_in_json_harms_nobody() -> None:
+    call = only([new(TRUNK, "Ring", Context="ct-inbound", Exten="02079460101", CallerIDName="\ud800x"), bye(TRUNK)])
+    assert call.caller_name == "?x"
+    json.dumps(replay.summary(call), ensure_ascii=False).encode()
