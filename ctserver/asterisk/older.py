@@ -34,6 +34,21 @@ def rings_in(view: Translator, message: Message, at: int) -> Iterator[calls.Even
         yield from view.arrive(began, at, number)
 
 
+def remember_half(view: Translator, channel: str, linkedid: str) -> None:
+    """`Local/...;1` was dialled; what its other half, `;2`, dials is for the same call. Linkedid says so today."""
+    if channel.startswith("Local/") and channel[-2:] in (";1", ",1"):
+        view.halves[channel[:-2]] = linkedid
+        if len(view.halves) > MAX_HEARD:
+            view.halves.pop(next(iter(view.halves)))
+
+
+def half_of(view: Translator, message: Message) -> str | None:
+    """The call for which the second half of a Local channel dials."""
+    source = text(message, "Channel", "Source")
+    linkedid = view.halves.get(source[:-2]) if source[-2:] in (";2", ",2") else None
+    return linkedid if linkedid in view.open else None
+
+
 def _newexten(view: Translator, message: Message, at: int) -> Iterator[calls.Event]:
     """A channel that began elsewhere has come to one of our contexts."""
     uniqueid, number = uniqueid_of(message), text(message, "Exten", "Extension")

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ctserver.asterisk import replay
+from ctserver.asterisk import replay, translate
 from ctserver.asterisk.wire import Message, Splitter
 from ctserver.domain import call as machine
 from ctserver.domain.times import times
@@ -200,14 +200,32 @@ def test_messages_that_overtake_each_other_change_no_outcome(story: str) -> None
 
 VALUES = st.one_of(
     st.sampled_from(
-        ["", "0", "4", "1700000000.1", "1700000000.2", "ct-inbound", "RINGING", "ANSWER", "CTEnd", "CTRoute", "Up"]
+        [
+            "",
+            "0",
+            "4",
+            "1700000000.1",
+            "1700000000.2",
+            "ct-inbound",
+            "RINGING",
+            "ANSWER",
+            "CTEnd",
+            "CTRoute",
+            "CTStage",
+            "Up",
+            "Success",
+            "Link",
+            "Ring",
+            "Local/1@x-1;1",
+            "Local/1@x-1;2",
+            "x<MASQ>",
+            "+442079460101",
+        ]
     ),
     st.text(max_size=12),
     st.lists(st.text(max_size=5), max_size=3),
 )
-EVENTS = st.sampled_from(
-    ["Newchannel", "UserEvent", "DialBegin", "DialState", "DialEnd", "Dial", "Newstate", "HangupRequest", "Hangup", "?"]
-)
+EVENTS = st.sampled_from([*translate._HANDLERS, "?"])
 HEADERS = st.sampled_from(list(replay._NAMES))
 
 
