@@ -305,7 +305,7 @@ async def test_replay_prints_the_calls_of_a_stream(typed: Run, root: Path) -> No
     )
     told = await typed("replay", streams / "answered/stream.txt")
     assert (
-        told.out == "2026-11-22 04:04:19  +447700900123 -> +442079460100  answered (completed)  PJSIP/alice-00000001\n"
+        told.out == "2026-11-22 05:07:58  +447700900123 -> +442079460100  answered (completed)  PJSIP/alice-00000001\n"
     )
 
 

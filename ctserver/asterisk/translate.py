@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from ctserver.asterisk import older
 from ctserver.asterisk.variables import EVENT_ENDED, EVENT_ROUTED, EVENT_STAGE
 from ctserver.asterisk.wire import Message, text, uniqueid_of
-from ctserver.domain import call as calls
+from ctserver.domain import events as calls
 from ctserver.domain.call import birth
 
 _QUOTED = re.compile(r"\\([\\\"])")  # PJSIP leaves SIP's own escapes in a quoted name
@@ -31,6 +31,7 @@ class Translator:
         self.open: set[str] = set()
         self.gone: dict[str, None] = {}  # Uniqueids of the last callers who hung up: events may overtake each other
         self.heard: dict[str, Message] = {}  # Uniqueid of a channel that is neither yet -> how it began
+        self.halves: dict[str, str] = {}  # name of the half of a Local channel that was dialled -> linkedid
         self.exchanged: dict[str, str] = {}  # name of a caller's channel that another is about to take -> its Uniqueid
 
     def know(self, linkedid: str, uniqueid: str, legs: Sequence[str]) -> None:
@@ -89,6 +90,7 @@ class Translator:
             return
         self.legs[leg] = linkedid
         channel, name = text(message, "DestChannel", "Destination"), text(message, "DestCallerIDName")
+        older.remember_half(self, channel, linkedid)
         yield calls.LegStarted(linkedid, at, leg, channel, name[:MAX_TEXT])
 
     def _dial_state(self, message: Message, at: int) -> Iterator[calls.Event]:
@@ -210,7 +212,7 @@ class Translator:
         source = uniqueid_of(message)
         if not source:
             return None
-        linkedid = self.callers.get(source) or self.legs.get(source)
+        linkedid = self.callers.get(source) or self.legs.get(source) or older.half_of(self, message)
         if linkedid is None:
             linked = text(message, "Linkedid", "DestLinkedid")
             linkedid = linked if linked in self.open else None

@@ -114,6 +114,27 @@ async def test_a_visitor_who_does_not_answer_is_tried_again_later(world: Rung) -
     assert call["outcome"] == "missed"
 
 
+async def test_of_a_queue_the_visitor_is_rung_when_a_member_has_answered(world: Rung) -> None:
+    """Although a caller of that line is answered at once, to hear music."""
+    await _clear(world)
+    missed = world.trunk.dial(world.numbers["held"])
+    await missed.status(200)
+    await missed.hang_up()
+    call = await world.journal("held")
+    world.forget()
+    await world.ring_back(call["caller"])
+    await world.phones["alice"].rings()
+    await asyncio.sleep(1)
+    assert world.phones["carol"].ringing.empty()
+    bob = await world.phones["bob"].picks_up(0.2)
+    carol = await world.phones["carol"].picks_up(0.3)
+    bob.speak()
+    carol.speak()
+    await asyncio.sleep(0.7)
+    await carol.hang_up()
+    await world.eventually("SELECT * FROM callbacks WHERE kind = 'desk' AND result = 'talked'")
+
+
 async def test_who_asks_twice_is_rung_once(world: Rung) -> None:
     await _clear(world)
     who = await visitor(world)

@@ -33,6 +33,10 @@ ring_seconds = 2
 queue = "sales"
 ring_seconds = 8
 whisper_sound = "beep"
+[lines.held]
+queue = "sales"
+music = "default"
+ring_seconds = 8
 [lines.extension]
 extension = "102@company"
 [lines.outside]

@@ -250,7 +250,7 @@ async def test_a_party_whose_end_is_told_late_still_tells_that_the_network_broke
     db: Sqlite, settings: Settings, root: Path, apart: bool
 ) -> None:
     messages = list(replay.read((root / "tests/asterisk/streams/broken_by_the_network/stream.txt").read_bytes()))
-    messages[-2:] = messages[:-3:-1]
+    messages[-2:] = sorted(messages[-2:], key=lambda message: message["Cause"])
     assert [message["Cause"] for message in messages[-2:]] == ["16", "44"]
     journal, translator = Journal(db, settings, Attributor(settings, {}), "pbx"), Translator(["ct-inbound"])
     told = [list(translator.events(message, 0)) for message in messages]
