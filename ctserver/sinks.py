@@ -30,7 +30,7 @@ class Sinks:
             Hook(name, hook, hook_secrets(settings, name), settings.server.public_url, self._client_for(hook))
             for name, hook in settings.webhooks.items()
         ]
-        self.channels = notify.make_all(settings, notify.Tools(self._client))
+        self.channels = notify.make_all(settings, notify.Tools(self._client, db))
         alerts = Alerts(db, settings, self.channels)
         self.facts = Facts(settings, [*hooks, alerts])
         vias = [*(hook.via() for hook in hooks), *alerts.vias(channel_secrets(settings))]
