@@ -28,12 +28,15 @@ from ctserver.http.gate import Gate
 from ctserver.http.geo import Geo
 from ctserver.services import pools, reports
 from ctserver.services.attribution import Attributor
+from ctserver.services.callbacks import Callbacks, NotSent
+from ctserver.services.callers import Callers
 from ctserver.services.live import Live
 from ctserver.services.routing import Router
 from ctserver.services.simulation import PoolSize
+from ctserver.services.speech import Speaker
 from ctserver.services.visits import rule_book
 from ctserver.sinks import Sinks
-from ctserver.storage import logins, migrate, routes, sessions, sqlite, users
+from ctserver.storage import audit, links, logins, migrate, routes, sessions, sqlite, users
 from ctserver.storage.db import StorageError
 from ctserver.storage.sqlite import Sqlite
 
@@ -84,8 +87,8 @@ class Running:
         self.live = Live()
         self.db = await self._open_database()
         await self._first_user()
-        await self._start_fastagi()
         self.attributor = await Attributor.load(self.db, settings)
+        await self._start_fastagi()
         await self._start_sinks()
         for pbx in settings.asterisk:
             await self._start_bridge(Bridge(self.db, settings, self.attributor, pbx, self.sinks.facts))
@@ -127,9 +130,9 @@ class Running:
         return db
 
     async def _write_routes(self, db: Sqlite) -> None:
-        self.router = Router(self._settings)
-        table = {digits: route.encode(store=False) for digits, route in self.router.table().items()}
-        table[""] = self.router.default.encode(store=False)
+        router = Router(self._settings)
+        table = {digits: route.encode(store=False) for digits, route in router.table().items()}
+        table[""] = router.default.encode(store=False)
         await db.write(lambda tx: routes.replace_all(tx, table))
         members = {name: pool.numbers for name, pool in self._settings.pools.items()}
         await db.write(lambda tx: sessions.settle_numbers(tx, members))
@@ -146,7 +149,11 @@ class Running:
         log.info("made the first login; its password is in %s (delete the file when you have changed it)", file)
 
     async def _start_fastagi(self) -> None:
-        self.fastagi = Fastagi(self.router.answer)
+        self.speaker = Speaker(self._settings)
+        callers = Callers(self.db, self._settings, self.attributor, self.speaker)
+        self.router = Router(self._settings, callers)
+        self.callbacks = Callbacks(self.db, self._settings, self._call_back)
+        self.fastagi = Fastagi(self.router.answer, self.callbacks.route)
         host, port = _address(self._settings.fastagi.listen)
         try:
             await self.fastagi.listen(host, port)
@@ -165,6 +172,7 @@ class Running:
         task = asyncio.create_task(bridge.link.run(), name=f"AMI {bridge.pbx.id}")
         self.bridges.append(bridge)
         bridge.journal.on_change = self.live.changed
+        bridge.on_placed = self.callbacks.heard
 
         async def stop() -> None:
             await _cancel([task])
@@ -191,6 +199,7 @@ class Running:
             rules=rule_book(settings),
             gate=Gate(settings, self.geo),
             live=self.live,
+            callbacks=self.callbacks,
             started_at=ids.now_ms(),
         )
         runner = web.AppRunner(
@@ -224,8 +233,10 @@ class Running:
                 await bridge.notes.tidy()
 
         async def forget_logins() -> None:
-            now = ids.now_ms()
+            now, kept = ids.now_ms(), self._settings.people.audit_days * 86_400_000
             await self.db.write(lambda tx: logins.forget_expired(tx, now))
+            await self.db.write(lambda tx: links.forget_expired(tx, now))
+            await self.db.write(lambda tx: audit.forget(tx, now - kept))
 
         async def learn() -> None:
             if learnt := await self.attributor.learn(self.db, ids.now_ms()):
@@ -238,6 +249,9 @@ class Running:
         async def measure_pools() -> None:
             await pools.refresh_reports(self.db, self._settings, ids.now_ms(), _elsewhere)
 
+        async def call_back() -> None:
+            await self.callbacks.work(ids.now_ms())
+
         async def sum_up() -> None:
             await reports.catch_up(self.db, ids.now_ms())
 
@@ -249,10 +263,12 @@ class Running:
             ("save what could not be saved", flush, 5),
             ("read Asterisk's notes of ended calls", read_notes, 5),
             ("remove old notes", tidy_notes, 86_400),
-            ("forget expired logins", forget_logins, 3600),
+            ("forget what is over: logins, links, old entries of the audit log", forget_logins, 3600),
             ("learn from calls", learn, 1800),
             ("watch the pools", watch_pools, 300),
             ("measure the pools", measure_pools, 3600),
+            ("speak", self.speaker.speak, 2),
+            ("place callbacks", call_back, 1),
             ("look after deliveries", self.sinks.delivery.upkeep, 600),
             ("sum up the reports", sum_up, 120),
             ("tell systemd", alive, systemd.watchdog_seconds() or 3600),
@@ -268,6 +284,17 @@ class Running:
             await (linked or self.bridges)[0].testcall(number, TEST_CALLER)
         except (ami.AmiError, TimeoutError) as error:
             raise TestCallFailed(str(error) or "the PBX does not answer") from error
+
+    async def _call_back(self, callback: str, channel: str, seconds: int) -> None:
+        linked = [bridge for bridge in self.bridges if bridge.link.problem is None]
+        if not linked:
+            raise NotSent("no PBX is linked")
+        try:
+            await linked[0].call_back(callback, channel, seconds)
+        except ami.LinkDown:
+            raise
+        except ami.AmiError as error:
+            raise NotSent(str(error)) from error
 
     async def health(self) -> Health:
         """The state of database, AMI links, FastAGI and disk."""

@@ -195,6 +195,11 @@ def day(ms: int, width: Width = "medium") -> str:
     return _date(local(ms).date(), width)
 
 
+def month(ms: int) -> str:
+    """November 2026."""
+    return dates.format_date(local(ms).date(), "LLLL y", locale=locale())
+
+
 def weekday(ms: int) -> str:
     """Saturday."""
     return dates.format_date(local(ms).date(), "EEEE", locale=locale())

@@ -305,19 +305,24 @@ async def test_replay_prints_the_calls_of_a_stream(typed: Run, root: Path) -> No
     )
     told = await typed("replay", streams / "answered/stream.txt")
     assert (
-        told.out == "2026-11-22 04:04:19  +447700900123 -> +442079460100  answered (completed)  PJSIP/alice-00000001\n"
+        told.out == "2026-11-22 05:07:58  +447700900123 -> +442079460100  answered (completed)  PJSIP/alice-00000001\n"
     )
 
 
 async def test_replay_takes_other_contexts(typed: Run, root: Path, tmp_path: Path) -> None:
     stream = (root / "tests/asterisk/streams/answered/stream.txt").read_text().replace("ct-inbound", "from-trunk")
     (tmp_path / "x.txt").write_text(stream.replace("UserEvent: CT", "UserEvent: Other"))
-    assert (await typed("replay", "x.txt", "--json")).out == ""
+    guessed = await typed("replay", "x.txt", "--json")
+    assert "taking the callers in: from-trunk" in guessed.err
+    assert len(guessed.out.splitlines()) == 1
+    assert (await typed("replay", "x.txt", "--json", "--inbound-context", "other")).out == ""
     both = await typed("replay", "x.txt", "--json", "--inbound-context", "other", "--inbound-context", "from-trunk")
     assert len(both.out.splitlines()) == 1
 
 
-@pytest.mark.parametrize("content", ["[1]", "{", "[" * 100_000])
+@pytest.mark.parametrize(
+    "content", ["[1]", "{", "[" * 100_000, '[{"a": "b"}]', "", "Dear sirs: no stream\n\nat all", "\0\1"]
+)
 async def test_replay_of_no_stream_is_told(typed: Run, tmp_path: Path, content: str) -> None:
     (tmp_path / "x.json").write_text(content)
     is_mistake(await typed("replay", "x.json"), "x.json", "ctserver record")
@@ -349,6 +354,10 @@ async def test_the_snippet_of_a_site(typed: Run) -> None:
         await typed("snippet", "shop")
     ).out == '<script async src="http://127.0.0.1:8080/ct.js?site=shop"></script>\n'
     is_mistake(await typed("snippet", "nope"), "no site 'nope'", "shop")
+    versioned = (await typed("snippet", "shop", "--versioned")).out
+    assert re.fullmatch(
+        r'<script async src="http://127.0.0.1:8080/ct.js\?site=shop&amp;v=[0-9a-f]{20}"></script>\n', versioned
+    )
 
 
 async def test_the_dialplan_is_printed_or_written(typed: Run, tmp_path: Path) -> None:
@@ -409,7 +418,7 @@ async def test_the_server_starts_serves_and_stops_naming_each_step(
         rest = (await asyncio.wait_for(process.stderr.read(), 10)).decode()
         assert await process.wait() == 0
         stopped = re.findall(r"stopping: (.+)", rest)
-        assert stopped == ["upkeep", "web server", "AMI pbx", "FastAGI", "database"]
+        assert stopped == ["upkeep", "web server", "AMI pbx", "deliveries", "FastAGI", "database"]
         assert "Traceback" not in "".join(lines) + rest
 
 

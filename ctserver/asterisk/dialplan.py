@@ -8,8 +8,10 @@ import os
 import shlex
 from pathlib import Path
 
-from ctserver import files
+from ctserver import files, ids
+from ctserver.asterisk import lines as line_texts
 from ctserver.asterisk import variables
+from ctserver.asterisk.lines import literal
 from ctserver.config import Asterisk, ConfigError, Problem, Settings
 from ctserver.services.routing import Route, Router
 
@@ -28,6 +30,7 @@ def render(settings: Settings, script: Path, pbx: Asterisk | None = None) -> str
         "",
         "[ct-settings]",
         f"exten => start,1,Set(CT_FASTAGI=agi://{settings.fastagi.listen}/{variables.ROUTE_SCRIPT})",
+        f" same => n,Set(CT_FASTAGI_CALLBACK=agi://{settings.fastagi.listen}/{variables.CALLBACK_SCRIPT})",
         f" same => n,Set(CT_SCRIPT={_path(settings, '--write', script)})",
         f" same => n,Set(CT_RECORDINGS={spool})",
         " same => n,Return()",
@@ -37,6 +40,11 @@ def render(settings: Settings, script: Path, pbx: Asterisk | None = None) -> str
     for digits, route in sorted(router.table().items()):
         lines += _default(digits, route)
     lines += _default("_[0-9]!", router.default)
+    for name, line in settings.lines.items():
+        lines += line_texts.context(name, line, router.hours(name), ids.now_ms())
+    if settings.calls.outgoing_context:
+        steps = ["Gosub(ct-outgoing,s,1(${EXTEN}))", f"Goto({settings.calls.outgoing_context},${{EXTEN}},1)"]
+        lines += ["", "[ct-phones]", *line_texts.extension_of("_[+*#0-9a-zA-Z]!", steps)]
     return "\n".join(lines) + "\n"
 
 
@@ -75,7 +83,7 @@ def wrapper(python: Path, script: Path, database: Path) -> str:
 
 
 def _default(pattern: str, route: Route) -> list[str]:
-    value = _literal(route.encode(store=False))
+    value = literal(route.encode(store=False))
     return [f"exten => {pattern},1,Set(CT_DEFAULT={value})", " same => n,Return()"]
 
 
@@ -85,9 +93,4 @@ def _path(settings: Settings, key: str, path: Path) -> str:
     if any(ord(character) < 32 for character in text) or any(mark in text for mark in ("${", "$[", ",", "(", ")")):
         hint = "move it to a folder whose name has no control characters, no comma, no brackets and no ${"
         raise ConfigError(settings.base, [Problem(key, f"the dialplan cannot hold the path {text!r}", hint)])
-    return _literal(text)
-
-
-def _literal(text: str) -> str:
-    """Text that pbx_config reads as itself: no comment starts, backslashes stay. Settings hold no control characters."""
-    return text.replace("\\", "\\\\").replace(";", "\\;")
+    return literal(text)

@@ -11,6 +11,7 @@ from ctserver import app, logs
 from ctserver.asterisk import dialplan
 from ctserver.check import check
 from ctserver.cli.common import MISTAKE, Add, add_pbx, chosen_pbx, load_settings
+from ctserver.http import collect
 
 
 def register(add: Add) -> None:
@@ -19,7 +20,11 @@ def register(add: Add) -> None:
     made = add("dialplan", _dialplan, "write what Asterisk needs (without --write: print ct-settings.conf)")
     made.add_argument("--write", type=Path, metavar="FOLDER", help="put all files to include into this folder")
     add_pbx(made)
-    add("snippet", _snippet, "print the line to put into a site's pages").add_argument("site", nargs="?")
+    snippet = add("snippet", _snippet, "print the line to put into a site's pages")
+    snippet.add_argument("site", nargs="?")
+    snippet.add_argument(
+        "--versioned", action="store_true", help="name this very version, which browsers keep for a year"
+    )
 
 
 def _serve(options: argparse.Namespace) -> int:
@@ -58,5 +63,6 @@ def _snippet(options: argparse.Namespace) -> int:
     for site in sites:
         if site not in settings.sites:
             raise app.StartError(f"there is no site {site!r}", f"name one of: {', '.join(settings.sites)}")
-        sys.stdout.write(f'<script async src="{settings.server.public_url}/ct.js?site={site}"></script>\n')
+        version = f"&amp;v={collect.version_of(collect.script_of(settings, site))}" if options.versioned else ""
+        sys.stdout.write(f'<script async src="{settings.server.public_url}/ct.js?site={site}{version}"></script>\n')
     return 0

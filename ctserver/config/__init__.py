@@ -3,13 +3,14 @@
 Secrets are never written in ctserver.toml: they come from a file that it names, or from the environment.
 """
 
+from ctserver.config.lines import Line, Menu
 from ctserver.config.load import load
 from ctserver.config.numbers import NumberUse, number_uses
 from ctserver.config.problems import ConfigError, Problem
 from ctserver.config.secrets import secret_lines, variable_of
 from ctserver.config.settings import Settings
 from ctserver.config.sites import Pool, Rule, Site, Static, Target
-from ctserver.config.telephony import Asterisk, Line
+from ctserver.config.telephony import Asterisk
 from ctserver.config.types import MAIN
 from ctserver.config.webhooks import WebHook
 
@@ -18,6 +19,7 @@ __all__ = [
     "Asterisk",
     "ConfigError",
     "Line",
+    "Menu",
     "NumberUse",
     "Pool",
     "Problem",

@@ -41,6 +41,7 @@ class Site(Table):
     respect_dnt: bool = False
     visitor_days: int = Field(default=90, ge=1, le=730)
     cookie_domain: Domain = ""
+    ga4: str = Field(default="", pattern=r"^(G-[A-Z0-9]{4,20})?$")
     serve_bots: bool = False
     repeat_calls: bool = True
     repeat_days: int = Field(default=30, ge=1, le=365)

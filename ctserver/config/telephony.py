@@ -1,9 +1,10 @@
-"""The PBXes, the lines that calls go to, and recordings."""
+"""The PBXes and recordings."""
 
 from __future__ import annotations
 
 from pydantic import Field
 
+from ctserver.config.lines import Name
 from ctserver.config.types import Address, Identifier, OneLine, Reference, Table
 
 
@@ -23,10 +24,4 @@ class Recordings(Table):
 
 class Calls(Table):
     default_line: Reference = ""
-
-
-class Line(Table):
-    name: str = ""
-    dial: OneLine = Field(min_length=1)
-    ring_seconds: int = Field(default=30, ge=1, le=600)
-    record: bool = True
+    outgoing_context: Name = ""

@@ -36,12 +36,12 @@ def zone_name(value: str) -> str:
     """An IANA name, or "" for the server's own."""
     try:
         ZoneInfo(value or "UTC")
-    except (OSError, ValueError):
+    except (KeyError, OSError, ValueError):
         raise ValueError(f"{value!r} is no time zone; they look like Europe/London") from None
     return value
 
 
-def _one_line(value: str) -> str:
+def one_line(value: str) -> str:
     if any(ord(character) < 32 for character in value) or '"' in value:
         raise ValueError("control characters and double quotes are not allowed here")
     if "${" in value or "$[" in value:
@@ -65,7 +65,7 @@ Address = Annotated[str, AfterValidator(_address)]
 Identifier = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
 Reference = Annotated[str, Field(pattern=r"^([a-z0-9][a-z0-9_-]{0,31})?$")]  # empty: none
 MAIN = "main"  # the target that is the site's own number
-OneLine = Annotated[str, Field(max_length=500), AfterValidator(_one_line)]
+OneLine = Annotated[str, Field(max_length=500), AfterValidator(one_line)]
 Domain = Annotated[str, BeforeValidator(_lower)]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
@@ -14,6 +15,9 @@ from ctserver.domain.person import Person
 from ctserver.domain.rights import Right, Scope
 from ctserver.domain.rules import Rule
 from ctserver.http.gate import Gate
+from ctserver.http.guesses import Guesses
+from ctserver.http.limits import Limiter
+from ctserver.services.callbacks import Callbacks
 from ctserver.services.live import Live
 from ctserver.storage.db import Database
 
@@ -27,6 +31,7 @@ class User:
     rights: frozenset[Right]
     csrf: str = ""
     session: str = ""
+    by_token: bool = False
 
     @property
     def login(self) -> str:
@@ -67,6 +72,12 @@ class TestCall(Protocol):
     def __call__(self, number: str) -> Awaitable[None]: ...
 
 
+class Mail(Protocol):
+    """Puts a message to an e-mail address into the outbox."""
+
+    def __call__(self, to: str, subject: str, text: str) -> Awaitable[None]: ...
+
+
 class TestCallFailed(Exception):
     """Why there is no test call, in words for a person."""
 
@@ -85,9 +96,18 @@ class Deps:
     peaks: Callable[[Path], dict[str, object]]
     rules: list[Rule]
     gate: Gate
+    mail: Mail | None = None
     attempts: dict[str, list[int]] = field(default_factory=dict)
     live: Live = field(default_factory=Live)
+    callbacks: Callbacks | None = None
+    guesses: Guesses = field(default_factory=Guesses)
     started_at: int = 0
+
+    @cached_property
+    def api_limit(self) -> Limiter:
+        """Requests with each token."""
+        per_minute = self.settings.api.per_minute
+        return Limiter(per_minute, max(per_minute // 4, 1))
 
 
 DEPS: web.AppKey[Deps] = web.AppKey("deps", Deps)

@@ -39,6 +39,7 @@ PAGES = (
     Page("numbers", "/numbers", N_("Numbers"), "numbers", "numbers", group="numbers"),
     Page("pools", "/pools", N_("Pools"), "pools", "numbers", group="numbers"),
     Page("you", "/settings", N_("You"), "you", group="settings"),
+    Page("account", "/account", N_("Account"), "you", group="settings"),
     Page("users", "/users", N_("Users"), "users", "users", group="settings"),
     Page("audit", "/audit", N_("Audit log"), "note", "audit", group="settings"),
     Page("system", "/system", N_("System"), "system", "system", group="settings"),

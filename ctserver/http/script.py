@@ -77,6 +77,7 @@ def features(config: Mapping[str, Any]) -> set[str]:
         "mask": any("m" in target for target in targets),
         "select": any("q" in target for target in targets),
         "consent": config["consent"] != "none",
+        "ga4": config["ga4"],
         "keep": config["dnt"] or config["consent"] != "none",
         "many": len(targets) > 1,
         "modes": modes != {"now"},
@@ -146,6 +147,7 @@ def build(config: Mapping[str, Any], source: str) -> str:
         "SELECT": ",".join(target["q"] for target in config["t"] if "q" in target),
         "SUB": config["sub"],
         "CONSENT": config["consent"],
+        "GTAG": config["ga4"],
     }
     code = strip(fit(source, wanted))
     return re.sub(r"__CT_([A-Z]+)__", lambda match: _literal(baked[match[1]]), code)

@@ -7,8 +7,25 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from ctserver.http import api, auth, collect, demo, reader, render
-from ctserver.http.dashboard import calls, live, marks, missed, numbers, pools, quality, system, visitors
+from ctserver.http import api, auth, callback, collect, demo, login, metrics, problems, reader, render
+from ctserver.http.dashboard import (
+    account,
+    audit,
+    calls,
+    journal,
+    live,
+    marks,
+    missed,
+    numbers,
+    overview,
+    pools,
+    quality,
+    reports,
+    system,
+    users,
+    visitors,
+)
+from ctserver.http.dashboard import callback as ringing
 from ctserver.http.deps import DEPS, Deps
 from ctserver.storage.db import StorageError
 
@@ -25,11 +42,19 @@ CONTENT_POLICY = (
 
 def make(deps: Deps) -> web.Application:
     """The application, ready to run."""
-    app = web.Application(middlewares=[_guard, auth.middleware, reader.middleware], client_max_size=MAX_BODY)
+    app = web.Application(
+        middlewares=[_guard, api.cors.middleware, auth.middleware, reader.middleware], client_max_size=MAX_BODY
+    )
     app[DEPS] = deps
+    app.on_response_prepare.append(api.cors.sign)
     app.router.add_get("/health", health)
     collect.add_routes(app)
-    auth.add_routes(app)
+    callback.add_routes(app)
+    ringing.add_routes(app)
+    login.add_routes(app)
+    overview.add_routes(app)
+    journal.add_routes(app)
+    reports.add_routes(app)
     calls.add_routes(app)
     live.add_routes(app)
     marks.add_routes(app)
@@ -40,7 +65,11 @@ def make(deps: Deps) -> web.Application:
     numbers.add_routes(app)
     pools.add_routes(app)
     reader.add_routes(app)
+    account.add_routes(app)
+    users.add_routes(app)
+    audit.add_routes(app)
     api.add_routes(app)
+    metrics.add_routes(app)
     render.add_routes(app)
     if deps.settings.server.demo:
         demo.add_routes(app)
@@ -71,10 +100,13 @@ async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         response = await handler(request)
     except web.HTTPException as error:
-        if error.status < 400 or _is_machine(request):
+        if error.status >= 400 and problems.is_for_programs(request):
+            response = problems.of(error)
+        elif error.status < 400 or _is_machine(request):
             _secure(error)
             raise
-        response = render.error_page(request, error.status)
+        else:
+            response = render.error_page(request, error.status)
     except StorageError as error:
         log.error("%s %s: %s", request.method, request.path, error)
         response = _unavailable(request)
@@ -86,14 +118,16 @@ async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     return response
 
 
-def _unavailable(request: web.Request) -> web.Response:
+def _unavailable(request: web.Request) -> web.StreamResponse:
+    if problems.is_for_programs(request):
+        return problems.of(web.HTTPServiceUnavailable())
     if _is_machine(request):
         return web.Response(status=503, text="not now\n", headers={"Access-Control-Allow-Origin": "*"})
     return render.error_page(request, 503)
 
 
 def _is_machine(request: web.Request) -> bool:
-    return request.path.startswith(("/v1/", "/ct", "/health", "/static/", "/api/"))
+    return request.path.startswith(("/v1/", "/ct", "/health", "/static/", "/api/", "/odata/", "/metrics"))
 
 
 def _secure(response: web.StreamResponse) -> None:

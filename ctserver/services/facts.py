@@ -85,6 +85,6 @@ class Facts:
     def _circumstances(self, tx: Transaction, call: Call) -> Circumstances:
         return Circumstances(
             first_call=bool(call.caller) and not calls.has_earlier(tx, call.caller, call.arrived_at),
-            out_of_hours=False,
-            voicemail=getattr(call, "voicemail", False) and call.state == machine.ENDED,
+            out_of_hours=call.closed,
+            voicemail=call.voicemail and call.state == machine.ENDED,
         )

@@ -1,56 +1,94 @@
-"""Which line a call to a tracked number goes to. Answers from memory alone: it stands in the way of a ringing phone."""
+"""Which line a call to a tracked number goes to. Stands in the way of a ringing phone: answers from memory, and what the
+database knows besides (source, who spoke to the caller last) only if it comes at once."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
-from ctserver.config import NumberUse, Settings, number_uses
+from ctserver import ids
+from ctserver.config import Line, NumberUse, Settings, number_uses
+from ctserver.config.server import Server
 from ctserver.domain import phone
+from ctserver.domain.hours import Hours
+from ctserver.services.callers import Caller, Callers, Doorkeeper
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 0.1  # for what is nice to know; the call goes on without it
+START = "start"  # stands for the ring seconds: the line has a context of its own
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A line as the dialplan needs it."""
+    """A line as the dialplan needs it. `way`: how long it rings in seconds, or a word for what the dialplan does."""
 
     line: str
     dial: str
-    ring_seconds: int
+    way: str
     record: bool
 
     def encode(self, *, store: bool) -> str:
-        """The value of CT_ROUTE: `line|ring seconds|record|store|dial string` (the dial string last: it may hold |).
+        """The value of CT_ROUTE: `line|way|record|store|dial string` (the dial string last: it may hold |).
 
         `store` asks the dialplan to keep this answer in AstDB for the time when nobody answers.
         """
         yes_no = {True: "yes", False: "no"}
-        return f"{self.line}|{self.ring_seconds}|{yes_no[self.record]}|{yes_no[store]}|{self.dial}"
+        return f"{self.line}|{self.way}|{yes_no[self.record]}|{yes_no[store]}|{self.dial}"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """CT_ROUTE, and the other variables of the call: name -> value."""
+
+    route: str
+    variables: Mapping[str, str] = field(default_factory=dict)
 
 
 class Router:
     """The routes of all tracked numbers. Remembers which ones the dialplan was already asked to store."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, callers: Callers | None = None, now: Callable[[], int] = ids.now_ms) -> None:
         self._country = settings.server.country
         self._uses: Mapping[str, NumberUse] = number_uses(settings)
-        self._routes = {
-            name: Route(name, line.dial, line.ring_seconds, line.record) for name, line in settings.lines.items()
-        }
+        self._lines = settings.lines
+        self._routes = {name: route_of(name, line) for name, line in settings.lines.items()}
+        self._hours = {name: hours_of(line, settings.server) for name, line in settings.lines.items()}
+        self._reach = {name: _reach(settings.lines, name) for name in settings.lines}
+        self._asks = {name: any(wants_to_know(self._lines[way]) for way in ways) for name, ways in self._reach.items()}
         self._default = settings.default_line
         self._stored: set[str] = set()
+        self._doorkeeper = Doorkeeper(settings.callers, self._country)
+        self._callers = callers
+        self._now = now
 
     def route(self, did: str) -> Route:
         """The route of a called number, written in whatever way the trunk writes it. Unknown: the default line."""
         use = self._uses.get(phone.from_trunk(did, self._country))
         return self._routes[use.line if use else self._default]
 
-    def answer(self, did: str) -> str:
-        """The encoded route, to be stored by the dialplan the first time that a known number is asked for."""
+    async def answer(self, did: str, caller: str = "") -> Answer:
+        """The route for a caller, to be stored by the dialplan the first time that a known number is asked for."""
         number = phone.from_trunk(did, self._country)
+        use = self._uses.get(number)
+        route, now = self._routes[use.line if use else self._default], self._now()
+        asks = self._callers is not None and self._asks[route.line]
+        if asks or self._doorkeeper.watches:
+            caller = phone.from_trunk(caller, self._country)
+            if refused := self._doorkeeper.refuse(caller, now):
+                return Answer(Route(route.line, "", refused, record=False).encode(store=False))
         store = number in self._uses and did not in self._stored
         if store:
             self._stored.add(did)
-        return self.route(did).encode(store=store)
+        variables = self._states(route.line, now) if route.way == START else {}
+        if self._callers and asks:
+            variables |= await self._look(self._callers, Caller(number, caller, route.line, now))
+        return Answer(route.encode(store=store), variables)
+
+    def hours(self, line: str) -> Hours:
+        return self._hours[line]
 
     def table(self) -> dict[str, Route]:
         """The digits of every tracked number, in each way that trunks write it, with its route."""
@@ -62,3 +100,43 @@ class Router:
     def default(self) -> Route:
         """The route of numbers that nobody listed."""
         return self._routes[self._default]
+
+    def _states(self, line: str, now: int) -> dict[str, str]:
+        """Of each line with hours that this call may come to: open or closed."""
+        timed = [name for name in self._reach[line] if self._lines[name].hours]
+        return {f"CT_HOURS_{name}": "open" if self._hours[name].is_open(now) else "closed" for name in timed}
+
+    async def _look(self, callers: Callers, caller: Caller) -> dict[str, str]:
+        try:
+            return await asyncio.wait_for(callers.look(caller), LOOK_SECONDS)
+        except TimeoutError:
+            log.debug("who rings %s was not known in time", caller.did)
+        except Exception:
+            log.exception("who rings %s could not be looked up", caller.did)
+        return {}
+
+
+def route_of(name: str, line: Line) -> Route:
+    dial = line.dial[0] if line.dial else f"Local/{line.extension}/n" if line.extension else ""
+    return Route(name, dial, str(line.ring_seconds) if line.plain else START, line.record)
+
+
+def hours_of(line: Line, server: Server) -> Hours:
+    """The line's hours, with the country and the time zone of the server where it names none."""
+    return Hours(line.hours, line.holidays or server.country, line.time_zone or server.time_zone)
+
+
+def wants_to_know(line: Line) -> bool:
+    return line.wants_source or line.returning
+
+
+def _reach(lines: Mapping[str, Line], start: str) -> list[str]:
+    """The lines that a call to `start` may come to, by itself or by keys, the nearest first."""
+    found, ways = [start], [start]
+    while ways:
+        line = lines[ways.pop(0)]
+        for name in [*line.leads_to(), *line.menu.keys.values()]:
+            if name not in found:
+                found.append(name)
+                ways.append(name)
+    return found

@@ -58,6 +58,28 @@ def seen(tx: Transaction, id: str, now: int, address: str) -> None:
     tx.execute("UPDATE logins SET seen_at = $2, address = $3 WHERE id = $1", (id, now, address))
 
 
+def let_in(tx: Transaction, id: str, expires_at: int) -> None:
+    """The second factor was right as well."""
+    tx.execute("UPDATE logins SET waiting = 0, expires_at = $2 WHERE id = $1", (id, expires_at))
+
+
+def revoke(tx: Transaction, login: str, id: str) -> bool:
+    """End one of his logins."""
+    return tx.execute("DELETE FROM logins WHERE login = $1 AND id = $2", (login, id)) == 1
+
+
+def revoke_others(tx: Transaction, login: str, kept: str) -> int:
+    """End all of his logins but the one with the id `kept` ("": all)."""
+    return tx.execute("DELETE FROM logins WHERE login = $1 AND id <> $2", (login, kept))
+
+
+def knows_address(tx: Transaction, login: str, address: str) -> bool:
+    """Is he logged in from this address elsewhere?"""
+    return (
+        tx.one("SELECT 1 FROM logins WHERE login = $1 AND address = $2 AND waiting = 0", (login, address)) is not None
+    )
+
+
 def end(tx: Transaction, token_hash: str) -> None:
     tx.execute("DELETE FROM logins WHERE token_hash = $1", (token_hash,))
 

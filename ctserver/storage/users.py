@@ -31,6 +31,28 @@ async def one(db: Database, login: str) -> Person | None:
     return person_of(row) if row else None
 
 
+async def by_id(db: Database, id: str) -> Row | None:
+    """All columns of a user."""
+    return await db.one("SELECT * FROM users WHERE id = $1", (id,))
+
+
+async def by_email(db: Database, text: str) -> Person | None:
+    """The one user with this login or e-mail address; None if there is none, or several."""
+    rows = await db.fetch(
+        "SELECT * FROM users WHERE login = $1 OR LOWER(email) = LOWER($1) AND email <> '' LIMIT 2", (text,)
+    )
+    return person_of(rows[0]) if len(rows) == 1 else None
+
+
+def owners(tx: Transaction) -> int:
+    row = tx.one("SELECT COUNT(*) AS n FROM users WHERE role = 'owner'")
+    return int(row["n"]) if row else 0
+
+
+def exists(tx: Transaction, login: str) -> bool:
+    return tx.one("SELECT 1 FROM users WHERE login = $1", (login,)) is not None
+
+
 def put_user(tx: Transaction, id: str, login: str, password_hash: str, now: int, person: Person | None = None) -> None:
     """A new user (an owner, unless `person` says otherwise), or a new password for one; whoever was logged in as him is
     logged out. Of a user who is there, only `person` changes more than the password."""
@@ -64,6 +86,69 @@ def change(tx: Transaction, person: Person) -> bool:
             ),
         )
         == 1
+    )
+
+
+def set_password(tx: Transaction, login: str, password_hash: str, kept: str) -> None:
+    """Ends all logins but the one with the id `kept`, and every link to a new password."""
+    tx.execute("UPDATE users SET password_hash = $2 WHERE login = $1", (login, password_hash))
+    tx.execute("DELETE FROM logins WHERE login = $1 AND id <> $2", (login, kept))
+    tx.execute("DELETE FROM links WHERE login = $1", (login,))
+
+
+def remove(tx: Transaction, login: str) -> None:
+    """The user, and whatever lets somebody in as him. The audit log keeps his name."""
+    tx.execute("DELETE FROM logins WHERE login = $1", (login,))
+    tx.execute("DELETE FROM recovery_codes WHERE login = $1", (login,))
+    tx.execute("DELETE FROM links WHERE login = $1", (login,))
+    tx.execute("DELETE FROM tokens WHERE login = $1", (login,))
+    tx.execute("DELETE FROM users WHERE login = $1", (login,))
+
+
+# ---- the second factor
+
+
+async def second_factor(db: Database, login: str) -> tuple[str, int]:
+    """(its secret or "", the last step whose code was used)."""
+    row = await db.one("SELECT totp_secret, totp_step FROM users WHERE login = $1", (login,))
+    return (row["totp_secret"], row["totp_step"]) if row else ("", 0)
+
+
+def put_second_factor(tx: Transaction, login: str, secret: str, step: int, code_hashes: list[str]) -> None:
+    """A new one with its recovery codes; secret "" takes it away."""
+    tx.execute("UPDATE users SET totp_secret = $2, totp_step = $3 WHERE login = $1", (login, secret, step))
+    put_recovery_codes(tx, login, code_hashes)
+
+
+def put_recovery_codes(tx: Transaction, login: str, code_hashes: list[str]) -> None:
+    """These instead of those from before."""
+    tx.execute("DELETE FROM recovery_codes WHERE login = $1", (login,))
+    for code_hash in code_hashes:
+        tx.execute("INSERT INTO recovery_codes (login, code_hash) VALUES ($1, $2)", (login, code_hash))
+
+
+def use_step(tx: Transaction, login: str, step: int) -> bool:
+    """False: a code of this step or a later one was used meanwhile."""
+    return tx.execute("UPDATE users SET totp_step = $2 WHERE login = $1 AND totp_step < $2", (login, step)) == 1
+
+
+def use_recovery_code(tx: Transaction, login: str, code_hash: str) -> bool:
+    return tx.execute("DELETE FROM recovery_codes WHERE login = $1 AND code_hash = $2", (login, code_hash)) == 1
+
+
+async def recovery_codes_left(db: Database, login: str) -> int:
+    row = await db.one("SELECT COUNT(*) AS n FROM recovery_codes WHERE login = $1", (login,))
+    return int(row["n"]) if row else 0
+
+
+def invited(row: Row, login: str) -> Person:
+    """Who is made of a row of links, with the login that he chose."""
+    return Person(
+        login,
+        Role(row["role"]),
+        email=row["email"],
+        sites=tuple(row["sites"].split()),
+        lines=tuple(row["lines"].split()),
     )
 
 

@@ -41,7 +41,7 @@ def shops(settings: config.Settings, calls: int) -> list[Shop]:
     large = replace(base, numbers=numbers, people=people, lines=lines, variety=25)
     shares = {"demo": 0.9, "hire": 0.1}
     return [
-        replace(large, site=site, sessions=2.42 * a_day * share, calls=1.13 * a_day * share)
+        replace(large, site=site, sessions=2.6 * a_day * share, calls=1.13 * a_day * share)
         for site, share in shares.items()
     ]
 

@@ -4,6 +4,8 @@ import asyncio
 
 import pytest
 
+from ctserver.http.script import client_ids
+
 from .conftest import FIRST, OWN, SECOND, until
 
 PAGE = f"<p id=x>020 7946 0000</p><a id=t href='tel:{OWN}' onclick='event.preventDefault()'>{OWN}</a>"
@@ -57,6 +59,19 @@ async def test_a_page_view_is_one_request_with_everything_in_it(world, tab, cont
     ]
     assert headers["Content-Type"].startswith("text/plain")
     assert "Cookie" not in headers
+
+
+async def test_gtag_is_asked_for_the_ids_of_browsers_that_keep_no_cookies(world, tab):
+    world.config["ga4"] = "G-ABC123"
+    asked = "window.gtag=(...a)=>{(window.asked=window.asked||[]).push(a.slice(0,3));setTimeout(a[3],9,a[2][0]=='c'?'111.222':'1700000000')}"
+    url = world.page(PAGE, head=f"<script>{asked}</script>")
+    await tab.goto(url)
+    await settled(world, tab)
+    assert await tab.evaluate("asked") == [["get", "G-ABC123", "client_id"], ["get", "G-ABC123", "session_id"]]
+    await tab.evaluate("ct('track', 'looked')")
+    await until(lambda: "looked" in world.kinds())
+    told = next(signal for signal in world.signals if signal["k"] == "looked")["i"]
+    assert client_ids(told) == {"ga": "111.222", "gs": "1700000000"}
 
 
 async def test_a_stored_lease_is_applied_before_the_server_answers_and_moves_nothing(world, tab):

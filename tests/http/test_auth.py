@@ -8,7 +8,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from ctserver.http.auth import COOKIE, FAILURE_MS, FAILURES, LOGIN_DAYS
+from ctserver.http.auth import COOKIE
+from ctserver.http.guesses import FAILURE_MS, FAILURES
+
+LOGIN_DAYS = 14  # the default of [people] login_days
 
 CALL = "0" * 26
 CLOSED = ["/", "/calls", "/calls/rows", f"/calls/{CALL}", f"/calls/{CALL}/recording.wav", f"/calls/{CALL}/peaks.json",

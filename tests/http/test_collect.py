@@ -187,6 +187,11 @@ async def test_the_script_of_a_site_is_served_and_revalidated(site: Any) -> None
     assert first.status == 200
     assert "+442079460000" in await first.text()
     assert (await site.get("/ct.js?site=shop", headers={"If-None-Match": first.headers["ETag"]})).status == 304
+    version = first.headers["ETag"].strip('"')
+    kept = await site.get(f"/ct.js?site=shop&v={version}")
+    assert "immutable" in kept.headers["Cache-Control"]
+    assert await kept.read() == await first.read()
+    assert "immutable" not in (await site.get("/ct.js?site=shop&v=older")).headers["Cache-Control"]
     assert (await site.get("/ct.js")).status == 200
     assert (await site.get("/ct.js?site=nope")).status == 404
 

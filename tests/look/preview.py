@@ -24,6 +24,8 @@ from playwright.async_api import Page, async_playwright
 from sample import NOW, PAGES, SECONDS, call_row, call_rows, calls_page, numbers_page, voices
 
 from ctserver import language
+from ctserver.domain.person import Person
+from ctserver.domain.rights import TABLE, Role
 from ctserver.http import render
 from ctserver.http.deps import User
 from ctserver.http.pages import PAGES as PAGES_OF_THE_DASHBOARD
@@ -59,7 +61,7 @@ def words() -> dict[str, Any]:
         "lang": language.reader().language,
         "languages": language.LANGUAGES,
         "here": "/",
-        "pages_of": partial(shown_to, User("alice", "preview"), paths),
+        "pages_of": partial(shown_to, User(Person("alice", Role.OWNER), TABLE[Role.OWNER], "preview"), paths),
     }
 
 

@@ -223,9 +223,15 @@
   // ---- Talking to the server
 
   let $props = {};
+  // What gtag tells of its ids, written as its cookies are, for browsers that keep none.
+  //? ga4
+  const $gtag = [];
   const $pack = $e => JSON.stringify({
     s: $site.s,
     v: $lease.v || '',
+    //? ga4
+    i: [...document.cookie.match(/\b_(ga|ym_uid|fb[pc])[^;]*/g) || [], ...$gtag],
+    //? !ga4
     i: document.cookie.match(/\b_(ga|ym_uid|fb[pc])[^;]*/g),
     p: $props,
     ...$e
@@ -245,6 +251,10 @@
   const $ask = async () => {
     const $visit = $fresh;
     if (!$on || document.readyState == 'loading') return;
+    //? ga4
+    if ($visit) window.gtag?.('get', __CT_GTAG__, 'client_id', $id => $gtag[0] = '_ga=' + $id);
+    //? ga4
+    if ($visit) window.gtag?.('get', __CT_GTAG__, 'session_id', $id => $gtag[1] = '_ga_S=GS1.1.' + $id);
     if ($visit) $asked = {}, $wanted = [], $refresh($fresh = 0);
     const $keys = $wanted.splice(0);
     if (!$visit && !$keys[0]) return;

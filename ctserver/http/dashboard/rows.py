@@ -65,7 +65,7 @@ def call_row(row: Row, settings: Settings, now: int, scope: Scope) -> CallRow:
         did=row["did"],
         site_name=(site.name or row["site"]) if site else row["site"],
         line_name=(line.name or row["line"]) if line else row["line"],
-        dial=line.dial if line else "",
+        dial=line.rings if line else "",
         state=machine.RINGING if row["state"] == machine.ARRIVED else row["state"],
         outcome=row["outcome"] or None,
         reason=row["reason"],

@@ -1,0 +1,175 @@
+"""One's own account: password, second factor, where one is logged in, keys to the API."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import segno
+from aiohttp import web
+
+from ctserver import ids
+from ctserver.domain import secondfactor
+from ctserver.domain.rights import Right
+from ctserver.http import audit, render
+from ctserver.http.auth import TOKEN_PREFIX, hash_password, token_hash
+from ctserver.http.deps import DEPS, USER
+from ctserver.http.login import MIN_PASSWORD, code_hash, matches, wrong_choice
+from ctserver.language import gettext as _
+from ctserver.storage import logins, tokens, users
+
+DAY_MS = 86_400_000
+LIFETIMES = (0, 30, 90, 365)  # days that a new token is good; 0: until it is revoked
+
+
+def add_routes(app: web.Application) -> None:
+    app.router.add_get("/account", account_page)
+    app.router.add_post("/account/password", change_password)
+    app.router.add_post("/account/factor/new", new_factor)
+    app.router.add_post("/account/factor", confirm_factor)
+    app.router.add_post("/account/factor/off", remove_factor)
+    app.router.add_post("/account/logins/end", end_login)
+    app.router.add_post("/account/tokens", new_token)
+    app.router.add_post("/account/tokens/revoke", revoke_token)
+
+
+async def account_page(request: web.Request) -> web.StreamResponse:
+    done = {
+        "password": _("The password is changed. Every other login of yours has ended."),
+        "ended": _("Ended."),
+        "revoked": _("The token is worth nothing any more."),
+        "factor-off": _("The second factor is gone."),
+    }.get(request.query.get("done", ""))
+    needs = request.query.get("needs") == "second-factor"
+    error = _("Your role needs a second factor. Set it up here; then everything opens.") if needs else ""
+    return await _page(request, done=done, error=error)
+
+
+async def change_password(request: web.Request) -> web.StreamResponse:
+    deps, user, form = request.app[DEPS], request[USER], await request.post()
+    if not await _knows_password(request, str(form.get("old", ""))):
+        return await _page(request, error=_("The present password is wrong."), status=400)
+    password = str(form.get("password", ""))[:1000]
+    if error := wrong_choice("x", password, str(form.get("again", ""))[:1000]):
+        return await _page(request, error=error, status=400)
+    hashed = await asyncio.to_thread(hash_password, password)
+    await deps.db.write(lambda tx: users.set_password(tx, user.login, hashed, user.session))
+    audit.describe(request, "password changed", user.login)
+    return render.see_other("/account?done=password")
+
+
+# ---- the second factor
+
+
+async def new_factor(request: web.Request) -> web.StreamResponse:
+    """A secret and its QR code, to be confirmed with a first code before it counts."""
+    if not await _knows_password(request, str((await request.post()).get("old", ""))):
+        return await _page(request, error=_("The present password is wrong."), status=400)
+    return await _page(request, secret=ids.totp_secret())
+
+
+async def confirm_factor(request: web.Request) -> web.StreamResponse:
+    deps, user, form = request.app[DEPS], request[USER], await request.post()
+    secret, text = str(form.get("secret", "")), str(form.get("code", ""))
+    if len(secret) != 32 or not secret.isascii() or not secret.isalnum():
+        raise web.HTTPBadRequest
+    step = secondfactor.step_of(secret, text, deps.now(), 0)
+    if step is None:
+        return await _page(
+            request, secret=secret, error=_("This code is wrong. Is the telephone's clock right?"), status=400
+        )
+    codes = [ids.password() for _each in range(secondfactor.RECOVERY_CODES)]
+    hashes = [code_hash(user.login, code) for code in codes]
+    await deps.db.write(lambda tx: users.put_second_factor(tx, user.login, secret, step, hashes))
+    audit.describe(request, "second factor set up", user.login)
+    return await _page(request, codes=codes)
+
+
+async def remove_factor(request: web.Request) -> web.StreamResponse:
+    deps, user = request.app[DEPS], request[USER]
+    if not await _knows_password(request, str((await request.post()).get("old", ""))):
+        return await _page(request, error=_("The present password is wrong."), status=400)
+    await deps.db.write(lambda tx: users.put_second_factor(tx, user.login, "", 0, []))
+    audit.describe(request, "second factor removed", user.login)
+    return render.see_other("/account?done=factor-off")
+
+
+async def _knows_password(request: web.Request, password: str) -> bool:
+    """What lets somebody in for good takes the password again; guesses count as at the login."""
+    deps, login, now = request.app[DEPS], request[USER].login, request.app[DEPS].now()
+    if deps.guesses.address_must_wait(login, now):
+        return False
+    deps.guesses.count(login, login, now)
+    known = await users.password_hash(deps.db, login)
+    good = await asyncio.to_thread(matches, known, password[:1000])
+    if good:
+        deps.guesses.was_right(login, login)
+    return good
+
+
+# ---- logins and tokens
+
+
+async def end_login(request: web.Request) -> web.StreamResponse:
+    """One of his, or with no id all but this one."""
+    deps, user, id = request.app[DEPS], request[USER], str((await request.post()).get("id", ""))
+    if id:
+        await deps.db.write(lambda tx: logins.revoke(tx, user.login, id))
+    else:
+        await deps.db.write(lambda tx: logins.revoke_others(tx, user.login, user.session))
+    audit.describe(request, "logins ended", user.login)
+    return render.see_other("/account?done=ended" if id != user.session else "/login")
+
+
+async def new_token(request: web.Request) -> web.StreamResponse:
+    """A key to the API with some of one's rights; it is shown this once."""
+    deps, user, form, now = request.app[DEPS], request[USER], await request.post(), request.app[DEPS].now()
+    name, days = str(form.get("name", "")).strip()[:100], str(form.get("days", ""))
+    scopes = tokens.rights_of(" ".join(map(str, form.getall("scope", [])))) & user.rights
+    if not name or not scopes or days not in {str(count) for count in LIFETIMES}:
+        return await _page(request, error=_("A token needs a name and at least one right."), status=400)
+    text, id = TOKEN_PREFIX + ids.token(), ids.new(now)
+    expires = now + int(days) * DAY_MS if days != "0" else None
+    await deps.db.write(lambda tx: tokens.add(tx, id, token_hash(text), user.login, name, scopes, now, expires))
+    audit.describe(request, "token made", name, " ".join(sorted(scopes)))
+    return await _page(request, token=text)
+
+
+async def revoke_token(request: web.Request) -> web.StreamResponse:
+    deps, user, id = request.app[DEPS], request[USER], str((await request.post()).get("id", ""))
+    if not await deps.db.write(lambda tx: tokens.revoke(tx, user.login, id)):
+        raise web.HTTPNotFound
+    audit.describe(request, "token revoked", id)
+    return render.see_other("/account?done=revoked")
+
+
+async def _page(
+    request: web.Request, *, status: int = 200, done: str | None = None, error: str = "", **shown: Any
+) -> web.Response:
+    deps, user = request.app[DEPS], request[USER]
+    secret = shown.get("secret", "")
+    server = deps.settings.server.public_url.partition("://")[2]
+    text = error or done
+    context = {
+        "page": "account",
+        "health": await deps.health(),
+        "flash": {"kind": "error" if error else "ok", "text": text} if text else None,
+        "person": user.person,
+        "session": user.session,
+        "logins": await logins.of_user(deps.db, user.login, deps.now()),
+        "tokens": await tokens.of_user(deps.db, user.login),
+        "rights": [right.value for right in Right if user.may(right) and right is not Right.TOKENS],
+        "lifetimes": LIFETIMES,
+        "codes_left": await users.recovery_codes_left(deps.db, user.login),
+        "min_password": MIN_PASSWORD,
+        "secret": secret,
+        "qr": _qr(secondfactor.address(secret, user.login, f"ctserver {server}")) if secret else "",
+        "codes": shown.get("codes", []),
+        "token": shown.get("token", ""),
+    }
+    return render.page(request, "account.html", context, status=status)
+
+
+def _qr(text: str) -> str:
+    """An SVG that shows dark on light in either theme; made of digits only, so it is safe in a page."""
+    return segno.make(text, error="m").svg_inline(scale=4, border=3, dark="#000", light="#fff", omitsize=True)

@@ -1,0 +1,310 @@
+"""The way in and out: password, second factor, and links that let somebody choose a new password.
+
+Passwords are hashed with argon2id in a thread: it is slow on purpose. Before the login, forms carry the token of a
+short-lived cookie.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+from functools import lru_cache
+from urllib.parse import urlencode
+
+from aiohttp import web
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from ctserver import ids
+from ctserver.domain import secondfactor, visitor
+from ctserver.http import audit, render
+from ctserver.http.auth import COOKIE, hash_password, same, token_hash
+from ctserver.http.deps import DEPS, USER, Deps
+from ctserver.http.geo import client_ip
+from ctserver.language import gettext as _
+from ctserver.storage import audit as log
+from ctserver.storage import links, logins, users
+from ctserver.storage.db import Transaction
+
+PRE_COOKIE = "ct_form"
+WAITING_MS = 10 * 60_000  # how long the second factor is waited for
+CODE_GUESSES = 5  # wrong codes, and the password is asked for again
+MIN_PASSWORD = 10
+LOGIN = re.compile(r"[\w.@+-]{1,64}", re.ASCII)
+
+_hasher = PasswordHasher()
+
+
+def add_routes(app: web.Application) -> None:
+    app.router.add_get("/login", login_page)
+    app.router.add_post("/login", login)
+    app.router.add_get("/login/code", code_page)
+    app.router.add_post("/login/code", code)
+    app.router.add_get("/link/{token}", link_page)
+    app.router.add_post("/link/{token}", follow_link)
+    app.router.add_post("/logout", logout)
+
+
+# ---- password
+
+
+async def login_page(request: web.Request) -> web.StreamResponse:
+    return _form(request, error=None, target=request.query.get("next", "/"))
+
+
+async def login(request: web.Request) -> web.StreamResponse:
+    deps = request.app[DEPS]
+    form = await request.post()
+    name, password = str(form.get("login", ""))[:200], str(form.get("password", ""))[:1000]
+    target = str(form.get("next", "/"))
+    if not _is_ours(request, str(form.get("csrf", ""))):
+        return _form(request, error=_("The form was too old. Please try again."), target=target)
+    if not await _may_guess(request, name):
+        return _form(request, error=_("Too many wrong passwords. Please wait five minutes."), target=target, status=429)
+    known = await users.password_hash(deps.db, name)
+    if not await asyncio.to_thread(matches, known, password):
+        entry = audit.entry(request, "login refused", name, login=name if known else "")
+        await deps.db.write(lambda tx: log.add(tx, entry))
+        return _form(request, error=_("Login or password is wrong."), target=target, status=403)
+    deps.guesses.was_right(_address(request), name)
+    return await begin(request, name, target)
+
+
+async def begin(request: web.Request, name: str, target: str) -> web.StreamResponse:
+    """Let this browser in as `name`, or ask for the second factor first."""
+    deps = request.app[DEPS]
+    secret, _step = await users.second_factor(deps.db, name)
+    token, csrf, id, now = ids.token(), ids.token(), ids.new(deps.now()), deps.now()
+    seconds = WAITING_MS // 1000 if secret else deps.settings.people.login_days * 86_400
+    address, browser = _address(request), _browser(request)
+    entry = audit.entry(request, "logged in", name, login=name)
+
+    def let_in(tx: Transaction) -> None:
+        logins.add(tx, token_hash(token), id, name, csrf, now, now + seconds * 1000, address, browser, bool(secret))
+        if not secret:
+            log.add(tx, entry)
+
+    await deps.db.write(let_in)
+    path = render.own_path(target)
+    response = render.see_other(f"/login/code?{_next(path)}" if secret else path)
+    set_cookie(deps, response, COOKIE, token, seconds)
+    response.del_cookie(PRE_COOKIE, path="/")
+    return response
+
+
+async def logout(request: web.Request) -> web.StreamResponse:
+    deps = request.app[DEPS]
+    token, entry = token_hash(request.cookies.get(COOKIE, "")), audit.entry(request, "logged out", request[USER].login)
+
+    def leave(tx: Transaction) -> None:
+        logins.end(tx, token)
+        log.add(tx, entry)
+
+    await deps.db.write(leave)
+    response = render.see_other("/login")
+    response.del_cookie(COOKIE, path="/")
+    return response
+
+
+# ---- second factor
+
+
+async def code_page(request: web.Request) -> web.StreamResponse:
+    waiting = await _waiting(request)
+    return _code_form(request, waiting.csrf, request.query.get("next", "/")) if waiting else render.see_other("/login")
+
+
+async def code(request: web.Request) -> web.StreamResponse:
+    """A code of the telephone, or a recovery code."""
+    deps, waiting = request.app[DEPS], await _waiting(request)
+    form = await request.post()
+    if waiting is None or not same(str(form.get("csrf", "")), waiting.csrf):
+        return render.see_other("/login")
+    name, target, now = waiting.person.login, str(form.get("next", "/")), deps.now()
+    if not await _may_guess(request, name):
+        return _code_form(request, waiting.csrf, target, _("Too many wrong codes. Please wait five minutes."), 429)
+    secret, last = await users.second_factor(deps.db, name)
+    text = str(form.get("code", ""))[:100]
+    step = secondfactor.step_of(secret, text, now, last) if secret else None
+    recovery = code_hash(name, text)
+    entry = audit.entry(request, "logged in", name, "" if step else "recovery code", login=name)
+    seconds = deps.settings.people.login_days * 86_400
+
+    def check(tx: Transaction) -> bool:
+        good = users.use_step(tx, name, step) if step else users.use_recovery_code(tx, name, recovery)
+        if good:
+            logins.let_in(tx, waiting.id, now + seconds * 1000)
+            log.add(tx, entry)
+        return good
+
+    if await deps.db.write(check):
+        deps.guesses.was_right(_address(request), name)
+        response = render.see_other(render.own_path(target))
+        set_cookie(deps, response, COOKIE, request.cookies[COOKIE], seconds)
+        return response
+    return await _wrong_code(request, waiting, target)
+
+
+async def _wrong_code(request: web.Request, waiting: logins.Login, target: str) -> web.StreamResponse:
+    deps, name = request.app[DEPS], waiting.person.login
+    entry = audit.entry(request, "login refused", name, "code", login=name)
+    too_many = deps.guesses.codes(waiting.id) >= CODE_GUESSES
+
+    def refuse(tx: Transaction) -> None:
+        log.add(tx, entry)
+        if too_many:
+            logins.revoke(tx, name, waiting.id)
+
+    await deps.db.write(refuse)
+    if too_many:
+        return render.see_other("/login")
+    return _code_form(request, waiting.csrf, target, _("This code is wrong, or was used already."), 403)
+
+
+def code_hash(login: str, text: str) -> str:
+    """Recovery codes hold 80 random bits, so a fast hash will do."""
+    return hashlib.sha256(f"{login}\n{secondfactor.recovery_code(text)}".encode("utf-8", "replace")).hexdigest()
+
+
+async def _waiting(request: web.Request) -> logins.Login | None:
+    deps, cookie = request.app[DEPS], request.cookies.get(COOKIE, "")
+    found = await logins.by_token(deps.db, token_hash(cookie), deps.now()) if cookie else None
+    return found if found and found.waiting else None
+
+
+def _code_form(
+    request: web.Request, csrf: str, target: str, error: str | None = None, status: int = 200
+) -> web.StreamResponse:
+    context = {"error": error, "next": target, "csrf": csrf}
+    response = render.page(request, "code.html", context, status=status)
+    response.headers["Cache-Control"] = "private, no-store"
+    return response
+
+
+# ---- links
+
+
+async def link_page(request: web.Request) -> web.StreamResponse:
+    return await _link_form(request)
+
+
+async def follow_link(request: web.Request) -> web.StreamResponse:
+    """Choose a password, and for an invitation a login; then be logged in."""
+    deps, form = request.app[DEPS], await request.post()
+    hashed = token_hash(request.match_info["token"])
+    row = await links.by_token(deps.db, hashed, deps.now())
+    if row is None:
+        raise web.HTTPNotFound
+    if not _is_ours(request, str(form.get("csrf", ""))):
+        return await _link_form(request, _("The form was too old. Please try again."))
+    name = row["login"] or str(form.get("login", "")).strip()
+    password = str(form.get("password", ""))[:1000]
+    if error := wrong_choice(name, password, str(form.get("again", ""))[:1000]):
+        return await _link_form(request, error, name)
+    password_hash, now, id = await asyncio.to_thread(hash_password, password), deps.now(), ids.new(deps.now())
+    invited = users.invited(row, name)
+    entry = audit.entry(request, "chose a password" if row["login"] else "followed an invitation", name, login=name)
+
+    def take(tx: Transaction) -> bool:
+        if not row["login"] and users.exists(tx, name):
+            return False
+        if not links.take(tx, hashed):
+            return False
+        users.put_user(tx, id, name, password_hash, now, None if row["login"] else invited)
+        log.add(tx, entry)
+        return True
+
+    if not await deps.db.write(take):
+        return await _link_form(request, _("Somebody has this login already. Choose another."), name)
+    return await begin(request, name, "/")
+
+
+def wrong_choice(name: str, password: str, again: str) -> str:
+    """What is wrong with a login and password that somebody has chosen, in words; "" if nothing."""
+    if not LOGIN.fullmatch(name):
+        return _("A login is made of letters, digits and . @ + - _, at most 64.")
+    if len(password) < MIN_PASSWORD:
+        return _("A password has at least %(count)s characters.") % {"count": MIN_PASSWORD}
+    if password.lower() == name.lower():
+        return _("The password must not be the login.")
+    return "" if password == again else _("The two passwords differ.")
+
+
+async def _link_form(request: web.Request, error: str = "", name: str = "") -> web.StreamResponse:
+    deps = request.app[DEPS]
+    row = await links.by_token(deps.db, token_hash(request.match_info["token"]), deps.now())
+    csrf = request.cookies.get(PRE_COOKIE, "") or ids.token()
+    context = {
+        "error": error,
+        "csrf": csrf,
+        "found": row is not None,
+        "login": row["login"] if row else "",
+        "suggested": name or (row["email"] if row and LOGIN.fullmatch(row["email"]) else ""),
+        "min_password": MIN_PASSWORD,
+        "token": request.match_info["token"],
+    }
+    response = render.page(request, "link.html", context, status=(400 if error else 200) if row else 404)
+    set_cookie(deps, response, PRE_COOKIE, csrf, 3600)
+    response.headers["Cache-Control"] = "private, no-store"
+    response.headers["Referrer-Policy"] = "no-referrer"
+    return response
+
+
+# ---- parts
+
+
+def _form(request: web.Request, *, error: str | None, target: str, status: int = 200) -> web.StreamResponse:
+    csrf = request.cookies.get(PRE_COOKIE, "") or ids.token()
+    response = render.page(request, "login.html", {"error": error, "next": target, "csrf": csrf}, status=status)
+    set_cookie(request.app[DEPS], response, PRE_COOKIE, csrf, 3600)
+    response.headers["Cache-Control"] = "private, no-store"
+    return response
+
+
+async def _may_guess(request: web.Request, name: str) -> bool:
+    """Is this guess listened to? It counts from here on, and takes its time."""
+    deps, address, now = request.app[DEPS], _address(request), request.app[DEPS].now()
+    if deps.guesses.address_must_wait(address, now):
+        return False
+    besieged = deps.guesses.login_is_besieged(name, now)
+    if besieged and not await deps.db.read(lambda tx: logins.knows_address(tx, name, address)):
+        return False
+    deps.guesses.count(address, name, now)
+    return await deps.guesses.hold_back(name, now)
+
+
+def _is_ours(request: web.Request, csrf: str) -> bool:
+    return same(csrf, request.cookies.get(PRE_COOKIE, ""))
+
+
+def _address(request: web.Request) -> str:
+    return client_ip(request, request.app[DEPS].settings.server.trust_proxy)
+
+
+def _browser(request: web.Request) -> str:
+    """People tell their own logins by it: "Firefox, Linux"."""
+    device = visitor.device(request.headers.get("User-Agent", ""))
+    return ", ".join(part for part in (device.browser, device.os) if part)[:100]
+
+
+def _next(path: str) -> str:
+    return urlencode({"next": path})
+
+
+@lru_cache(maxsize=1)
+def _nobody_hash() -> str:
+    return _hasher.hash("nobody has this password")
+
+
+def matches(known: str | None, password: str) -> bool:
+    """An unknown login takes as long as a known one."""
+    try:
+        return _hasher.verify(known or _nobody_hash(), password) and known is not None
+    except (VerificationError, InvalidHashError):
+        return False
+
+
+def set_cookie(deps: Deps, response: web.StreamResponse, name: str, value: str, seconds: int) -> None:
+    secure = deps.settings.server.public_url.startswith("https://")
+    response.set_cookie(name, value, max_age=seconds, path="/", httponly=True, samesite="Lax", secure=secure)
