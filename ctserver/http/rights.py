@@ -56,6 +56,7 @@ ROUTES: dict[str, Right | Open] = {
     "GET /calls/{id}/peaks.json": Right.LISTEN,
     "POST /calls/{id}/marks": Right.WORK,
     "POST /calls/{id}/callback": Right.WORK,
+    "POST /callbacks/{id}/cancel": Right.WORK,
     "GET /missed": Right.CALLS,
     "POST /missed/{id}": Right.WORK,
     "GET /live": Right.CALLS,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ctserver.storage.db import Row, Transaction
+from ctserver.storage.db import Database, Row, Transaction
 
 CHANNEL = "callback-"  # what the ids of our channels begin with: callback-ID-ATTEMPT
 
@@ -127,6 +127,19 @@ def lost(tx: Transaction, before: int) -> list[Callback]:
     """Attempts that began before then and have no end."""
     rows = tx.fetch("SELECT * FROM callbacks WHERE state = 'calling' AND started_at < $1", (before,))
     return [_callback(row) for row in rows]
+
+
+async def open_ones(db: Database, most: int) -> list[Callback]:
+    """Those that wait or are being called, the next one first."""
+    rows = await db.fetch(
+        "SELECT * FROM callbacks WHERE state IN ('waiting', 'calling') ORDER BY due_at, id LIMIT $1", (most,)
+    )
+    return [_callback(row) for row in rows]
+
+
+def cancel(tx: Transaction, id: str) -> bool:
+    """It is not to be called any more; False when it is being called, or over."""
+    return tx.execute("UPDATE callbacks SET state = 'failed' WHERE id = $1 AND state = 'waiting'", (id,)) == 1
 
 
 def _callback(row: Row) -> Callback:
