@@ -83,7 +83,8 @@ class Alerts:
             if to == CALLER and not (caller and self._consents(rule, caller)):
                 continue
             addressee = caller if to == CALLER else to
-            yield Entry(ids.new(now), f"{path} {to}", via(rule.by), addressee, due_at, lane=fact.call, topic=caller)
+            lane = caller if rule.group_minutes or to == CALLER else fact.call  # one at a time: each looks at the last
+            yield Entry(ids.new(now), f"{path} {to}", via(rule.by), addressee, due_at, lane=lane, topic=caller)
 
     def _consents(self, rule: Rule, caller: str) -> bool:
         if rule.consent == "file":
