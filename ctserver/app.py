@@ -197,6 +197,7 @@ class Running:
             recordings=self.recordings,
             peaks=recordings.peaks,
             rules=rule_book(settings),
+            delivery=self.sinks.delivery,
             gate=Gate(settings, self.geo),
             live=self.live,
             callbacks=self.callbacks,

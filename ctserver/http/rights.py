@@ -84,6 +84,11 @@ ROUTES: dict[str, Right | Open] = {
     "POST /users/{id}": Right.USERS,
     "POST /users/{id}/{what}": Right.USERS,
     "GET /audit": Right.AUDIT,
+    "GET /deliveries": Right.DELIVERIES,
+    "GET /deliveries/{id}": Right.DELIVERIES,
+    "POST /deliveries/{id}/again": Right.DELIVERIES,
+    "POST /deliveries/test": Right.DELIVERIES,
+    "POST /deliveries/again": Right.DELIVERIES,
     # ---- the API
     "GET /api/docs": SOMEBODY,
     "GET /api/openapi.json": SOMEBODY,

@@ -12,6 +12,7 @@ from ctserver.http.dashboard import (
     account,
     audit,
     calls,
+    deliveries,
     journal,
     live,
     marks,
@@ -58,6 +59,7 @@ def make(deps: Deps) -> web.Application:
     missed.add_routes(app)
     numbers.add_routes(app)
     pools.add_routes(app)
+    deliveries.add_routes(app)
     reader.add_routes(app)
     account.add_routes(app)
     users.add_routes(app)
