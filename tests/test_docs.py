@@ -17,10 +17,11 @@ import pytest
 from pydantic import BaseModel
 
 from ctserver import cli, config
-from ctserver.asterisk import dialplan
+from ctserver.asterisk import dialplan, variables
 from ctserver.domain import call as machine
 from ctserver.domain import verdict
 from ctserver.domain.times import Times
+from ctserver.http.dashboard import timeline
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -241,6 +242,13 @@ def test_times_and_hangers_up_are_those_of_the_code() -> None:
         machine.NETWORK,
         machine.SYSTEM,
     }
+
+
+def test_steps_are_those_of_the_code() -> None:
+    kinds = {kind.strip(" `") for row in told("Steps", 3) for kind in row[0].split(",")}
+    stages = {value for name, value in vars(variables).items() if name.startswith("STAGE_")}
+    assert kinds == stages | set(timeline.HANDS)
+    assert set(timeline.STAGES) <= stages
 
 
 # ---- links and files

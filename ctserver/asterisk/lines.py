@@ -149,7 +149,7 @@ def _queue(line: Line) -> Iterator[str]:
     """Without music nobody has answered before somebody does; with it the caller pays from the start."""
     options = _header(line) if line.music else f"r{_header(line)}"
     if line.music:
-        yield "Answer()"
+        yield 'ExecIf($["${CT_CALLBACK}" = ""]?Answer())'  # a visitor is rung once a member has answered
         yield f"Set(CHANNEL(musicclass)={line.music})"
     said = "${CT_SAY}" if line.whisper_sound or line.whisper_text else ""
     yield f"Queue({line.queue},{options},,{said},{line.ring_seconds})"

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from ctserver.asterisk.wire import Message, text, uniqueid_of
-from ctserver.domain import call as calls
+from ctserver.domain import events as calls
 
 if TYPE_CHECKING:
     from ctserver.asterisk.translate import Translator
@@ -32,6 +32,21 @@ def rings_in(view: Translator, message: Message, at: int) -> Iterator[calls.Even
     number = text(began, "Exten", "Extension")
     if text(began, "Context") in view.contexts and number not in _SPECIAL:
         yield from view.arrive(began, at, number)
+
+
+def remember_half(view: Translator, channel: str, linkedid: str) -> None:
+    """`Local/...;1` was dialled; what its other half, `;2`, dials is for the same call. Linkedid says so today."""
+    if channel.startswith("Local/") and channel[-2:] in (";1", ",1"):
+        view.halves[channel[:-2]] = linkedid
+        if len(view.halves) > MAX_HEARD:
+            view.halves.pop(next(iter(view.halves)))
+
+
+def half_of(view: Translator, message: Message) -> str | None:
+    """The call for which the second half of a Local channel dials."""
+    source = text(message, "Channel", "Source")
+    linkedid = view.halves.get(source[:-2]) if source[-2:] in (";2", ",2") else None
+    return linkedid if linkedid in view.open else None
 
 
 def _newexten(view: Translator, message: Message, at: int) -> Iterator[calls.Event]:

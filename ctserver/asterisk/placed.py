@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from ctserver.asterisk import variables
-from ctserver.asterisk.translate import time_of
+from ctserver.asterisk.translate import moment, time_of
 from ctserver.asterisk.wire import Message, text
 from ctserver.domain.callback import CallbackEnded, Placed, WentOut
 
@@ -26,14 +26,16 @@ def placed(message: Message, now: int) -> Iterator[Placed]:
 
 
 def _out(message: Message, at: int) -> WentOut:
-    staff = re.sub(r"-[0-9a-f]{8}(;[12])?$", "", text(message, "Channel"))
-    return WentOut(text(message, "Uniqueid"), at, text(message, "Number"), staff, text(message, "Callback"))
+    callback = text(message, "Callback")
+    staff = "" if callback else re.sub(r"-[0-9a-f]{8}(;[12])?$", "", text(message, "Channel"))
+    return WentOut(text(message, "Uniqueid"), at, text(message, "Number"), staff, callback)
 
 
 def _ended(message: Message, at: int) -> WentOut:
     began, status = _out(message, at), text(message, "DialStatus")
     dialled, talked = (_millis(text(message, name)) for name in ("DialedMs", "AnsweredMs"))
-    answered = at - talked if status == "ANSWER" else None
+    told = moment(text(message, "Answered"))  # of a callback: its channel was up before
+    answered = None if status != "ANSWER" else at - talked if told is None else told
     return WentOut(began.uniqueid, at - dialled, began.number, began.staff, began.callback, answered, at, status)
 
 

@@ -69,7 +69,14 @@ def _objects(data: bytes) -> list[dict[str, Any]]:
 
 
 def _value(value: object) -> str | list[str]:
-    return [str(part) for part in value] if isinstance(value, list) else "" if value is None else str(value)
+    if isinstance(value, list):
+        return [_text(part) for part in value]
+    return "" if value is None else _text(value)
+
+
+def _text(value: object) -> str:
+    """JSON may hold halves of characters, which no output takes."""
+    return str(value).encode("utf-8", "replace").decode()
 
 
 def calls(messages: Iterable[Message], contexts: Sequence[str]) -> list[Call]:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from ctserver.asterisk import older
 from ctserver.asterisk.variables import EVENT_ENDED, EVENT_ROUTED, EVENT_STAGE
 from ctserver.asterisk.wire import Message, text, uniqueid_of
-from ctserver.domain import call as calls
+from ctserver.domain import events as calls
 from ctserver.domain.call import birth
 
 _QUOTED = re.compile(r"\\([\\\"])")  # PJSIP leaves SIP's own escapes in a quoted name
@@ -31,6 +31,7 @@ class Translator:
         self.open: set[str] = set()
         self.gone: dict[str, None] = {}  # Uniqueids of the last callers who hung up: events may overtake each other
         self.heard: dict[str, Message] = {}  # Uniqueid of a channel that is neither yet -> how it began
+        self.halves: dict[str, str] = {}  # name of the half of a Local channel that was dialled -> linkedid
         self.exchanged: dict[str, str] = {}  # name of a caller's channel that another is about to take -> its Uniqueid
 
     def know(self, linkedid: str, uniqueid: str, legs: Sequence[str]) -> None:
@@ -71,7 +72,7 @@ class Translator:
             return
         did, line = text(message, "DID"), text(message, "Line")
         if uniqueid_of(message) not in self.callers:  # it arrived while nobody watched
-            began = _moment(text(message, "Arrived")) or birth(uniqueid_of(message)) or at
+            began = moment(text(message, "Arrived")) or birth(uniqueid_of(message)) or at
             yield from self.arrive(message, min(began, at), did)
         linkedid = self.callers.get(uniqueid_of(message))
         if linkedid is None:
@@ -89,6 +90,7 @@ class Translator:
             return
         self.legs[leg] = linkedid
         channel, name = text(message, "DestChannel", "Destination"), text(message, "DestCallerIDName")
+        older.remember_half(self, channel, linkedid)
         yield calls.LegStarted(linkedid, at, leg, channel, name[:MAX_TEXT])
 
     def _dial_state(self, message: Message, at: int) -> Iterator[calls.Event]:
@@ -210,7 +212,7 @@ class Translator:
         source = uniqueid_of(message)
         if not source:
             return None
-        linkedid = self.callers.get(source) or self.legs.get(source)
+        linkedid = self.callers.get(source) or self.legs.get(source) or older.half_of(self, message)
         if linkedid is None:
             linked = text(message, "Linkedid", "DestLinkedid")
             linkedid = linked if linked in self.open else None
@@ -242,7 +244,7 @@ def _closing(message: Message, linkedid: str, at: int, line: str) -> calls.Closi
     """Dial() tells after how long it rang; and, of an answered call alone, how long it dialled and how long was talked."""
     status, cause = text(message, "DialStatus"), _number(text(message, "HangupCause"))
     dialled, rang, talked = (_millis(text(message, name)) for name in ("DialedMs", "RingMs", "AnsweredMs"))
-    dialled_at = _moment(text(message, "Arrived")) if dialled is None else at - dialled
+    dialled_at = moment(text(message, "Arrived")) if dialled is None else at - dialled
     rang_at = None if dialled_at is None or rang is None else dialled_at + rang
     return calls.Closing(
         linkedid,
@@ -264,11 +266,11 @@ def _closing(message: Message, linkedid: str, at: int, line: str) -> calls.Closi
 
 def time_of(message: Message, now: int) -> int:
     """Epoch milliseconds of a message: its Timestamp (seconds, with a fraction), else `now`."""
-    moment = _moment(text(message, "Timestamp"))
-    return now if moment is None else moment
+    told = moment(text(message, "Timestamp"))
+    return now if told is None else told
 
 
-def _moment(value: str) -> int | None:
+def moment(value: str) -> int | None:
     """Epoch milliseconds of epoch seconds with a fraction."""
     try:
         seconds = float(value)

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from ctserver.config.types import Identifier, OneLine, Table
+from ctserver.config.types import Identifier, OneLine, Reference, Table
 
 
 def _web_address(value: str) -> str:
@@ -63,5 +63,84 @@ class Telegram(_Channel):
     quiet: bool = False
 
 
-ChannelTable = Annotated[Email | HttpSms | Telegram, Field(discriminator="type")]
+class Smsc(_Channel):
+    """SMSC.ru and its sisters. With `user` the secret is the password, without it the API key."""
+
+    type: Literal["smsc"]
+    base_url: WebAddress = "https://smsc.ru"
+    user: OneLine = ""
+    sender: OneLine = ""
+
+
+class Smsru(_Channel):
+    type: Literal["smsru"]
+    base_url: WebAddress = "https://sms.ru"
+    sender: OneLine = ""
+
+
+class Twilio(_Channel):
+    """`sender`: a number, a name, or the id of a messaging service (MG...)."""
+
+    type: Literal["twilio"]
+    base_url: WebAddress = "https://api.twilio.com"
+    account: OneLine = Field(min_length=1)
+    user: OneLine = ""
+    sender: OneLine = Field(min_length=1)
+
+
+class Vonage(_Channel):
+    type: Literal["vonage"]
+    base_url: WebAddress = "https://rest.nexmo.com"
+    user: OneLine = Field(min_length=1)
+    sender: OneLine = Field(min_length=1)
+
+
+class Smpp(_Channel):
+    type: Literal["smpp"]
+    host: OneLine = Field(min_length=1)
+    port: int = Field(default=2775, ge=1, le=65535)
+    tls: bool = False
+    user: OneLine = Field(min_length=1, max_length=15)
+    system_type: OneLine = Field(default="", max_length=12)
+    sender: OneLine = Field(default="", max_length=20)
+
+
+class Modem(_Channel):
+    """A GSM modem that Asterisk owns, asked over AMI; it has no secret of its own."""
+
+    type: Literal["modem"]
+    pbx: Reference = ""
+    driver: Literal["dongle", "quectel", "message"] = "dongle"
+    device: OneLine = Field(min_length=1)
+
+
+class Hook(_Channel):
+    """A chat's incoming web hook. Its whole address is the secret."""
+
+    type: Literal["slack", "mattermost", "discord"]
+
+
+class Matrix(_Channel):
+    type: Literal["matrix"]
+    base_url: WebAddress
+
+
+class Push(_Channel):
+    """To the browsers in which people have switched it on. The key is made by ctserver itself."""
+
+    type: Literal["push"]
+    contact: str = Field(pattern=r"^(mailto:[^@\s]+@[^@\s]+|https://\S+)$")
+    hours: int = Field(default=1, ge=0, le=672)
+
+
+class Apprise(_Channel):
+    """Anything that Apprise knows. Its URL is the secret."""
+
+    type: Literal["apprise"]
+
+
+ChannelTable = Annotated[
+    Email | HttpSms | Telegram | Smsc | Smsru | Twilio | Vonage | Smpp | Modem | Hook | Matrix | Push | Apprise,
+    Field(discriminator="type"),
+]
 NotifyTables = dict[Identifier, ChannelTable]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pydantic import Field
 
+from ctserver.config.alerts import Alert
 from ctserver.config.callbacks import Callbacks
 from ctserver.config.lines import Callers, Line, Speech
 from ctserver.config.notify import NotifyTables
@@ -47,6 +48,7 @@ class Settings(Table):
     api: Api = Api()
     outbound: Outbound = Outbound()
     notify: NotifyTables = {}
+    alerts: dict[Identifier, Alert] = {}
 
     def path(self, text: str) -> Path:
         return (self.base / text).resolve()

@@ -11,11 +11,53 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ctserver.domain.events import (
+    Arrived,
+    CallerGaveUp,
+    CallerHungUp,
+    Closing,
+    Event,
+    LegDone,
+    LegGaveUp,
+    LegHungUp,
+    LegNamed,
+    LegRinging,
+    LegStarted,
+    Routed,
+    StageReached,
+    Stepped,
+    Vanished,
+)
 from ctserver.domain.model import NOBODY, Attribution
-from ctserver.domain.verdict import ANSWERED as ANSWERED
-from ctserver.domain.verdict import BLOCKED as BLOCKED
-from ctserver.domain.verdict import MESSAGE_SECONDS, judge, network_broke
-from ctserver.domain.verdict import MISSED as MISSED
+from ctserver.domain.verdict import ANSWERED, BLOCKED, MESSAGE_SECONDS, MISSED, judge, network_broke
+
+__all__ = [  # with the events and the outcomes, so that one import is enough
+    "ANSWERED",
+    "BLOCKED",
+    "MISSED",
+    "Arrived",
+    "Call",
+    "CallerGaveUp",
+    "CallerHungUp",
+    "Closing",
+    "Event",
+    "Leg",
+    "LegDone",
+    "LegGaveUp",
+    "LegHungUp",
+    "LegNamed",
+    "LegRinging",
+    "LegStarted",
+    "Routed",
+    "StageReached",
+    "Step",
+    "Stepped",
+    "Vanished",
+    "advance",
+    "again",
+    "begin",
+    "birth",
+]
 
 ARRIVED, RINGING, TALKING, ENDED = "arrived", "ringing", "talking", "ended"
 CALLER, COMPANY, SYSTEM, NETWORK = "caller", "company", "system", "network"  # who hung up; system: the PBX itself
@@ -49,10 +91,9 @@ class Leg:
 class Step:
     """Something on the way of a call that is no party's ringing or answering.
 
-    `kind` is a stage that the caller came to (greeting, menu, hours, ring, queue, pbx, voicemail, blocked), or one of
-    queued (`detail`: the queue), key (what he pressed), hold, unhold (`leg`: who), transfer (blind, `leg` sent the call to
-    extension `detail`), attended (`leg` put it through to the channel `detail`), pickup (the channel `detail` took what
-    rang at `leg`), forward (`leg` sends its calls to `detail`).
+    `kind` is a stage that the caller came to (asterisk/variables.py has them), or one of queued (`detail`: the queue), hold,
+    unhold (`leg`: who), transfer (blind, `leg` sent the call to extension `detail`), attended (`leg` put it through to the
+    channel `detail`), pickup (the channel `detail` took what rang at `leg`), forward (`leg` sends its calls to `detail`).
     """
 
     at: int
@@ -103,130 +144,6 @@ class Call:
     def voicemail(self) -> bool:
         """Has the caller left a message?"""
         return self.message_seconds >= MESSAGE_SECONDS
-
-
-# ---- events
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """Something that happened to the call `linkedid`, at epoch milliseconds `at`."""
-
-    linkedid: str
-    at: int
-
-
-@dataclass(frozen=True, slots=True)
-class Arrived(Event):
-    """The caller's channel reached one of our contexts."""
-
-    uniqueid: str
-    channel: str
-    did: str
-    caller: str
-    caller_name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Routed(Event):
-    """The dialplan knows the line."""
-
-    did: str
-    line: str
-    routed_by: str
-
-
-@dataclass(frozen=True, slots=True)
-class LegStarted(Event):
-    leg: str
-    channel: str
-    name: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class LegNamed(Event):
-    """Whose phone it is."""
-
-    leg: str
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class LegRinging(Event):
-    leg: str
-
-
-@dataclass(frozen=True, slots=True)
-class LegDone(Event):
-    """Dialling a leg has ended: ANSWER, CANCEL, BUSY, NOANSWER, CONGESTION, CHANUNAVAIL, FORWARD, ..."""
-
-    leg: str
-    status: str
-
-
-@dataclass(frozen=True, slots=True)
-class LegHungUp(Event):
-    leg: str
-    cause: int
-
-
-@dataclass(frozen=True, slots=True)
-class LegGaveUp(Event):
-    """The party at this leg asked to hang up."""
-
-    leg: str
-
-
-@dataclass(frozen=True, slots=True)
-class Stepped(Event):
-    """See Step."""
-
-    kind: str
-    detail: str = ""
-    leg: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class StageReached(Event):
-    """The caller has come to this part of the line."""
-
-    stage: str
-
-
-@dataclass(frozen=True, slots=True)
-class CallerGaveUp(Event):
-    """The caller's side asked to hang up."""
-
-
-@dataclass(frozen=True, slots=True)
-class Closing(Event):
-    """The hangup handler's last facts, for what nobody saw happen: the line rang from `rang_at`, answered at
-    `answered_at` on the channel `answered_by`."""
-
-    line: str
-    dial_status: str
-    cause: int
-    rang_at: int | None = None
-    answered_at: int | None = None
-    answered_by: str = ""
-    stage: str = ""
-    closed: bool = False
-    blocked: bool = False
-    keys: str = ""
-    message_seconds: int = 0
-    queue_status: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class CallerHungUp(Event):
-    """The caller's channel is gone: the call is over."""
-
-    cause: int
-
-
-@dataclass(frozen=True, slots=True)
-class Vanished(Event):
-    """The PBX no longer knows this call, and nobody saw it end."""
 
 
 def birth(uniqueid: str) -> int | None:
@@ -323,6 +240,14 @@ def _leg_hung_up(call: Call, event: LegHungUp) -> Call:
     if leg is None or leg.cause is not None:
         return call
     return _with_leg(call, replace(leg, cause=event.cause, ended_at=leg.ended_at or event.at))
+
+
+def _late_leg(call: Call, event: LegHungUp) -> Call:
+    """The end of a party that is told after the caller's: all that it may change is that the network ended the call."""
+    changed = _leg_hung_up(call, event)
+    if call.reason != "completed" or call.hung_up_by != SYSTEM or not network_broke(replace(changed, hung_up_by="")):
+        return changed
+    return replace(changed, reason="broken", hung_up_by=NETWORK)
 
 
 def _caller_gave_up(call: Call, event: CallerGaveUp) -> Call:
@@ -439,7 +364,7 @@ _ALIVE: dict[type[Event], _Step] = {
 
 TRANSITIONS: dict[tuple[str, type[Event]], _Step] = {
     **{(state, event): step for state in (ARRIVED, RINGING, TALKING) for event, step in _ALIVE.items()},
-    (ENDED, LegHungUp): _leg_hung_up,
+    (ENDED, LegHungUp): _late_leg,
 }
 
 

@@ -16,7 +16,7 @@ TALKED = "talked"
 COMPANY_AWAY = "company_away"  # nobody of the company answered
 VISITOR_AWAY = "visitor_away"  # he did not answer
 LOST = "lost"  # nobody saw its end: it may have been a call, so it counts as one
-NOT_PLACED = "not_placed"  # the PBX refused it
+NOT_PLACED = "not_placed"  # there was no PBX, or it refused
 
 LOST_MS = 10 * 60_000  # an attempt without an end is given up for lost after this. Ours.
 LATEST_MS = 24 * 3_600_000  # who was not reached by then is not rung any more. Ours.
@@ -75,13 +75,16 @@ def _country(number: phonenumbers.PhoneNumber) -> str | None:
 
 
 def after(result: str, results: Collection[str], asked_at: int, now: int, patience: Patience) -> Next:
-    """What follows an attempt with `result`, the latest of `results` so far (one for each attempt)."""
+    """What follows an attempt with `result`, the latest of `results` so far (one for each attempt).
+
+    One that the PBX did not make counts for nothing; without a time to wait there is no other.
+    """
     if result == TALKED:
         return Next(DONE, now)
     visitor = sum(entry == VISITOR_AWAY for entry in results)
-    others = len(results) - visitor
+    others = sum(entry in (COMPANY_AWAY, LOST) for entry in results)
     again_at = now + patience.retry_ms
-    tired = visitor >= patience.visitor_attempts or others >= patience.company_attempts
+    tired = not patience.retry_ms or visitor >= patience.visitor_attempts or others >= patience.company_attempts
     return Next(FAILED, now) if tired or again_at > asked_at + LATEST_MS else Next(WAITING, again_at)
 
 

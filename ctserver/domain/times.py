@@ -66,7 +66,7 @@ def held(leg: Leg, steps: Sequence[Step], end: int) -> list[Span]:
 
 def listened(call: Call, answered: int) -> list[Span]:
     """From each stage in which a machine speaks to whatever comes next."""
-    stages = sorted((step.at, step.kind) for step in call.steps if step.leg == "" and step.kind != "key")
+    stages = sorted((step.at, step.kind) for step in call.steps if step.leg == "")
     moments = sorted([at for at, _ in stages] + [leg.started_at for leg in call.legs] + [answered])
     return [(at, next((m for m in moments if m > at), answered)) for at, kind in stages if kind in LISTENING]
 

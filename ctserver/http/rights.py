@@ -56,6 +56,7 @@ ROUTES: dict[str, Right | Open] = {
     "GET /calls/{id}/peaks.json": Right.LISTEN,
     "POST /calls/{id}/marks": Right.WORK,
     "POST /calls/{id}/callback": Right.WORK,
+    "POST /callbacks/{id}/cancel": Right.WORK,
     "GET /missed": Right.CALLS,
     "POST /missed/{id}": Right.WORK,
     "GET /live": Right.CALLS,
@@ -84,7 +85,30 @@ ROUTES: dict[str, Right | Open] = {
     "POST /users/{id}/{what}": Right.USERS,
     "GET /audit": Right.AUDIT,
     # ---- the API
+    "GET /api/docs": SOMEBODY,
+    "GET /api/openapi.json": SOMEBODY,
+    "GET /api/v1/calls": Right.CALLS,
+    "GET /api/v1/calls/{id}": Right.CALLS,
+    "PATCH /api/v1/calls/{id}": Right.WORK,
+    "GET /api/v1/calls/{id}/legs": Right.CALLS,
+    "GET /api/v1/calls/{id}/recording": Right.LISTEN,
+    "GET /api/v1/calls/{id}/recording/sound": Right.DOWNLOAD,
+    "GET /api/v1/tags": Right.CALLS,
+    "GET /api/v1/events": Right.CALLS,
+    "GET /api/v1/sessions": Right.VISITORS,
+    "GET /api/v1/sessions/{id}": Right.VISITORS,
+    "GET /api/v1/visitors": Right.VISITORS,
+    "GET /api/v1/visitors/{id}": Right.VISITORS,
+    "GET /api/v1/numbers": Right.NUMBERS,
     "GET /api/v1/numbers/{number}/holder": Right.VISITORS,
+    "GET /api/v1/pools": Right.NUMBERS,
+    "GET /api/v1/reports": Right.REPORTS,
+    "GET /api/v1/feeds/calls.json": Right.EXPORT,
+    "GET /api/v1/feeds/calls.csv": Right.EXPORT,
+    "GET /odata/v4/": Right.EXPORT,
+    "GET /odata/v4/$metadata": Right.EXPORT,
+    "GET /odata/v4/Calls": Right.EXPORT,
+    "GET /metrics": ANYBODY,  # asks for itself: an address of [api] metrics_from, or the right `system`
 }
 
 _CLOSED_TO_NOBODY = (

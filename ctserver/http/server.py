@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from ctserver.http import api, auth, callback, collect, demo, login, problems, reader, render
+from ctserver.http import api, auth, callback, collect, demo, login, metrics, problems, reader, render
 from ctserver.http.dashboard import (
     account,
     audit,
@@ -39,8 +39,11 @@ CONTENT_POLICY = (
 
 def make(deps: Deps) -> web.Application:
     """The application, ready to run."""
-    app = web.Application(middlewares=[_guard, auth.middleware, reader.middleware], client_max_size=MAX_BODY)
+    app = web.Application(
+        middlewares=[_guard, api.cors.middleware, auth.middleware, reader.middleware], client_max_size=MAX_BODY
+    )
     app[DEPS] = deps
+    app.on_response_prepare.append(api.cors.sign)
     app.router.add_get("/health", health)
     collect.add_routes(app)
     callback.add_routes(app)
@@ -60,6 +63,7 @@ def make(deps: Deps) -> web.Application:
     users.add_routes(app)
     audit.add_routes(app)
     api.add_routes(app)
+    metrics.add_routes(app)
     render.add_routes(app)
     if deps.settings.server.demo:
         demo.add_routes(app)

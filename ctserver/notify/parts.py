@@ -9,13 +9,22 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from ctserver.outbound import GiveUp, Message
 
+NO_MONEY_SECONDS = 1800.0  # somebody will pay in the meantime, or read why nothing arrives. Ours.
 
-class BadTemplate(Exception):
-    """A template of the settings that cannot be read; `key` is its key in the table."""
+
+class BadChannel(Exception):
+    """What makes a table of the settings useless; `key` is the key to mend."""
+
+    def __init__(self, key: str, what: str, hint: str = "see docs/notify.md") -> None:
+        self.key, self.what, self.hint = key, what, hint
+        super().__init__(what)
+
+
+class BadTemplate(BadChannel):
+    """A template or expression of the settings that cannot be read."""
 
     def __init__(self, key: str, why: str) -> None:
-        self.key = key
-        super().__init__(why)
+        super().__init__(key, f"cannot be read: {why}")
 
 
 class Pattern:
@@ -26,7 +35,7 @@ class Pattern:
         try:
             self._template = sandbox.from_string(text)
             self.fill(dict.fromkeys(PATTERN_WORDS, "1"))
-        except TemplateError as error:
+        except (TemplateError, TypeError, ValueError, ArithmeticError) as error:
             raise BadTemplate(key, str(error)) from error
 
     def fill(self, words: dict[str, str]) -> str:

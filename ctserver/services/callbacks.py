@@ -31,7 +31,7 @@ Place = Callable[[str, str, int], Awaitable[None]]
 
 
 class NotSent(Exception):
-    """The PBX was not asked: it is tried again soon, and does not count as an attempt."""
+    """No PBX was asked, or it refused: nobody was rung, so it does not count as an attempt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +124,9 @@ class Callbacks:
 
         await self._db.write(keep)
         await self.work(now)
+        tried = await self._db.write(lambda tx: callbacks.by_id(tx, row.id))
+        if tried is not None and tried.state == rules.FAILED:
+            raise Refused("pbx")
 
     def _row(self, kind: str, number: str, line: str, now: int, due_at: int) -> Callback:
         return Callback(ids.new(now), kind, "", "", "", number, line, "", "", "", now, due_at)

@@ -23,6 +23,7 @@ from ctserver.storage.db import Database, StorageError, Transaction, Unavailable
 log = logging.getLogger(__name__)
 
 RECORDING_SETTLES_MS = 700  # Asterisk closes the files right after the hangup
+LATE_CALLS = 200
 UNKNOWN_USE = NumberUse("", "", "")
 
 
@@ -43,6 +44,7 @@ class Journal:
         }
         self._pbx = pbx
         self._open: dict[str, Call] = {}
+        self._late: dict[str, Call] = {}  # the last calls that ended: a party's end may be told after the caller's
         self._unsaved: dict[str, Call] = {}
         self._new: set[str] = set()
         self._saving = asyncio.Lock()
@@ -119,6 +121,7 @@ class Journal:
         call = self._open.get(event.linkedid)
         if call is None:
             if not isinstance(event, Arrived):
+                self._amend(event)
                 return
             changed = self._begin(event)
             self._new.add(changed.id)
@@ -129,8 +132,20 @@ class Journal:
         self._unsaved[changed.id] = changed
         if changed.state == machine.ENDED:
             self._open.pop(event.linkedid, None)
+            self._late[event.linkedid] = changed
+            if len(self._late) > LATE_CALLS:
+                del self._late[next(iter(self._late))]
         else:
             self._open[event.linkedid] = changed
+
+    def _amend(self, event: Event) -> None:
+        """What comes after the end is worth a write of its own only if it tells why the call ended."""
+        call = self._late.get(event.linkedid)
+        if call is None:
+            return
+        self._late[event.linkedid] = changed = machine.advance(call, event)
+        if call.id in self._unsaved or changed.reason != call.reason:
+            self._unsaved[call.id] = changed
 
     def _begin(self, event: Arrived) -> Call:
         did = phone.from_trunk(event.did, self._country)

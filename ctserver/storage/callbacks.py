@@ -129,9 +129,17 @@ def lost(tx: Transaction, before: int) -> list[Callback]:
     return [_callback(row) for row in rows]
 
 
-async def latest(db: Database, most: int) -> list[Row]:
-    """The newest callbacks, for people."""
-    return await db.fetch("SELECT * FROM callbacks ORDER BY id DESC LIMIT $1", (most,))
+async def open_ones(db: Database, most: int) -> list[Callback]:
+    """Those that wait or are being called, the next one first."""
+    rows = await db.fetch(
+        "SELECT * FROM callbacks WHERE state IN ('waiting', 'calling') ORDER BY due_at, id LIMIT $1", (most,)
+    )
+    return [_callback(row) for row in rows]
+
+
+def cancel(tx: Transaction, id: str) -> bool:
+    """It is not to be called any more; False when it is being called, or over."""
+    return tx.execute("UPDATE callbacks SET state = 'failed' WHERE id = $1 AND state = 'waiting'", (id,)) == 1
 
 
 def _callback(row: Row) -> Callback:

@@ -143,6 +143,19 @@ def test_asterisk_11_queue() -> None:
     assert (call.queue, call.legs[0].name) == ("sales", "Alice")
 
 
+def test_asterisk_11_local_channels_lead_to_the_phones_behind_them() -> None:
+    half, other = "Local/101@from-internal-0001;1", "Local/101@from-internal-0001;2"
+    around = dial(TRUNK, CONSULT) | {"Destination": half}
+    inside = dial(BOB, ALICE) | {"Channel": other, "UniqueID": "1529936170.9"}
+    messages = [
+        *ARRIVAL, around, new(ALICE, Context="from-internal", Exten=""), inside, state(ALICE, "Ringing"),
+        state(ALICE, "Up"), state(CONSULT, "Up"), bye(ALICE), bye(CONSULT, channel=half), bye(TRUNK),
+    ]  # fmt: skip
+    call = only(messages)
+    assert told(call) == ("answered", "completed", "07700900123", "SIP/101-00000002")
+    assert [leg.channel for leg in call.legs] == [half, NAMES[ALICE]]
+
+
 def test_asterisk_11_queue_that_answers_is_nobody() -> None:
     queue = {"Event": "Join", "Queue": "sales", "Uniqueid": TRUNK, "Channel": NAMES[TRUNK]}
     asked = {"Event": "HangupRequest", "Uniqueid": TRUNK, "Channel": NAMES[TRUNK]}
@@ -194,3 +207,9 @@ def test_asterisk_13_with_chan_sip_tells_a_caller_by_its_state() -> None:
     call = only(messages, "from-trunk")
     assert told(call) == ("answered", "completed", "07700900123", "SIP/101-00000002")
     assert replay.contexts_of(list(replay.read(json.dumps(messages).encode()))) == ["from-trunk"]
+
+
+def test_half_a_character_in_json_harms_nobody() -> None:
+    call = only([new(TRUNK, "Ring", Context="ct-inbound", Exten="02079460101", CallerIDName="\ud800x"), bye(TRUNK)])
+    assert call.caller_name == "?x"
+    json.dumps(replay.summary(call), ensure_ascii=False).encode()

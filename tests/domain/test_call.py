@@ -110,7 +110,10 @@ def test_an_ended_call_keeps_its_outcome(before: list[Event], after: list[Event]
     later = ended
     for event in after:
         later = advance(later, event)
-    assert replace(later, legs=()) == replace(ended, legs=())
+    told = {"legs": (), "reason": "", "hung_up_by": ""}
+    assert replace(later, **told) == replace(ended, **told)  # type: ignore[arg-type]
+    if later.reason != ended.reason:
+        assert (ended.reason, later.reason, later.hung_up_by) == ("completed", "broken", "network")
 
 
 @given(EVENTS)

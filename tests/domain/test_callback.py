@@ -11,7 +11,7 @@ from ctserver.domain.callback import COMPANY_AWAY, LOST, NOT_PLACED, TALKED, VIS
 from ctserver.domain.calling import HOUR_MS, Recent
 
 PATIENCE = Patience(company_attempts=3, visitor_attempts=2, retry_ms=300_000)
-RESULTS = (TALKED, COMPANY_AWAY, VISITOR_AWAY, LOST, NOT_PLACED)
+RESULTS = (TALKED, COMPANY_AWAY, VISITOR_AWAY, LOST)
 
 
 @pytest.mark.parametrize(
@@ -54,6 +54,11 @@ def test_the_company_is_tried_three_times_and_the_visitor_twice() -> None:
     assert after(COMPANY_AWAY, [COMPANY_AWAY] * 3, 0, 5, PATIENCE).state == rules.FAILED
     assert after(VISITOR_AWAY, [VISITOR_AWAY], 0, 5, PATIENCE).state == rules.WAITING
     assert after(VISITOR_AWAY, [VISITOR_AWAY, COMPANY_AWAY, VISITOR_AWAY], 0, 5, PATIENCE).state == rules.FAILED
+
+
+def test_what_the_pbx_did_not_make_counts_for_nothing_but_a_click_is_not_repeated() -> None:
+    assert after(NOT_PLACED, [NOT_PLACED] * 9, 0, 5, PATIENCE).state == rules.WAITING
+    assert after(NOT_PLACED, [NOT_PLACED], 0, 5, Patience(1, 1, 0)).state == rules.FAILED
 
 
 def test_nobody_is_rung_a_day_later() -> None:

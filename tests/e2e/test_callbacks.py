@@ -72,7 +72,8 @@ async def test_a_visitor_asks_and_both_sides_talk(world: Rung) -> None:
     (row,) = await world.eventually("SELECT * FROM callbacks WHERE state = 'done'")
     assert (row["result"], row["attempts"]) == ("talked", 1)
     (out,) = await world.eventually("SELECT * FROM outgoing WHERE number = ? AND answered_at IS NOT NULL", VISITOR)
-    assert out["callback"] == row["id"]
+    assert (out["callback"], out["staff"]) == (row["id"], "")
+    assert out["began_at"] + 300 < out["answered_at"] < out["ended_at"] - 1000
     await world.eventually("SELECT * FROM recordings WHERE call = ? AND state = 'ready'", call["id"])
 
 
@@ -111,6 +112,27 @@ async def test_a_visitor_who_does_not_answer_is_tried_again_later(world: Rung) -
     assert (row["result"], row["state"]) == ("visitor_away", "waiting")
     (call,) = await world.eventually("SELECT * FROM calls WHERE caller = '+447400123323' AND state = 'ended'")
     assert call["outcome"] == "missed"
+
+
+async def test_of_a_queue_the_visitor_is_rung_when_a_member_has_answered(world: Rung) -> None:
+    """Although a caller of that line is answered at once, to hear music."""
+    await _clear(world)
+    missed = world.trunk.dial(world.numbers["held"])
+    await missed.status(200)
+    await missed.hang_up()
+    call = await world.journal("held")
+    world.forget()
+    await world.ring_back(call["caller"])
+    await world.phones["alice"].rings()
+    await asyncio.sleep(1)
+    assert world.phones["carol"].ringing.empty()
+    bob = await world.phones["bob"].picks_up(0.2)
+    carol = await world.phones["carol"].picks_up(0.3)
+    bob.speak()
+    carol.speak()
+    await asyncio.sleep(0.7)
+    await carol.hang_up()
+    await world.eventually("SELECT * FROM callbacks WHERE kind = 'desk' AND result = 'talked'")
 
 
 async def test_who_asks_twice_is_rung_once(world: Rung) -> None:

@@ -33,6 +33,10 @@ ring_seconds = 2
 queue = "sales"
 ring_seconds = 8
 whisper_sound = "beep"
+[lines.held]
+queue = "sales"
+music = "default"
+ring_seconds = 8
 [lines.extension]
 extension = "102@company"
 [lines.outside]
@@ -306,6 +310,9 @@ async def test_the_source_is_told_and_the_one_who_spoke_to_him_last_is_rung_firs
     alice.refuse(486)
     await talk_for_a_moment(call, world.phones["bob"])
     assert (await world.journal("known"))["answered_by"].startswith("PJSIP/bob")
+    await world.quiet()
+    (notes,) = world.recordings.glob("ct-calls-*.log")
+    assert "CallerIDName: Carla," in notes.read_text(encoding="utf-8"), "Asterisk notes the caller's own name"
     again = world.trunk.dial(world.numbers["known"])
     bob = await world.phones["bob"].rings()
     assert '"[Google] +447700900123"' in header(bob, "From")

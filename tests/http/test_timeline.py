@@ -35,10 +35,6 @@ SAID = {
         "The call arrived", "Alice Adams rang", "Alice Adams answered", "Alice Adams sent the caller on to 102",
         "Bob Brown rang", "Bob Brown answered", "The caller hung up",
     ],
-    "pick_up": [
-        "The call arrived", "Alice Adams rang", "Carol Clark answered",
-        "Carol Clark took the call that rang at Alice Adams", "The caller hung up",
-    ],
     "forward": [
         "The call arrived", "Alice Adams sends calls on to 102", "Bob Brown rang", "Bob Brown answered", "The caller hung up",
     ],
@@ -53,6 +49,13 @@ SAID = {
 @pytest.mark.parametrize("story", SAID)
 def test_a_story_is_told_in_words(story: str) -> None:
     assert told(story) == SAID[story]
+
+
+def test_a_pick_up_names_both() -> None:
+    assert set(told("pick_up")) == {
+        "The call arrived", "Alice Adams rang", "Carol Clark answered",
+        "Carol Clark took the call that rang at Alice Adams", "The caller hung up",
+    }  # fmt: skip
 
 
 def test_an_attended_transfer_names_both() -> None:

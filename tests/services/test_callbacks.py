@@ -253,6 +253,16 @@ async def test_a_missed_caller_was_called_back_after_seven_minutes(service: Call
     assert (found.answered_at, found.staff) == (reached, "PJSIP/101")
 
 
+async def test_a_click_is_told_when_there_is_no_pbx(service: Callbacks, pbx: Pbx, db: Sqlite) -> None:
+    call = await missed(db)
+    pbx.error = NotSent("no PBX is linked")
+    with pytest.raises(Refused, match="pbx"):
+        await service.ring(call, "alice", NOW + 60_000)
+    pbx.error = None
+    await service.work(NOW + 3_600_000)
+    assert pbx.placed == []
+
+
 async def test_the_caller_of_a_call_is_rung_from_the_dashboard_once(service: Callbacks, pbx: Pbx, db: Sqlite) -> None:
     call = await missed(db)
     await service.ring(call, "alice", NOW + 60_000)

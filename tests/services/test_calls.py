@@ -7,6 +7,8 @@ import contextlib
 import sqlite3
 from pathlib import Path
 
+import pytest
+
 from ctserver import files
 from ctserver.asterisk import replay
 from ctserver.asterisk.translate import Translator
@@ -241,6 +243,21 @@ async def test_two_pbxs_may_use_the_same_uniqueids(db: Sqlite, settings: Setting
     assert [(row["pbx"], row["outcome"]) for row in found] == [("one", "answered"), ("other", "missed")]
     assert found[0]["linkedid"] == found[1]["linkedid"]
     assert len(await db.fetch("SELECT * FROM legs")) == 2
+
+
+@pytest.mark.parametrize("apart", [False, True])
+async def test_a_party_whose_end_is_told_late_still_tells_that_the_network_broke(
+    db: Sqlite, settings: Settings, root: Path, apart: bool
+) -> None:
+    messages = list(replay.read((root / "tests/asterisk/streams/broken_by_the_network/stream.txt").read_bytes()))
+    messages[-2:] = sorted(messages[-2:], key=lambda message: message["Cause"])
+    assert [message["Cause"] for message in messages[-2:]] == ["16", "44"]
+    journal, translator = Journal(db, settings, Attributor(settings, {}), "pbx"), Translator(["ct-inbound"])
+    told = [list(translator.events(message, 0)) for message in messages]
+    for batch in told if apart else [[event for events in told for event in events]]:
+        await journal.apply(batch)
+    (row,) = await db.fetch("SELECT outcome, reason, hung_up_by, state FROM calls")
+    assert tuple(row) == ("answered", "broken", "network", "ended")
 
 
 async def test_the_way_of_a_call_is_kept(db: Sqlite, settings: Settings, root: Path) -> None:

@@ -79,7 +79,7 @@ async def _way(deps: Deps, call: CallRow, now: int) -> dict[str, Any]:
 
 async def recording(request: web.Request) -> web.StreamResponse:
     """The sound, with HTTP Range."""
-    file = await _file(request)
+    file = await recording_file(request)
     audit.describe(request, "listened", request.match_info["id"])
     headers = {"Content-Disposition": f'inline; filename="{file.name}"', "Cache-Control": "private, max-age=3600"}
     return web.FileResponse(file, headers=headers)
@@ -88,12 +88,13 @@ async def recording(request: web.Request) -> web.StreamResponse:
 async def peaks(request: web.Request) -> web.StreamResponse:
     """What the player draws."""
     deps = request.app[DEPS]
-    file = await _file(request)
+    file = await recording_file(request)
     found = await asyncio.to_thread(deps.peaks, file)
     return web.json_response(found, headers={"Cache-Control": "private, max-age=3600"})
 
 
-async def _file(request: web.Request) -> Path:
+async def recording_file(request: web.Request) -> Path:
+    """The file of a call that this person may see. Raises HTTPNotFound."""
     deps, id = request.app[DEPS], request.match_info["id"]
     if await journal.one(deps.db, scope_of(request), id) is None:
         raise web.HTTPNotFound

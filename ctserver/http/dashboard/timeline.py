@@ -29,10 +29,10 @@ STAGES = {
     "hours": N_("The line was closed; the caller was told so"),
     "voicemail": N_("The caller came to the voicemail"),
     "blocked": N_("The caller is not wanted here"),
+    "visitor": N_("The visitor was rung"),
 }
 HANDS = {  # steps with a party, and with what it did
     "queued": ("note", N_("The caller joined the queue %(detail)s")),
-    "key": ("note", N_("The caller pressed %(detail)s")),
     "hold": ("pause", N_("%(party)s put the caller on hold")),
     "unhold": ("talking", N_("%(party)s took the caller back")),
     "transfer": ("routed", N_("%(party)s sent the caller on to %(detail)s")),
@@ -86,7 +86,10 @@ _Told = tuple[int, str, str, str]
 
 
 def _arrival(call: Call, line_name: str) -> Iterator[_Told]:
-    yield call.arrived_at, "arrived", _("The call arrived"), "plain"
+    arrived = (
+        _("We rang the visitor back, the company first") if call.routed_by == "callback" else _("The call arrived")
+    )
+    yield call.arrived_at, "arrived", arrived, "plain"
     if line_name:
         put, routed = _("Put through to %(line)s") % {"line": line_name}, _(ROUTED_BY.get(call.routed_by, ""))
         at = min([leg.started_at for leg in call.legs] + [step.at for step in call.steps], default=call.arrived_at)
@@ -143,6 +146,8 @@ def _end(call: Call) -> Iterator[_Told]:
 
 
 def _farewell(call: Call) -> str:
+    if call.reason == "visitor_away":
+        return _("The visitor did not answer")
     if call.outcome == machine.MISSED and call.hung_up_by == machine.CALLER and not call.voicemail:
         return _("The caller gave up")
     if call.reason == machine.UNKNOWN:
