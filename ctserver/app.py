@@ -201,6 +201,7 @@ class Running:
             gate=Gate(settings, self.geo),
             live=self.live,
             callbacks=self.callbacks,
+            started_at=ids.now_ms(),
         )
         runner = web.AppRunner(
             server.make(deps), access_log=None, shutdown_timeout=STOP_SECONDS, keepalive_timeout=30, lingering_time=0
