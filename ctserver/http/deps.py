@@ -103,6 +103,7 @@ class Deps:
     live: Live = field(default_factory=Live)
     callbacks: Callbacks | None = None
     guesses: Guesses = field(default_factory=Guesses)
+    started_at: int = 0
 
     @cached_property
     def api_limit(self) -> Limiter:
