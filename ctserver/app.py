@@ -35,6 +35,7 @@ from ctserver.services.routing import Router
 from ctserver.services.simulation import PoolSize
 from ctserver.services.speech import Speaker
 from ctserver.services.visits import rule_book
+from ctserver.services.watch import Watch
 from ctserver.sinks import Sinks
 from ctserver.storage import audit, links, logins, migrate, routes, sessions, sqlite, users
 from ctserver.storage.db import StorageError
@@ -197,9 +198,11 @@ class Running:
             recordings=self.recordings,
             peaks=recordings.peaks,
             rules=rule_book(settings),
+            delivery=self.sinks.delivery,
             gate=Gate(settings, self.geo),
             live=self.live,
             callbacks=self.callbacks,
+            started_at=ids.now_ms(),
         )
         runner = web.AppRunner(
             server.make(deps), access_log=None, shutdown_timeout=STOP_SECONDS, keepalive_timeout=30, lingering_time=0
@@ -241,6 +244,11 @@ class Running:
             if learnt := await self.attributor.learn(self.db, ids.now_ms()):
                 log.info("learnt from %d calls when visitors ring", learnt)
 
+        watch = Watch(self.db, self._settings, self.sinks.facts)
+
+        async def watch_trouble() -> None:
+            await watch.look((await self.health()).parts, ids.now_ms())
+
         async def watch_pools() -> None:
             for fact in await pools.watch(self.db, self._settings, ids.now_ms(), self.sinks.facts):
                 log.warning("pool %s: %s", fact.pool, fact.detail)
@@ -268,6 +276,7 @@ class Running:
             ("measure the pools", measure_pools, 3600),
             ("speak", self.speaker.speak, 2),
             ("place callbacks", call_back, 1),
+            ("watch for trouble", watch_trouble, 15),
             ("look after deliveries", self.sinks.delivery.upkeep, 600),
             ("sum up the reports", sum_up, 120),
             ("tell systemd", alive, systemd.watchdog_seconds() or 3600),

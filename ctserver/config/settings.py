@@ -14,6 +14,7 @@ from ctserver.config.notify import NotifyTables
 from ctserver.config.outbound import Outbound
 from ctserver.config.people import Api, People
 from ctserver.config.problems import ConfigError, Problem, reason_of
+from ctserver.config.quality import Quality
 from ctserver.config.server import DatabaseFile, Fastagi, Geo, Limits, Log, Privacy, Server
 from ctserver.config.sites import Pool, Rule, Site, Static
 from ctserver.config.telephony import Asterisk, Calls, Recordings
@@ -41,6 +42,7 @@ class Settings(Table):
     static: dict[Identifier, Static] = {}
     rules: list[Rule] = []
     webhooks: dict[Identifier, WebHook] = {}
+    quality: Quality = Quality()
     limits: Limits = Limits()
     privacy: Privacy = Privacy()
     geo: Geo = Geo()

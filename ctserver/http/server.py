@@ -12,6 +12,7 @@ from ctserver.http.dashboard import (
     account,
     audit,
     calls,
+    deliveries,
     journal,
     live,
     marks,
@@ -19,8 +20,11 @@ from ctserver.http.dashboard import (
     numbers,
     overview,
     pools,
+    quality,
     reports,
+    system,
     users,
+    visitors,
 )
 from ctserver.http.dashboard import callback as ringing
 from ctserver.http.deps import DEPS, Deps
@@ -56,8 +60,12 @@ def make(deps: Deps) -> web.Application:
     live.add_routes(app)
     marks.add_routes(app)
     missed.add_routes(app)
+    quality.add_routes(app)
+    visitors.add_routes(app)
+    system.add_routes(app)
     numbers.add_routes(app)
     pools.add_routes(app)
+    deliveries.add_routes(app)
     reader.add_routes(app)
     account.add_routes(app)
     users.add_routes(app)

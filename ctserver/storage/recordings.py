@@ -44,3 +44,17 @@ def later(tx: Transaction, call: str, due_at: int) -> None:
 
 async def of_call(db: Database, call: str) -> Row | None:
     return await db.one("SELECT * FROM recordings WHERE call = $1", (call,))
+
+
+async def lately(db: Database, since: int) -> dict[str, tuple[int, int]]:
+    """Of the answered calls that arrived since then: line -> (missing, ready) recordings."""
+    rows = await db.fetch(
+        """
+        SELECT c.line, SUM(CASE WHEN r.state = 'missing' THEN 1 ELSE 0 END) AS missing,
+               SUM(CASE WHEN r.state = 'ready' THEN 1 ELSE 0 END) AS ready
+        FROM calls c JOIN recordings r ON r.call = c.id
+        WHERE c.arrived_at >= $1 AND c.answered_at IS NOT NULL GROUP BY c.line
+        """,
+        (since,),
+    )
+    return {row["line"]: (row["missing"], row["ready"]) for row in rows}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -10,13 +9,15 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from ctserver.domain import call as machine
-from ctserver.domain.rights import Scope
+from ctserver.domain.model import Visit
+from ctserver.domain.rights import Right, Scope
 from ctserver.domain.times import times
 from ctserver.domain.words import N_
 from ctserver.http import audit, render
-from ctserver.http.dashboard import marks, timeline
+from ctserver.http.dashboard import marks, quality, timeline
 from ctserver.http.dashboard.rows import CallRow, call_row, colour, label_of
-from ctserver.http.deps import DEPS, Deps, scope_of
+from ctserver.http.dashboard.sound import file_of, peaks_of, send_file
+from ctserver.http.deps import DEPS, USER, Deps, scope_of
 from ctserver.language import gettext as _
 from ctserver.storage import attribution as evidence
 from ctserver.storage import calls, journal, recordings, sessions
@@ -53,10 +54,13 @@ async def call_page(request: web.Request) -> web.StreamResponse:
         "call": call,
         **await _way(deps, call, now),
         "attribution": await _attribution(deps, row),
-        "session": await _session(deps, row["session"]),
+        "session": await session_of(deps, row["session"]),
         "earlier": [call_row(other, deps.settings, now, scope) for other in earlier],
         "recording": await _recording(deps, call, scope),
         **await marks.context(request, row),
+        **await quality.context(request, row),
+        "sees_visitor": request[USER].may(Right.VISITORS),
+        "may_download": request[USER].may(Right.DOWNLOAD),
         "previous_url": f"/calls/{newer}" if newer else None,
         "next_url": f"/calls/{older}" if older else None,
     }
@@ -78,19 +82,19 @@ async def _way(deps: Deps, call: CallRow, now: int) -> dict[str, Any]:
 
 
 async def recording(request: web.Request) -> web.StreamResponse:
-    """The sound, with HTTP Range."""
+    """The sound, with HTTP Range; `?download=1`: as a file to keep."""
+    download = bool(request.query.get("download"))
+    if download and not request[USER].may(Right.DOWNLOAD):
+        raise web.HTTPForbidden
     file = await recording_file(request)
-    audit.describe(request, "listened", request.match_info["id"])
-    headers = {"Content-Disposition": f'inline; filename="{file.name}"', "Cache-Control": "private, max-age=3600"}
-    return web.FileResponse(file, headers=headers)
+    audit.describe(request, "downloaded" if download else "listened", request.match_info["id"])
+    return send_file(file, download=download)
 
 
 async def peaks(request: web.Request) -> web.StreamResponse:
     """What the player draws."""
-    deps = request.app[DEPS]
-    file = await recording_file(request)
-    found = await asyncio.to_thread(deps.peaks, file)
-    return web.json_response(found, headers={"Cache-Control": "private, max-age=3600"})
+    await recording_file(request)
+    return await peaks_of(request.app[DEPS], request.match_info["id"])
 
 
 async def recording_file(request: web.Request) -> Path:
@@ -98,13 +102,7 @@ async def recording_file(request: web.Request) -> Path:
     deps, id = request.app[DEPS], request.match_info["id"]
     if await journal.one(deps.db, scope_of(request), id) is None:
         raise web.HTTPNotFound
-    row = await recordings.of_call(deps.db, id)
-    if row is None or row["state"] != "ready":
-        raise web.HTTPNotFound
-    file: Path = (deps.recordings / str(row["file"])).resolve()
-    if not file.is_relative_to(deps.recordings.resolve()) or not file.is_file():
-        raise web.HTTPNotFound
-    return file
+    return await file_of(deps, id)
 
 
 # ---- one call
@@ -137,7 +135,7 @@ async def _attribution(deps: Deps, row: Row) -> dict[str, Any]:
     }
 
 
-async def _session(deps: Deps, id: str) -> dict[str, Any] | None:
+async def session_of(deps: Deps, id: str) -> dict[str, Any] | None:
     if not id:
         return None
     found, visits, signals = await sessions.session_path(deps.db, id)
@@ -149,9 +147,19 @@ async def _session(deps: Deps, id: str) -> dict[str, Any] | None:
         "started_at": found.started_at,
         "device": found.device,
         "region": found.region,
-        "visits": [{"at": v.at, "url": v.url, "path": path_of(v.url), "title": v.title} for v in visits],
+        "id": found.id,
+        "visits": [
+            {"at": v.at, "url": v.url, "path": path_of(v.url), "title": v.title, "spent": spent}
+            for v, spent in zip(visits, _spent(visits, found.last_seen_at), strict=True)
+        ],
         "signals": [{"at": signal["at"], "kind": signal["kind"], "text": ""} for signal in signals],
     }
+
+
+def _spent(visits: list[Visit], until: int) -> list[float]:
+    """Seconds on each page: to the next one; on the last, to when he was last seen."""
+    ends = [*(visit.at for visit in visits[1:]), until]
+    return [max(0, end - visit.at) / 1000 for visit, end in zip(visits, ends, strict=False)]
 
 
 def path_of(url: str) -> str:
