@@ -27,7 +27,7 @@ def register(add: Add) -> None:
     user.add_argument("--site", action="append", metavar="SITE", help="sees only this site (several: repeat it)")
     user.add_argument("--line", action="append", metavar="LINE", help="sees only the calls of this line (repeat it)")
     user.add_argument("--name", help="for people")
-    user.add_argument("--email", help="where invitations and links to a new password go")
+    user.add_argument("--email", help="of the person")
     user.add_argument(
         "--no-second-factor", action="store_true", help="take the second factor away: the telephone is lost"
     )

@@ -14,6 +14,8 @@ from typing import Any
 from ctserver.domain.call import Call, Leg, Step
 from ctserver.domain.times import times
 from ctserver.http.dashboard import timeline
+from ctserver.http.dashboard.filters import COLUMNS, USUAL
+from ctserver.http.dashboard.period import PERIODS
 
 NOW = int(datetime(2026, 11, 21, 14, 32, 10, tzinfo=UTC).timestamp() * 1000)
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
@@ -103,7 +105,19 @@ def frame(page: str, **own: Any) -> dict[str, Any]:
 def calls_page(**own: Any) -> dict[str, Any]:
     page = {
         "calls": call_rows(),
-        "filters": {"outcome": "", "q": "", "site": ""},
+        "texts": {},
+        "chips": [],
+        "periods": PERIODS,
+        "options": {name: {} for name in ("channel", "line", "caller", "target", "category")},
+        "all_columns": COLUMNS,
+        "columns": USUAL,
+        "views": [],
+        "may_export": True,
+        "query": "",
+        "more": {},
+        "looked_to": None,
+        "filtered": False,
+        "live": True,
         "sites": [{"id": "shop", "name": "Lighthouse Bicycles"}, {"id": "hire", "name": "Lighthouse Hire"}],
         "older": "/calls?before=01JD000049",
         "today": {
@@ -383,14 +397,18 @@ PAGES: dict[str, tuple[str, dict[str, Any]]] = {
         calls_page(
             calls=[r for r in call_rows() if r["outcome"] == "missed"],
             older=None,
-            filters={"outcome": "missed", "q": "google", "site": "shop"},
+            texts={"outcome": "missed", "q": "google"},
+            chips=[{"text": "Missed", "query": "q=google"}, {"text": "“google”", "query": "outcome=missed"}],
+            filtered=True,
             health=SICK,
         ),
     ),
     "calls-none": ("calls.html", calls_page(calls=[], older=None, today=NO_TODAY, sites=[])),
     "calls-no-match": (
         "calls.html",
-        calls_page(calls=[], older=None, filters={"outcome": "", "q": "Zürich", "site": ""}),
+        calls_page(
+            calls=[], older=None, texts={"q": "Zürich"}, chips=[{"text": "“Zürich”", "query": ""}], filtered=True
+        ),
     ),
     "call": ("call.html", one_call()),
     "call-missed": ("call.html", missed_call()),
