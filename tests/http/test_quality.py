@@ -7,12 +7,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-
 from ctserver.storage import recordings
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from test_pages import make_wave, ring  # noqa: E402
+from test_pages import make_wave, ring
 
 DAY = 86_400_000
 
