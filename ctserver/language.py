@@ -119,6 +119,11 @@ def _catalogue(language: str) -> NullTranslations:
     return Translations(compiled)
 
 
+def pgettext(context: str, text: str) -> str:
+    """A text that other languages say differently by what it is said of."""
+    return _catalogue(reader().language).pgettext(context, text)
+
+
 # ---- times
 
 
