@@ -50,7 +50,8 @@ ENTRYPOINT ["/bin/sh", "-c", "ctserver dialplan --write /etc/asterisk/ctserver \
 FROM python:3.12-slim AS ctserver
 COPY --from=wheel /wheels /wheels
 COPY --from=wheel /dist /dist
-RUN pip install --no-cache-dir --no-index --no-deps /wheels/*.whl /dist/*.whl \
+RUN apt-get update && apt-get install -y --no-install-recommends ffmpeg && rm -rf /var/lib/apt/lists/* \
+    && pip install --no-cache-dir --no-index --no-deps /wheels/*.whl /dist/*.whl \
     && rm -rf /wheels /dist \
     && groupadd --gid 10001 ctserver \
     && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin ctserver \

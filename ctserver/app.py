@@ -30,12 +30,14 @@ from ctserver.recordings.keeper import Keeper
 from ctserver.recordings.places import Places
 from ctserver.services import pools, reports
 from ctserver.services.attribution import Attributor
+from ctserver.services.callbacks import Callbacks, NotSent
 from ctserver.services.callers import Callers
 from ctserver.services.live import Live
 from ctserver.services.routing import Router
 from ctserver.services.simulation import PoolSize
 from ctserver.services.speech import Speaker
 from ctserver.services.visits import rule_book
+from ctserver.services.watch import Watch
 from ctserver.sinks import Sinks
 from ctserver.storage import audit, links, logins, migrate, routes, sessions, sqlite, users
 from ctserver.storage.db import StorageError
@@ -154,7 +156,8 @@ class Running:
         self.speaker = Speaker(self._settings)
         callers = Callers(self.db, self._settings, self.attributor, self.speaker)
         self.router = Router(self._settings, callers)
-        self.fastagi = Fastagi(self.router.answer)
+        self.callbacks = Callbacks(self.db, self._settings, self._call_back)
+        self.fastagi = Fastagi(self.router.answer, self.callbacks.route)
         host, port = _address(self._settings.fastagi.listen)
         try:
             await self.fastagi.listen(host, port)
@@ -173,6 +176,7 @@ class Running:
         task = asyncio.create_task(bridge.link.run(), name=f"AMI {bridge.pbx.id}")
         self.bridges.append(bridge)
         bridge.journal.on_change = self.live.changed
+        bridge.on_placed = self.callbacks.heard
 
         async def stop() -> None:
             await _cancel([task])
@@ -196,8 +200,11 @@ class Running:
             now=ids.now_ms,
             sounds=self.places,
             rules=rule_book(settings),
+            delivery=self.sinks.delivery,
             gate=Gate(settings, self.geo),
             live=self.live,
+            callbacks=self.callbacks,
+            started_at=ids.now_ms(),
         )
         runner = web.AppRunner(
             server.make(deps), access_log=None, shutdown_timeout=STOP_SECONDS, keepalive_timeout=30, lingering_time=0
@@ -248,12 +255,20 @@ class Running:
             if learnt := await self.attributor.learn(self.db, ids.now_ms()):
                 log.info("learnt from %d calls when visitors ring", learnt)
 
+        watch = Watch(self.db, self._settings, self.sinks.facts)
+
+        async def watch_trouble() -> None:
+            await watch.look((await self.health()).parts, ids.now_ms())
+
         async def watch_pools() -> None:
             for fact in await pools.watch(self.db, self._settings, ids.now_ms(), self.sinks.facts):
                 log.warning("pool %s: %s", fact.pool, fact.detail)
 
         async def measure_pools() -> None:
             await pools.refresh_reports(self.db, self._settings, ids.now_ms(), _elsewhere)
+
+        async def call_back() -> None:
+            await self.callbacks.work(ids.now_ms())
 
         async def sum_up() -> None:
             await reports.catch_up(self.db, ids.now_ms())
@@ -274,6 +289,8 @@ class Running:
             ("watch the pools", watch_pools, 300),
             ("measure the pools", measure_pools, 3600),
             ("speak", self.speaker.speak, 2),
+            ("place callbacks", call_back, 1),
+            ("watch for trouble", watch_trouble, 15),
             ("look after deliveries", self.sinks.delivery.upkeep, 600),
             ("sum up the reports", sum_up, 120),
             ("tell systemd", alive, systemd.watchdog_seconds() or 3600),
@@ -289,6 +306,17 @@ class Running:
             await (linked or self.bridges)[0].testcall(number, TEST_CALLER)
         except (ami.AmiError, TimeoutError) as error:
             raise TestCallFailed(str(error) or "the PBX does not answer") from error
+
+    async def _call_back(self, callback: str, channel: str, seconds: int) -> None:
+        linked = [bridge for bridge in self.bridges if bridge.link.problem is None]
+        if not linked:
+            raise NotSent("no PBX is linked")
+        try:
+            await linked[0].call_back(callback, channel, seconds)
+        except ami.LinkDown:
+            raise
+        except ami.AmiError as error:
+            raise NotSent(str(error)) from error
 
     async def health(self) -> Health:
         """The state of database, AMI links, FastAGI and disk."""

@@ -13,6 +13,8 @@ from ctserver import files
 from ctserver.asterisk import ami
 from ctserver.config import Asterisk, ConfigError, Settings
 from ctserver.http.geo import Geo
+from ctserver.services import words
+from ctserver.sinks import hook_secrets
 from ctserver.storage import migrate, sqlite
 from ctserver.storage.db import StorageError
 
@@ -38,7 +40,23 @@ async def check(settings: Settings) -> list[Result]:
     if settings.geo.file:
         problem = Geo(settings.path(settings.geo.file)).problem()
         results.append(Result("places", problem is None, problem or settings.geo.file, "name an MMDB file: [geo] file"))
+    results += _told(settings)
     return results + [await _ami(settings, pbx) for pbx in settings.asterisk]
+
+
+def _told(settings: Settings) -> list[Result]:
+    """Secrets of web hooks and the texts of alerts: a mistake in them must not be found when a call is missed."""
+    results = []
+    for name in settings.webhooks:
+        try:
+            hook_secrets(settings, name)
+        except ConfigError as error:
+            problem = error.problems[0]
+            results.append(Result(f"web hook {name}", False, f"{problem.key}: {problem.what}", problem.hint))
+    wrong = [Result(key, False, what, "see docs/alerts.md") for key, what in words.mistakes(settings)]
+    if settings.alerts and not wrong:
+        results.append(Result("alerts", True, f"{len(settings.alerts)} rules, their texts make sense"))
+    return results + wrong
 
 
 async def _database(settings: Settings) -> Result:

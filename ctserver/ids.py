@@ -54,11 +54,6 @@ def _time(now: int) -> str:
     return base64.b32hexencode((now & (1 << 48) - 1).to_bytes(10, "big")).decode("ascii").lower()[6:]
 
 
-def since(now: int) -> str:
-    """The least text that an id of this time or later can be: for asking for the rows of a span of time."""
-    return _time(now)
-
-
 def token() -> str:
     """256 random bits as URL-safe text, for cookies and one-time secrets."""
     return secrets.token_urlsafe(32)

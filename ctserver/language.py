@@ -119,6 +119,11 @@ def _catalogue(language: str) -> NullTranslations:
     return Translations(compiled)
 
 
+def pgettext(context: str, text: str) -> str:
+    """A text that other languages say differently by what it is said of."""
+    return _catalogue(reader().language).pgettext(context, text)
+
+
 # ---- times
 
 
@@ -193,6 +198,11 @@ def full(ms: int) -> str:
 def day(ms: int, width: Width = "medium") -> str:
     """21 Nov 2026; long: 21 November 2026; short: 21 Nov."""
     return _date(local(ms).date(), width)
+
+
+def month(ms: int) -> str:
+    """November 2026."""
+    return dates.format_date(local(ms).date(), "LLLL y", locale=locale())
 
 
 def weekday(ms: int) -> str:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ctserver import ids
-from ctserver.config import ConfigError, Problem, Settings, secret_lines, variable_of
+from ctserver import ids, notify
+from ctserver.config import ConfigError, Problem, Settings, WebHook, secret_lines, variable_of
 from ctserver.domain import signature
 from ctserver.integrations.webhook import Hook
-from ctserver.outbound import HttpClient
+from ctserver.outbound.client import Client
+from ctserver.services.alerts import Alerts
 from ctserver.services.delivery import Delivery
 from ctserver.services.facts import Facts
 from ctserver.storage.db import Database
+
+EVERYWHERE = ("0.0.0.0/0", "::/0")
 
 
 class Sinks:
@@ -21,20 +24,30 @@ class Sinks:
     """
 
     def __init__(self, db: Database, settings: Settings, now: Callable[[], int] = ids.now_ms) -> None:
-        self._client = HttpClient()
+        self._client = Client(settings.outbound.private_networks, seconds=settings.outbound.timeout_seconds)
+        self._anywhere = Client(EVERYWHERE)
         hooks = [
-            Hook(name, hook, hook_secrets(settings, name), settings.server.public_url, self._client)
+            Hook(name, hook, hook_secrets(settings, name), settings.server.public_url, self._client_for(hook))
             for name, hook in settings.webhooks.items()
         ]
-        self.facts = Facts(settings, hooks)
-        self.delivery = Delivery(db, [hook.via() for hook in hooks], self.facts, now)
+        self.channels = notify.make_all(settings, notify.Tools(self._client, db))
+        alerts = Alerts(db, settings, self.channels)
+        self.facts = Facts(settings, [*hooks, alerts])
+        vias = [*(hook.via() for hook in hooks), *alerts.vias(channel_secrets(settings))]
+        self.delivery = Delivery(db, vias, self.facts, now)
+
+    def _client_for(self, hook: WebHook) -> Client:
+        return self._anywhere if hook.allow_private else self._client
 
     async def start(self) -> None:
         await self.delivery.start()
 
     async def stop(self) -> None:
         await self.delivery.stop()
+        for channel in self.channels.values():
+            await channel.close()
         await self._client.close()
+        await self._anywhere.close()
 
 
 def hook_secrets(settings: Settings, name: str) -> tuple[str, ...]:
@@ -48,4 +61,15 @@ def hook_secrets(settings: Settings, name: str) -> tuple[str, ...]:
     except signature.BadSecret as error:
         hint = "make one: echo whsec_$(openssl rand -base64 32)"
         raise ConfigError(settings.base, [Problem(key, str(error), hint)]) from None
+    return found
+
+
+def channel_secrets(settings: Settings) -> dict[str, tuple[str, ...]]:
+    """The secret of every channel that has one, to be blotted out of what others say."""
+    found: dict[str, tuple[str, ...]] = {}
+    for name in settings.notify:
+        try:
+            found[name] = (settings.notify_secret(name),)
+        except ConfigError:
+            continue  # it does without one, or making the channel has told
     return found

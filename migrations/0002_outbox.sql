@@ -57,11 +57,3 @@ CREATE TABLE vias (
     paused_until BIGINT NOT NULL,
     problem      TEXT   NOT NULL
 );
-
--- Somebody has seen to a missed call: called back, or said so.
-CREATE TABLE handled (
-    call TEXT   PRIMARY KEY REFERENCES calls (id),
-    at   BIGINT NOT NULL,
-    who  TEXT   NOT NULL,
-    how  TEXT   NOT NULL
-);

@@ -62,7 +62,7 @@ SELECT c.id, c.site, c.arrived_at, c.source_channel, c.medium, c.source, c.campa
        COALESCE(c.value, 0) AS revenue
 FROM calls c LEFT JOIN target_rules t ON t.site = c.site LEFT JOIN sessions s ON s.id = c.session;
 
--- Sums of whole days and months (UTC) by one dimension. Valid while report_days says so; else reports count for themselves.
+-- Sums of whole days, weeks (from Monday) and months of UTC by one dimension; span: day | week | month. Valid while report_days says so; else reports count for themselves.
 CREATE TABLE rollups (
     dimension TEXT   NOT NULL,
     span      TEXT   NOT NULL,
@@ -110,10 +110,12 @@ INSERT INTO report_days (day, changes, rolled)
 SELECT arrived_at - arrived_at % 86400000, 1, 0 FROM calls
 UNION SELECT started_at - started_at % 86400000, 1, 0 FROM sessions;
 
--- The same for months: the sum of its days' changes when its sums were made.
-CREATE TABLE report_months (
-    month   BIGINT PRIMARY KEY,
-    changes BIGINT NOT NULL
+-- The same for weeks and months: the sum of their days' changes when their sums were made.
+CREATE TABLE report_spans (
+    span    TEXT   NOT NULL,
+    start   BIGINT NOT NULL,
+    changes BIGINT NOT NULL,
+    PRIMARY KEY (span, start)
 );
 
 CREATE TRIGGER calls_added AFTER INSERT ON calls BEGIN

@@ -16,7 +16,7 @@ from babel.messages.extract import extract_from_dir
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCALE = ROOT / "web" / "locale"
-KEYWORDS = {"_": None, "gettext": None, "ngettext": (1, 2), "N_": None}
+KEYWORDS = {"_": None, "gettext": None, "ngettext": (1, 2), "N_": None, "pgettext": ((1, "c"), 2)}
 PLACES = [(ROOT / "ctserver", [("**.py", "python")]), (ROOT / "web" / "templates", [("**.html", "jinja2")])]
 OPTIONS = {"**.html": {"extensions": "jinja2.ext.i18n", "newstyle_gettext": "true", "silent": "false"}}
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)  # no date that changes with every run
@@ -26,9 +26,16 @@ def extracted() -> Catalog:
     """Every text that a person may see, as it stands in the code and the templates."""
     found = Catalog(project="ctserver", charset="utf-8", creation_date=LONG_AGO)
     for folder, methods in PLACES:
-        for name, _, message, comments, _ in extract_from_dir(folder, methods, OPTIONS, KEYWORDS, ["Translators:"]):
+        for name, _, message, comments, context in extract_from_dir(
+            folder, methods, OPTIONS, KEYWORDS, ["Translators:"]
+        ):
             if message:
-                found.add(message, locations=[(f"{folder.relative_to(ROOT)}/{name}", 0)], auto_comments=comments)
+                found.add(
+                    message,
+                    locations=[(f"{folder.relative_to(ROOT)}/{name}", 0)],
+                    auto_comments=comments,
+                    context=context,
+                )
     return found
 
 

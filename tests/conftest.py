@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
+import socket
+import ssl
+import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from aiohttp import web
 
 from ctserver import config, files
 from ctserver.config import Settings
@@ -192,3 +198,61 @@ async def pbx() -> AsyncIterator[FakePbx]:
 def _no_secret_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("CTSERVER_AMI_SECRET", "CTSERVER_AMI_SECRET_PBX", "CTSERVER_CONFIG"):
         monkeypatch.delenv(name, raising=False)
+
+
+# ---- the outside
+
+
+@pytest.fixture
+async def serve() -> AsyncIterator[Callable[..., Awaitable[str]]]:
+    """Start a web server on a real socket that answers everything with one handler; gives its address."""
+    runners: list[web.AppRunner] = []
+
+    async def start(answer: Callable[[web.Request], Any], tls: ssl.SSLContext | None = None) -> str:
+        async def handler(request: web.Request) -> web.StreamResponse:
+            made = answer(request)
+            return await made if inspect.isawaitable(made) else made
+
+        app = web.Application()
+        app.router.add_route("*", "/{path:.*}", handler)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.005)
+        runners.append(runner)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls)
+        await site.start()
+        return f"{'https' if tls else 'http'}://127.0.0.1:{runner.addresses[0][1]}"
+
+    yield start
+    for runner in runners:
+        await runner.cleanup()
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A port that nobody listens at."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A certificate for localhost that only itself vouches for, and its key."""
+    folder = tmp_path_factory.mktemp("tls")
+    made, key = folder / "cert.pem", folder / "key.pem"
+    names = "subjectAltName=DNS:localhost,IP:127.0.0.1"
+    words = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-nodes",
+        "-days",
+        "2",
+    ]
+    words += ["-subj", "/CN=localhost", "-addext", names, "-keyout", str(key), "-out", str(made)]
+    subprocess.run(words, check=True, capture_output=True)
+    return made, key

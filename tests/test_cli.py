@@ -305,19 +305,24 @@ async def test_replay_prints_the_calls_of_a_stream(typed: Run, root: Path) -> No
     )
     told = await typed("replay", streams / "answered/stream.txt")
     assert (
-        told.out == "2026-11-22 04:04:19  +447700900123 -> +442079460100  answered (completed)  PJSIP/alice-00000001\n"
+        told.out == "2026-11-22 05:07:58  +447700900123 -> +442079460100  answered (completed)  PJSIP/alice-00000001\n"
     )
 
 
 async def test_replay_takes_other_contexts(typed: Run, root: Path, tmp_path: Path) -> None:
     stream = (root / "tests/asterisk/streams/answered/stream.txt").read_text().replace("ct-inbound", "from-trunk")
     (tmp_path / "x.txt").write_text(stream.replace("UserEvent: CT", "UserEvent: Other"))
-    assert (await typed("replay", "x.txt", "--json")).out == ""
+    guessed = await typed("replay", "x.txt", "--json")
+    assert "taking the callers in: from-trunk" in guessed.err
+    assert len(guessed.out.splitlines()) == 1
+    assert (await typed("replay", "x.txt", "--json", "--inbound-context", "other")).out == ""
     both = await typed("replay", "x.txt", "--json", "--inbound-context", "other", "--inbound-context", "from-trunk")
     assert len(both.out.splitlines()) == 1
 
 
-@pytest.mark.parametrize("content", ["[1]", "{", "[" * 100_000])
+@pytest.mark.parametrize(
+    "content", ["[1]", "{", "[" * 100_000, '[{"a": "b"}]', "", "Dear sirs: no stream\n\nat all", "\0\1"]
+)
 async def test_replay_of_no_stream_is_told(typed: Run, tmp_path: Path, content: str) -> None:
     (tmp_path / "x.json").write_text(content)
     is_mistake(await typed("replay", "x.json"), "x.json", "ctserver record")
@@ -371,6 +376,24 @@ async def test_a_login_is_made_with_the_password_of_standard_input(run: Run, tmp
     await store.close()
     done = await run("user", "bob", "--set", "database.path=x.db", stdin=b"hunter2 and more\n")
     assert (done.status, done.out) == (0, "login: bob\nrole: owner\npassword: hunter2 and more\n")
+
+
+async def test_users_and_tokens_are_made_changed_and_removed(run: Run, tmp_path: Path) -> None:
+    store = await sqlite.open(tmp_path / "x.db")
+    await migrate.migrate(store, migrate.read(files.folder("migrations")))
+    await store.close()
+    there = ("--set", "database.path=x.db")
+    assert "role: owner" in (await run("user", "ann", *there, stdin=b"x\n")).out
+    made = await run("user", "bob", *there, "--role", "operator", "--line", "office", stdin=b"x\n")
+    assert made.out == "login: bob\nrole: operator\nlines: office\npassword: x\n"
+    assert (await run("user", "bob", *there, "--role", "analyst", "--line", "")).out == "login: bob\nrole: analyst\n"
+    is_mistake(await run("user", "bob", *there, "--role", "client"), "named sites only", "--site")
+    is_mistake(await run("user", "bob", *there, "--site", "nowhere"), "no site 'nowhere'", "shop")
+    assert re.fullmatch(r"ct_[\w-]{43}\n", (await run("token", "bob", "calls", "reports", *there)).out)
+    is_mistake(await run("token", "eve", "calls", *there), "no user 'eve'")
+    assert (await run("user", "bob", *there, "--no-second-factor")).status == 0
+    assert (await run("user", "bob", *there, "--remove")).out == "user removed: bob\n"
+    is_mistake(await run("user", "ann", *there, "--remove"), "the only owner")
 
 
 @contextlib.asynccontextmanager

@@ -9,6 +9,7 @@ import shlex
 import subprocess
 import tomllib
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, get_args
 
@@ -16,8 +17,11 @@ import pytest
 from pydantic import BaseModel
 
 from ctserver import cli, config
-from ctserver.asterisk import dialplan
+from ctserver.asterisk import dialplan, variables
 from ctserver.domain import call as machine
+from ctserver.domain import verdict
+from ctserver.domain.times import Times
+from ctserver.http.dashboard import timeline
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -83,6 +87,8 @@ def tables() -> dict[str, type[BaseModel]]:
     def walk(model: type[BaseModel], prefix: str) -> None:
         for name, field in model.model_fields.items():
             kind, inner = field.annotation, [part for part in get_args(field.annotation) if _is_model(part)]
+            for tag, member in _kinds(kind).items():
+                found[f"{prefix}{name}.NAME:{tag}"] = member
             if _is_model(kind):
                 found[prefix + name] = kind
             elif inner:
@@ -98,6 +104,15 @@ def _is_model(kind: object) -> bool:
     return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
+def _kinds(kind: object) -> dict[str, type[BaseModel]]:
+    """NAME -> one of several models, told apart by `type`: each of them by its type."""
+    for part in get_args(kind):
+        members = [member for union in get_args(part) for member in get_args(union) if _is_model(member)]
+        if members:
+            return {get_args(member.model_fields["type"].annotation)[0]: member for member in members}
+    return {}
+
+
 def keys_of_models() -> dict[str, set[str]]:
     return {table: set(model.model_fields) - {"targets", "menu", "target_call"} for table, model in tables().items()}
 
@@ -106,10 +121,11 @@ def described() -> dict[str, dict[str, tuple[str, str]]]:
     """docs/settings.md: table -> key -> (default, meaning)."""
     found: dict[str, dict[str, tuple[str, str]]] = {}
     for section in page("docs/settings.md").split("\n## ")[1:]:
-        title = re.match(r"`\[+([\w.]+)\]+`\n", section)
+        title = re.match(r"`\[+([\w.]+)\]+`(?:, `type = \"(\w+)\"`)?\n", section)
         if title:
+            table = f"{title[1]}:{title[2]}" if title[2] else title[1]
             rows = re.findall(r"^\| `(\w+)` \| (.+?) \| (.*?) ?\|$", section, re.M)
-            found[title[1]] = {key: (default, meaning) for key, default, meaning in rows}
+            found[table] = {key: (default, meaning) for key, default, meaning in rows}
     return found
 
 
@@ -150,6 +166,8 @@ def shipped_keys() -> dict[str, set[str]]:
             named = [part if place % 2 == 0 else "NAME" for place, part in enumerate(names)]
             table = ".".join(named)
         elif key := re.match(r"(?:# )?(\w+) = ", line):
+            if kind := re.match(r'(?:# )?type = "(\w+)"', line):
+                table = f"{table}:{kind[1]}"
             found.setdefault(table, set()).add(key[1])
     return found
 
@@ -181,7 +199,9 @@ def test_environment_variables_named_are_read() -> None:
     code = "".join(file.read_text(encoding="utf-8") for file in (ROOT / "ctserver").rglob("*.py"))
     for path in [*PAGES, *OTHERS]:
         for name in set(re.findall(r"CTSERVER_[A-Z_]+[A-Z]", path.read_text(encoding="utf-8"))):
-            assert name in code or name == "CTSERVER_AMI_SECRET_PBX", f"{path.name}: {name}"
+            assert name in code or name in ("CTSERVER_AMI_SECRET_PBX", "CTSERVER_NOTIFY_SECRET_MAIL"), (
+                f"{path.name}: {name}"
+            )
 
 
 # ---- calls
@@ -196,42 +216,39 @@ def told(heading: str, columns: int) -> list[list[str]]:
     return [row for row in rows[2:] if len(row) == columns]
 
 
-def reasons_in_code() -> set[str]:
-    """Every text that call.py gives as a reason."""
-    tree = ast.parse(Path(str(machine.__file__)).read_text(encoding="utf-8"))
-    found = set(machine._CAUSES.values())
-    for node in ast.walk(tree):
-        if isinstance(node, ast.keyword) and node.arg == "reason" and isinstance(node.value, ast.Constant):
-            found.add(str(node.value.value))
-        if isinstance(node, ast.FunctionDef) and node.name in ("judge", "_unanswered"):
-            returned = [part.value for part in ast.walk(node) if isinstance(part, ast.Return) and part.value]
-            found |= {text for value in returned for text in _results(value)}
-    return found - {""}
-
-
-def _results(value: ast.expr) -> Iterator[str]:
-    """The texts that an expression may come to; not those it only compares with."""
-    if isinstance(value, ast.Constant) and isinstance(value.value, str):
-        yield value.value
-    elif isinstance(value, ast.IfExp):
-        yield from _results(value.body)
-        yield from _results(value.orelse)
-    elif isinstance(value, ast.Tuple):
-        for part in value.elts:
-            yield from _results(part)
-
-
 def test_reasons_are_those_of_the_code() -> None:
-    assert {row[0] for row in told("Reasons", 3)} == reasons_in_code()
+    assert {row[0]: tuple(row[1].split(", ")) for row in told("Reasons", 3)} == dict(verdict.REASONS)
 
 
 def test_outcomes_are_those_of_the_code() -> None:
-    assert {row[0] for row in told("Outcomes", 2)} == {machine.ANSWERED, machine.MISSED}
+    assert {row[0] for row in told("Outcomes", 2)} == {
+        outcome for found in verdict.REASONS.values() for outcome in found
+    }
 
 
 def test_hangup_causes_are_those_of_the_code() -> None:
     rows = told("The order of evidence for missed calls", 3)
-    assert {int(row[0]): row[2] for row in rows if row[0].isdigit()} == machine._CAUSES
+    assert {int(row[0]): row[2] for row in rows if row[0].isdigit()} == verdict.CAUSES
+    text = page("docs/calls.md")
+    assert f"({', '.join(map(str, sorted(verdict.NETWORK_CAUSES)))})" in text
+    assert all(status in text for status in verdict.QUEUE_STATUSES)
+
+
+def test_times_and_hangers_up_are_those_of_the_code() -> None:
+    assert {row[0] for row in told("Times", 2)} == {f"{field.name}_ms" for field in fields(Times)}
+    assert {row[0] for row in told("Who hung up", 2)} == {
+        machine.CALLER,
+        machine.COMPANY,
+        machine.NETWORK,
+        machine.SYSTEM,
+    }
+
+
+def test_steps_are_those_of_the_code() -> None:
+    kinds = {kind.strip(" `") for row in told("Steps", 3) for kind in row[0].split(",")}
+    stages = {value for name, value in vars(variables).items() if name.startswith("STAGE_")}
+    assert kinds == stages | set(timeline.HANDS)
+    assert set(timeline.STAGES) <= stages
 
 
 # ---- links and files

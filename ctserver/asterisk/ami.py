@@ -72,6 +72,10 @@ class _Protocol(AMIProtocol):  # type: ignore[misc]
         if not action.future.done():
             action.future.set_result(PanoramiskMessage(message))
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self.factory is not None:  # a login that was given up has let go of it
+            super().connection_lost(exc)
+
     def close(self) -> None:
         waiting = {id(action): action for action in self.responses.values()}
         self.responses.clear()

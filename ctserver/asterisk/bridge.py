@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from ctserver import ids
 from ctserver.asterisk import variables
 from ctserver.asterisk.ami import AmiError, Link
 from ctserver.asterisk.evidence import Notes
+from ctserver.asterisk.placed import originate, placed
 from ctserver.asterisk.translate import Translator
 from ctserver.asterisk.wire import Message, text
 from ctserver.config import Asterisk, Settings
 from ctserver.domain.call import Event, Vanished
+from ctserver.domain.callback import Placed
 from ctserver.services.attribution import Attributor
 from ctserver.services.calls import Journal
 from ctserver.services.facts import Facts
@@ -31,6 +33,7 @@ class Bridge:
         self.pbx = pbx
         self.journal = Journal(db, settings, attributor, pbx.id, facts)
         self.notes = Notes(db, self.journal, settings.spool(pbx), pbx.id)
+        self.on_placed: Callable[[str, Sequence[Placed]], Awaitable[None]] | None = None
         self._contexts = pbx.inbound_contexts
         self._translator = Translator(self._contexts)
         self.link = Link(
@@ -46,6 +49,10 @@ class Bridge:
     async def testcall(self, number: str, caller: str) -> None:
         """Make the PBX call `number` (E.164) in its inbound context, as if `caller` rang. Raises AmiError."""
         await self.link.send(testcall_action(number, caller))
+
+    async def call_back(self, callback: str, channel: str, seconds: int) -> None:
+        """Make the PBX ring the company, for `seconds` at most, and then the other side. Raises AmiError, TimeoutError."""
+        await self.link.send(originate(callback, channel, seconds, ids.now_ms()))
 
     async def _resync(self, link: Link) -> None:
         """After a login: calls that have ended meanwhile stand in the PBX's own notes; those that it no longer knows and
@@ -69,12 +76,16 @@ class Bridge:
     async def _consume(self, messages: Sequence[Message]) -> None:
         now = ids.now_ms()
         events: list[Event] = []
+        ours: list[Placed] = []
         for message in messages:
             try:
                 events.extend(self._translator.events(message, now))
+                ours.extend(placed(message, now))
             except Exception:
                 log.exception("AMI %s: an event could not be read: %r", self.pbx.id, message.get("Event"))
         await self.journal.apply(events)
+        if ours and self.on_placed:
+            await self.on_placed(self.pbx.id, ours)
 
 
 def testcall_action(number: str, caller: str) -> dict[str, str]:

@@ -30,6 +30,7 @@ def render(settings: Settings, script: Path, pbx: Asterisk | None = None) -> str
         "",
         "[ct-settings]",
         f"exten => start,1,Set(CT_FASTAGI=agi://{settings.fastagi.listen}/{variables.ROUTE_SCRIPT})",
+        f" same => n,Set(CT_FASTAGI_CALLBACK=agi://{settings.fastagi.listen}/{variables.CALLBACK_SCRIPT})",
         f" same => n,Set(CT_SCRIPT={_path(settings, '--write', script)})",
         f" same => n,Set(CT_RECORDINGS={spool})",
         " same => n,Return()",
@@ -41,6 +42,9 @@ def render(settings: Settings, script: Path, pbx: Asterisk | None = None) -> str
     lines += _default("_[0-9]!", router.default)
     for name, line in settings.lines.items():
         lines += line_texts.context(name, line, router.hours(name), ids.now_ms())
+    if settings.calls.outgoing_context:
+        steps = ["Gosub(ct-outgoing,s,1(${EXTEN}))", f"Goto({settings.calls.outgoing_context},${{EXTEN}},1)"]
+        lines += ["", "[ct-phones]", *line_texts.extension_of("_[+*#0-9a-zA-Z]!", steps)]
     return "\n".join(lines) + "\n"
 
 

@@ -24,16 +24,21 @@ MAX_HEADERS = 32 * 1024
 MAX_CLIENTS = 500
 
 
-class Fastagi(Application):  # type: ignore[misc]
-    """Serves `route`: sets CT_ROUTE by the called number and the caller's, after whatever else is known of the call."""
+Find = Callable[[str, str], Awaitable[Answer]]
 
-    def __init__(self, find_route: Callable[[str, str], Awaitable[Answer]]) -> None:
+
+class Fastagi(Application):  # type: ignore[misc]
+    """Serves `route` (by the called number and the caller's) and `callback` (by its id and which side asks): sets CT_ROUTE,
+    after whatever else is known of the call."""
+
+    def __init__(self, find_route: Find, find_callback: Find) -> None:
         super().__init__(loop=asyncio.get_running_loop())
-        self._find_route = find_route
+        self._finders = {variables.ROUTE_SCRIPT: find_route, variables.CALLBACK_SCRIPT: find_callback}
         self._clients = 0
         self.served = 0
         self._server: asyncio.Server | None = None
-        self.add_route(variables.ROUTE_SCRIPT, self._answer_route)
+        for script in self._finders:
+            self.add_route(script, self._answer)
 
     async def listen(self, host: str, port: int) -> None:
         """Raises OSError if the port is taken."""
@@ -73,9 +78,10 @@ class Fastagi(Application):  # type: ignore[misc]
         elif script:
             log.warning("FastAGI: nothing is called %r here", script[:80])
 
-    async def _answer_route(self, request: Request) -> None:
-        number, caller = (request.headers.get(name, "")[:64] for name in ("agi_arg_1", "agi_arg_2"))
-        answer = await self._find_route(number, caller)
+    async def _answer(self, request: Request) -> None:
+        first, second = (request.headers.get(name, "")[:64] for name in ("agi_arg_1", "agi_arg_2"))
+        find = self._finders[request.headers["agi_network_script"].split("?")[0]]
+        answer = await find(first, second)
         for name, value in answer.variables.items():
             await request.send_command(set_variable(name, value))
         await request.send_command(set_variable(variables.ROUTE_VARIABLE, answer.route))  # last: it is the proof

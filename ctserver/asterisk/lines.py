@@ -149,7 +149,7 @@ def _queue(line: Line) -> Iterator[str]:
     """Without music nobody has answered before somebody does; with it the caller pays from the start."""
     options = _header(line) if line.music else f"r{_header(line)}"
     if line.music:
-        yield "Answer()"
+        yield 'ExecIf($["${CT_CALLBACK}" = ""]?Answer())'  # a visitor is rung once a member has answered
         yield f"Set(CHANNEL(musicclass)={line.music})"
     said = "${CT_SAY}" if line.whisper_sound or line.whisper_text else ""
     yield f"Queue({line.queue},{options},,{said},{line.ring_seconds})"
@@ -160,7 +160,7 @@ def _options(line: Line) -> str:
     music = f"m({line.music})" if line.music else ""
     whisper = line.whisper_sound or line.whisper_text
     said = "${IF($[${LEN(${CT_SAY})} > 0]?A(${CT_SAY}))}" if whisper else ""
-    return f"g{music}{_header(line)}{said}"
+    return f"g{music}{_header(line)}{said}${{CT_ACCEPT}}"
 
 
 def _header(line: Line) -> str:

@@ -6,6 +6,7 @@ import asyncio
 import codecs
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict
 from typing import Any, BinaryIO
 
 from ctserver import ids
@@ -13,13 +14,18 @@ from ctserver.asterisk.ami import LoginRefused
 from ctserver.asterisk.translate import Translator, time_of
 from ctserver.asterisk.wire import Message, Splitter, text
 from ctserver.domain import call as machine
-from ctserver.domain.call import Arrived, Call, Event, birth
+from ctserver.domain.call import Arrived, Call, Event, Leg, birth
+from ctserver.domain.times import times
 
 LOGIN_SECONDS = 5.0
+_PARTIES = ("", "Dest", "Target", "Transferer", "Transferee", "OrigTransferer", "SecondTransferer", "TransferTarget")
 _NAMES = (
-    "Event", "UserEvent", "Uniqueid", "Linkedid", "DestUniqueid", "DestLinkedid", "Channel", "DestChannel", "Destination",
-    "Context", "Exten", "CallerIDNum", "CallerIDName", "ChannelState", "ChannelStateDesc", "DialStatus", "SubEvent",
-    "Cause", "Timestamp", "DID", "Line", "Asked", "HangupCause", "SrcUniqueID",
+    "Event", "UserEvent", "Destination", "Context", "Exten", "Extension", "ChannelState", "DialStatus", "SubEvent", "Cause",
+    "Timestamp", "DID", "Line", "Asked", "HangupCause", "SrcUniqueID", "Forward", "Queue", "MemberName", "Result", "Stage",
+    "Bridgestate", "Channel1", "Channel2", "Uniqueid1", "Uniqueid2", "TransferType", "TransferExten", "BridgedChannel",
+    "Newname", "State", "Status", "Application", "Closed", "Blocked", "Keys", "Message", "QueueStatus",
+    *(party + name for party in _PARTIES
+      for name in ("Uniqueid", "Linkedid", "Channel", "ChannelStateDesc", "CallerIDNum", "CallerIDName", "Exten")),
 )  # fmt: skip
 _CANONICAL = {name.lower(): name for name in _NAMES}
 
@@ -32,13 +38,18 @@ def read(data: bytes) -> Iterator[Message]:
     """The messages of a recording: the wire format, a JSON list of events, or one JSON object a line."""
     data = data.removeprefix(codecs.BOM_UTF8)
     head = data.lstrip()[:1]
-    if head not in (b"[", b"{"):
+    if head in (b"[", b"{"):
+        entries = _objects(data)
+        found = [
+            {_CANONICAL.get(name.lower(), name): _value(value) for name, value in entry.items()} for entry in entries
+        ]
+    else:
         splitter = Splitter()
-        yield from splitter.feed(data)
-        yield from splitter.end()
-        return
-    for entry in _objects(data):
-        yield {_CANONICAL.get(name.lower(), name): _value(value) for name, value in entry.items()}
+        found = [*splitter.feed(data), *splitter.end()]
+    banner = data.startswith(b"Asterisk Call Manager")
+    if not banner and not any("Event" in message or "Response" in message for message in found):
+        raise NotAStream("this is neither an AMI stream nor JSON of AMI events: nothing in it has an Event")
+    yield from found
 
 
 def _objects(data: bytes) -> list[dict[str, Any]]:
@@ -58,7 +69,14 @@ def _objects(data: bytes) -> list[dict[str, Any]]:
 
 
 def _value(value: object) -> str | list[str]:
-    return [str(part) for part in value] if isinstance(value, list) else "" if value is None else str(value)
+    if isinstance(value, list):
+        return [_text(part) for part in value]
+    return "" if value is None else _text(value)
+
+
+def _text(value: object) -> str:
+    """JSON may hold halves of characters, which no output takes."""
+    return str(value).encode("utf-8", "replace").decode()
 
 
 def calls(messages: Iterable[Message], contexts: Sequence[str]) -> list[Call]:
@@ -76,6 +94,20 @@ def calls(messages: Iterable[Message], contexts: Sequence[str]) -> list[Call]:
     return list(found.values())
 
 
+def contexts_of(messages: Iterable[Message]) -> list[str]:
+    """Where callers may have arrived: the contexts in which channels begin with a number and nobody dials them."""
+    dialled = {text(message, "DestUniqueid", "DestUniqueID") for message in messages}
+    found: dict[str, str] = {}
+    for message in messages:
+        first = text(message, "Uniqueid") == text(message, "Linkedid") or not text(message, "Linkedid")
+        name = text(message, "Event")
+        if name in ("Newchannel", "Newexten") and first and text(message, "Uniqueid") not in dialled:
+            number, context = text(message, "Exten", "Extension"), text(message, "Context")
+            if context and sum(letter.isdigit() for letter in number) >= 3:
+                found.setdefault(text(message, "Uniqueid"), context)
+    return sorted(set(found.values()))
+
+
 def _apply(found: dict[str, Call], event: Event) -> None:
     current = found.get(event.linkedid)
     if isinstance(event, Arrived) and (current is None or current.state == machine.ENDED):
@@ -88,18 +120,35 @@ def _apply(found: dict[str, Call], event: Event) -> None:
 
 
 def summary(call: Call) -> dict[str, object]:
-    """One call as `ctserver replay --json` prints it. Times are epoch seconds."""
+    """One call as `ctserver replay --json` prints it. Times are epoch seconds; spans (`wait`, ...) are seconds."""
+    took = times(call, call.arrived_at)
     return {
         "linkedid": call.linkedid,
         "did": call.did,
         "caller": call.caller,
+        "line": call.line,
         "started": _seconds(call.arrived_at),
         "answered": _seconds(call.answered_at),
         "ended": _seconds(call.ended_at),
         "outcome": call.outcome or None,
         "reason": call.reason or None,
         "answered_by": call.answered_by or None,
+        "hung_up_by": call.hung_up_by or None,
+        "queue": call.queue or None,
+        **{name: span / 1000 for name, span in asdict(took).items()},
+        "legs": [_leg(leg, call.arrived_at) for leg in call.legs],
+        "steps": [
+            {"after": (step.at - call.arrived_at) / 1000, "kind": step.kind, "detail": step.detail, "leg": step.leg}
+            for step in call.steps
+        ],
     }
+
+
+def _leg(leg: Leg, since: int) -> dict[str, object]:
+    """`rang`, `answered` and `ended` are seconds after the call's arrival."""
+    moments = {"rang": leg.ringing_at, "answered": leg.answered_at, "ended": leg.ended_at}
+    after = {name: None if at is None else (at - since) / 1000 for name, at in moments.items()}
+    return {"uniqueid": leg.uniqueid, "channel": leg.channel, "name": leg.name, "status": leg.status, **after}
 
 
 def _seconds(ms: int | None) -> float | None:

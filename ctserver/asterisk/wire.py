@@ -83,3 +83,8 @@ def text(message: Message, *names: str) -> str:
         if value and value not in ("(null)", "<unknown>", "<null>"):
             return str(value)
     return ""
+
+
+def uniqueid_of(message: Message) -> str:
+    """The channel that a message is about, as any version of Asterisk spells it."""
+    return text(message, "Uniqueid", "UniqueID", "SrcUniqueID")

@@ -12,10 +12,12 @@ from ctserver import app, ids
 from ctserver.cli.common import Add, load_settings, open_database
 from ctserver.config import Settings
 from ctserver.domain.person import Person
-from ctserver.domain.rights import NEEDS_LINES, NEEDS_SITES, Role
+from ctserver.domain.rights import NEEDS_LINES, NEEDS_SITES, Right, Role
 from ctserver.http import auth
-from ctserver.storage import users
-from ctserver.storage.db import Database
+from ctserver.http.auth import TOKEN_PREFIX
+from ctserver.storage import audit, tokens, users
+from ctserver.storage.audit import Entry
+from ctserver.storage.db import Database, Transaction
 
 
 def register(add: Add) -> None:
@@ -25,7 +27,37 @@ def register(add: Add) -> None:
     user.add_argument("--site", action="append", metavar="SITE", help="sees only this site (several: repeat it)")
     user.add_argument("--line", action="append", metavar="LINE", help="sees only the calls of this line (repeat it)")
     user.add_argument("--name", help="for people")
-    user.add_argument("--email", help="where invitations and links to a new password go")
+    user.add_argument("--email", help="of the person")
+    user.add_argument(
+        "--no-second-factor", action="store_true", help="take the second factor away: the telephone is lost"
+    )
+    user.add_argument("--remove", action="store_true", help="remove this login with its tokens")
+    token = add("token", _token, "make a key to the API for a user, with some of his rights; it is shown this once")
+    token.add_argument("login")
+    token.add_argument("scopes", nargs="+", choices=[right.value for right in Right], metavar="RIGHT")
+    token.add_argument("--name", default="command line", help="for people; default: %(default)s")
+    token.add_argument(
+        "--days", type=int, default=365, help="how long it is good; default: %(default)s, 0: until revoked"
+    )
+
+
+def _token(options: argparse.Namespace) -> int:
+    settings, text, now = load_settings(options), TOKEN_PREFIX + ids.token(), ids.now_ms()
+    expires = now + options.days * 86_400_000 if options.days > 0 else None
+    scopes = frozenset(Right(scope) for scope in options.scopes)
+    entry = Entry(now, options.login, "command", "token made", options.name, " ".join(sorted(scopes)))
+
+    async def make() -> None:
+        async with open_database(settings) as db:
+            if await users.one(db, options.login) is None:
+                raise app.StartError(f"there is no user {options.login!r}", "make one: ctserver user LOGIN")
+            hashed, id = auth.token_hash(text), ids.new(now)
+            await db.write(lambda tx: tokens.add(tx, id, hashed, options.login, options.name, scopes, now, expires))
+            await db.write(lambda tx: audit.add(tx, entry))
+
+    asyncio.run(make())
+    sys.stdout.write(f"{text}\n")
+    return 0
 
 
 def _user(options: argparse.Namespace) -> int:
@@ -41,16 +73,42 @@ def _user(options: argparse.Namespace) -> int:
 
 async def _put(db: Database, settings: Settings, options: argparse.Namespace) -> str:
     known = await users.one(db, options.login)
+    if options.remove or options.no_second_factor:
+        return await _taken_away(db, known, options)
     first = not await users.count(db)
     before = known or Person(options.login, Role.OWNER if first else Role.MANAGER)
     person = _changed(before, settings, options)
     if known and person != known:
+        entry = Entry(ids.now_ms(), "", "command", "user changed", person.login, person.role)
         await db.write(lambda tx: users.change(tx, person))
+        await db.write(lambda tx: audit.add(tx, entry))
         return _told(person)
     password = ids.password() if sys.stdin.isatty() else sys.stdin.readline().strip() or ids.password()
     hashed, now = auth.hash_password(password), ids.now_ms()
     await db.write(lambda tx: users.put_user(tx, ids.new(now), person.login, hashed, now, person))
     return f"{_told(person)}password: {password}\n"
+
+
+async def _taken_away(db: Database, known: Person | None, options: argparse.Namespace) -> str:
+    login = options.login
+    if known is None:
+        raise app.StartError(f"there is no user {login!r}", "see who there is on the page Users")
+    action = "user removed" if options.remove else "second factor removed"
+    entry = Entry(ids.now_ms(), "", "command", action, login)
+
+    def unit(tx: Transaction) -> bool:
+        if options.remove:
+            if known.role is Role.OWNER and users.owners(tx) == 1:
+                return False
+            users.remove(tx, login)
+        else:
+            users.put_second_factor(tx, login, "", 0, [])
+        audit.add(tx, entry)
+        return True
+
+    if not await db.write(unit):
+        raise app.StartError(f"{login!r} is the only owner", "make another owner first")
+    return f"{action}: {login}\n"
 
 
 def _changed(person: Person, settings: Settings, options: argparse.Namespace) -> Person:

@@ -17,6 +17,8 @@ from ctserver.cli.common import Add, add_pbx, chosen_pbx, load_settings
 from ctserver.config import Asterisk, Settings
 from ctserver.domain import phone
 
+INBOUND = "ct-inbound"
+
 
 def register(add: Add) -> None:
     test = add("testcall", _testcall, "place a call to a tracked number, as a caller would")
@@ -109,12 +111,17 @@ def _record(options: argparse.Namespace) -> int:
 
 def _replay(options: argparse.Namespace) -> int:
     try:
-        data = options.file.read_bytes()
-        found = replay.calls(replay.read(data), options.inbound_context or ["ct-inbound"])
+        messages = list(replay.read(options.file.read_bytes()))
     except OSError as error:
         raise app.StartError(f"{options.file} cannot be read: {error.strerror}", "name a recorded stream") from error
     except replay.NotAStream as error:
         raise app.StartError(f"{options.file}: {error}", "name a file written by `ctserver record`") from error
+    found = replay.calls(messages, options.inbound_context or [INBOUND])
+    if not found and not options.inbound_context and (others := replay.contexts_of(messages)):
+        sys.stderr.write(
+            f"nobody arrived in {INBOUND}; taking the callers in: {', '.join(others)} (--inbound-context)\n"
+        )
+        found = replay.calls(messages, others)
     for call in found:
         summary = replay.summary(call)
         sys.stdout.write((json.dumps(summary, ensure_ascii=False) if options.json else _line(summary)) + "\n")

@@ -21,6 +21,7 @@ def cross_checks(data: Mapping[str, Any], country: str) -> Iterator[Problem]:
         if count > 1:
             yield Problem("asterisk", f"the id {name!r} is used {count} times", "give each [[asterisk]] its own id")
     yield from _spools(data)
+    yield from _alerts(data)
     if "base" in data:
         yield Problem("base", "unknown key", "remove it")
 
@@ -33,6 +34,8 @@ def _references(data: Mapping[str, Any]) -> Iterator[Problem]:
         ("pools", "overflow", "static"),
         ("static", "site", "sites"),
         ("static", "line", "lines"),
+        ("alerts", "by", "notify"),
+        ("alerts", "then", "alerts"),
     ):
         for name, table in as_dict(data.get(kind)).items():
             yield from _reference(f"{kind}.{name}.{key}", as_dict(table).get(key), target, data)
@@ -46,6 +49,8 @@ def _references(data: Mapping[str, Any]) -> Iterator[Problem]:
         if sum(bool(as_dict(rule).get(key)) for key in ("pool", "static", "page")) != 1:
             hint = "say what to show: pool = ..., static = ... or page = true"
             yield Problem(f"rules.{index}", "names no number to show, or several", hint)
+    for index, site in enumerate(as_list(as_dict(data.get("callbacks")).get("sites"))):
+        yield from _reference(f"callbacks.sites.{index}", site, "sites", data)
     yield from _reference("calls.default_line", as_dict(data.get("calls")).get("default_line"), "lines", data)
 
 
@@ -91,6 +96,22 @@ def _spools(data: Mapping[str, Any]) -> Iterator[Problem]:
             hint = "give each [[asterisk]] a spool folder of its own, then write its dialplan again"
             yield Problem(f"asterisk.{name}.spool", f"{first[spool]!r} writes into {where} as well", hint)
         first.setdefault(spool, name)
+
+
+def _alerts(data: Mapping[str, Any]) -> Iterator[Problem]:
+    """A chain of `then` ends somewhere; texts to callers ask for their consent."""
+    tables = {name: as_dict(table) for name, table in as_dict(data.get("alerts")).items()}
+    for name, table in tables.items():
+        seen, step = [name], table.get("then")
+        while isinstance(step, str) and step in tables:
+            if step in seen:
+                yield Problem(f"alerts.{name}.then", "leads round in a circle", "let the last one have no then")
+                break
+            seen.append(step)
+            step = tables[step].get("then")
+        if "caller" in as_list(table.get("to")) and table.get("consent", "none") == "none":
+            hint = 'consent = "call" where the law lets you take his call for it, or "file" with a list'
+            yield Problem(f"alerts.{name}.to", "texts to callers need a consent", hint)
 
 
 def _reference(key: str, wanted: object, target: str, data: Mapping[str, Any]) -> Iterator[Problem]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import difflib
-from typing import Any, get_args
+from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import BaseModel
 
+from ctserver.config.notify import ChannelTable
 from ctserver.config.problems import Problem
 from ctserver.config.settings import Settings
 
@@ -23,7 +24,10 @@ _WORDS = {
 
 def explain(error: Any) -> Problem:
     location: tuple[int | str, ...] = tuple(part for part in error["loc"] if part != "[key]")
-    key = ".".join(str(part) for part in location)
+    where = _without_kind(location)
+    key = ".".join(str(part) for part in where)
+    if error["type"] in ("union_tag_not_found", "union_tag_invalid"):
+        return _kind_problem(key, error)
     if error["type"] == "extra_forbidden":
         valid = _valid_keys(location[:-1])
         near = difflib.get_close_matches(str(location[-1]), valid, n=1, cutoff=0.5)
@@ -33,7 +37,28 @@ def explain(error: Any) -> Problem:
     shown = error.get("input")
     if isinstance(shown, str | int | bool) and error["type"] != "missing" and repr(shown) not in what:
         what = f"{what}, not {str(shown)[:80]!r}"
-    return Problem(key, what, _hint(error, location))
+    return Problem(key, what, _hint(error, where))
+
+
+def _without_kind(location: tuple[int | str, ...]) -> tuple[int | str, ...]:
+    """pydantic puts the value of `type` into the place of a mistake; in the file there is no such step."""
+    return (*location[:2], *location[3:]) if location[:1] == ("notify",) else location
+
+
+def _kind_problem(key: str, error: Any) -> Problem:
+    kinds = error.get("ctx", {}).get("expected_tags") or ", ".join(repr(kind) for kind in _kinds(ChannelTable))
+    if error["type"] == "union_tag_not_found":
+        return Problem(f"{key}.type", "is missing", f"say what kind of channel it is: {kinds}")
+    return Problem(f"{key}.type", f"there is no such kind as {error['ctx']['tag'][:40]!r}", f"the kinds are {kinds}")
+
+
+def _kinds(union: Any) -> dict[str, type[BaseModel]]:
+    """The models of a union by the value of their `type`; none for what is no such union."""
+    union = get_args(union)[0] if get_origin(union) is Annotated else union
+    models = [part for part in get_args(union) if isinstance(part, type) and issubclass(part, BaseModel)]
+    return {
+        get_args(model.model_fields["type"].annotation)[0]: model for model in models if "type" in model.model_fields
+    }
 
 
 def _hint(error: Any, location: tuple[int | str, ...]) -> str:
@@ -59,6 +84,8 @@ def _valid_keys(location: tuple[int | str, ...]) -> list[str]:
     for part in location:
         if isinstance(model, type) and issubclass(model, BaseModel):
             model = model.model_fields[str(part)].annotation if str(part) in model.model_fields else None
+        elif kinds := _kinds(model):
+            model = kinds.get(str(part))
         elif get_args(model):
             model = get_args(model)[-1]
     if get_args(model):

@@ -137,7 +137,7 @@ class Callers(Table):
     """Who is not put through."""
 
     blocked: list[Annotated[str, Field(pattern=r"^\+?[0-9 ()-]{2,30}\*?$")]] = []
-    anonymous: Literal["accept", "reject", "voicemail"] = "accept"
+    anonymous: Literal["accept", "reject", "busy", "voicemail"] = "accept"
     calls_per_hour: int = Field(default=0, ge=0)
     then: Literal["reject", "busy", "voicemail"] = "reject"
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from ctserver.config.types import OneLine, PhoneNumber, Table
+from ctserver.config.types import OneLine, Table
 
 
 class S3(Table):
@@ -23,9 +23,5 @@ class S3(Table):
 class Recordings(Table):
     folder: OneLine = "var/recordings"
     min_free_mb: int = Field(default=500, ge=0)
-    stop_free_mb: int = Field(default=100, ge=0)
     format: Literal["wav", "opus", "mp3"] = "wav"
     keep_days: int = Field(default=0, ge=0)
-    never_callers: list[PhoneNumber] = []
-    pause_seconds: int = Field(default=120, ge=0, le=3600)
-    s3: S3 = S3()

@@ -7,10 +7,15 @@ from pathlib import Path
 
 from pydantic import Field
 
+from ctserver.config.alerts import Alert
+from ctserver.config.callbacks import Callbacks
 from ctserver.config.lines import Callers, Line, Speech
+from ctserver.config.notify import NotifyTables
+from ctserver.config.outbound import Outbound
 from ctserver.config.people import Api, People
 from ctserver.config.problems import ConfigError, Problem, reason_of
-from ctserver.config.recordings import Recordings
+from ctserver.config.quality import Quality
+from ctserver.config.recordings import S3, Recordings
 from ctserver.config.server import DatabaseFile, Fastagi, Geo, Limits, Log, Privacy, Server
 from ctserver.config.sites import Pool, Rule, Site, Static
 from ctserver.config.telephony import Asterisk, Calls
@@ -28,20 +33,26 @@ class Settings(Table):
     log: Log = Log()
     asterisk: list[Asterisk] = [Asterisk()]
     recordings: Recordings = Recordings()
+    s3: S3 = S3()
     calls: Calls = Calls()
     lines: dict[Identifier, Line] = Field(min_length=1)
     callers: Callers = Callers()
+    callbacks: Callbacks = Callbacks()
     speech: Speech = Speech()
     sites: dict[Identifier, Site] = {}
     pools: dict[Identifier, Pool] = {}
     static: dict[Identifier, Static] = {}
     rules: list[Rule] = []
     webhooks: dict[Identifier, WebHook] = {}
+    quality: Quality = Quality()
     limits: Limits = Limits()
     privacy: Privacy = Privacy()
     geo: Geo = Geo()
     people: People = People()
     api: Api = Api()
+    outbound: Outbound = Outbound()
+    notify: NotifyTables = {}
+    alerts: dict[Identifier, Alert] = {}
 
     def path(self, text: str) -> Path:
         return (self.base / text).resolve()
@@ -56,16 +67,30 @@ class Settings(Table):
         return self.calls.default_line or next(iter(self.lines))
 
     def secret(self, pbx: Asterisk) -> str:
-        """The AMI secret, from the environment or its file. Raises ConfigError."""
-        variable = f"CTSERVER_AMI_SECRET_{pbx.id.upper().replace('-', '_')}"
-        for name in (variable, "CTSERVER_AMI_SECRET"):
+        """The AMI secret. Raises ConfigError."""
+        variables = (f"CTSERVER_AMI_SECRET_{_variable(pbx.id)}", "CTSERVER_AMI_SECRET")
+        return self.secret_of(f"asterisk.{pbx.id}.ami_secret_file", pbx.ami_secret_file, *variables)
+
+    def notify_secret(self, name: str) -> str:
+        """The secret of the channel [notify.NAME]. Raises ConfigError."""
+        return self.secret_of(f"notify.{name}.secret_file", self.notify[name].secret_file, self.notify_variable(name))
+
+    def notify_variable(self, name: str) -> str:
+        """The environment variable that may hold the secret of [notify.NAME]."""
+        return f"CTSERVER_NOTIFY_SECRET_{_variable(name)}"
+
+    def secret_of(self, key: str, named: str, *variables: str) -> str:
+        """A secret: of the first environment variable that is set, or from the file that `key` names.
+
+        Raises ConfigError.
+        """
+        for name in variables:
             if value := os.environ.get(name):
                 return value
-        key = f"asterisk.{pbx.id}.ami_secret_file"
-        if not pbx.ami_secret_file:
-            raise ConfigError(self.base, [Problem(key, "no AMI secret", f"name a file here or set {variable}")])
-        file = self.path(pbx.ami_secret_file)
-        hint = f"write the secret of manager.conf into {file} (mode 0600) or set {variable}"
+        if not named:
+            raise ConfigError(self.base, [Problem(key, "no secret", f"name a file here or set {variables[0]}")])
+        file = self.path(named)
+        hint = f"write the secret into {file} (mode 0600) or set {variables[0]}"
         try:
             secret = file.read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
@@ -73,3 +98,8 @@ class Settings(Table):
         if not secret or any(ord(character) < 32 for character in secret):
             raise ConfigError(self.base, [Problem(key, f"{file} must hold one line of text", hint)])
         return secret
+
+
+def _variable(name: str) -> str:
+    """A name of the settings as part of an environment variable."""
+    return name.upper().replace("-", "_")

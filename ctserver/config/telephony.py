@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ctserver.config.lines import Name
 from ctserver.config.types import Address, Identifier, OneLine, Reference, Table
 
 
@@ -16,3 +17,4 @@ class Asterisk(Table):
 
 class Calls(Table):
     default_line: Reference = ""
+    outgoing_context: Name = ""

@@ -36,7 +36,7 @@ def zone_name(value: str) -> str:
     """An IANA name, or "" for the server's own."""
     try:
         ZoneInfo(value or "UTC")
-    except (OSError, ValueError):
+    except (KeyError, OSError, ValueError):
         raise ValueError(f"{value!r} is no time zone; they look like Europe/London") from None
     return value
 

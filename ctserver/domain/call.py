@@ -11,10 +11,58 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ctserver.domain.events import (
+    Arrived,
+    CallerGaveUp,
+    CallerHungUp,
+    Closing,
+    Event,
+    LegDone,
+    LegGaveUp,
+    LegHungUp,
+    LegNamed,
+    LegRinging,
+    LegStarted,
+    Routed,
+    StageReached,
+    Stepped,
+    Vanished,
+)
 from ctserver.domain.model import NOBODY, Attribution
+from ctserver.domain.verdict import ANSWERED, BLOCKED, MESSAGE_SECONDS, MISSED, judge, network_broke
+
+__all__ = [  # with the events and the outcomes, so that one import is enough
+    "ANSWERED",
+    "BLOCKED",
+    "MISSED",
+    "Arrived",
+    "Call",
+    "CallerGaveUp",
+    "CallerHungUp",
+    "Closing",
+    "Event",
+    "Leg",
+    "LegDone",
+    "LegGaveUp",
+    "LegHungUp",
+    "LegNamed",
+    "LegRinging",
+    "LegStarted",
+    "Routed",
+    "StageReached",
+    "Step",
+    "Stepped",
+    "Vanished",
+    "advance",
+    "again",
+    "begin",
+    "birth",
+]
 
 ARRIVED, RINGING, TALKING, ENDED = "arrived", "ringing", "talking", "ended"
-ANSWERED, MISSED = "answered", "missed"
+CALLER, COMPANY, SYSTEM, NETWORK = "caller", "company", "system", "network"  # who hung up; system: the PBX itself
+CALLBACK = "callback"  # routed_by of a call that we placed
+MAX_LEGS, MAX_STEPS = 500, 200  # of one call; more is a PBX gone mad, or somebody who waits in a queue all day
 UNKNOWN = "unknown"  # the reason of a call whose end nobody saw
 _EPOCH = re.compile(r"(?:.*-)?(\d{9,10})\.\d+$")  # in a Uniqueid: [systemname-]1700000000.12
 
@@ -29,8 +77,29 @@ class Leg:
     ringing_at: int | None = None
     answered_at: int | None = None
     ended_at: int | None = None
-    status: str = ""  # Asterisk's DIALSTATUS of this leg
+    status: str = ""  # Asterisk's DIALSTATUS of this leg; FORWARD: the phone sent the call elsewhere
     cause: int | None = None  # Q.850 hangup cause
+    name: str = ""  # whose phone it is, as the PBX has it
+
+    @property
+    def local(self) -> bool:
+        """A piece of the PBX's own dialplan, not a phone."""
+        return self.channel.startswith("Local/")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Something on the way of a call that is no party's ringing or answering.
+
+    `kind` is a stage that the caller came to (asterisk/variables.py has them), or one of queued (`detail`: the queue), hold,
+    unhold (`leg`: who), transfer (blind, `leg` sent the call to extension `detail`), attended (`leg` put it through to the
+    channel `detail`), pickup (the channel `detail` took what rang at `leg`), forward (`leg` sends its calls to `detail`).
+    """
+
+    at: int
+    kind: str
+    detail: str = ""
+    leg: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,94 +128,22 @@ class Call:
     answered_by: str = ""
     caller_gave_up: bool = False
     dial_status: str = ""
+    hung_up_by: str = ""  # caller | company | system | network
+    queue: str = ""  # the last queue that the caller waited in
+    queue_status: str = ""  # Asterisk's QUEUESTATUS
+    stage: str = ""  # where in the line the caller was last
+    closed: bool = False  # the line was out of hours
+    blocked: bool = False  # an unwanted caller
+    keys: str = ""  # pressed in menus
+    message_seconds: int = 0  # spoken to the voicemail
     legs: tuple[Leg, ...] = ()
+    steps: tuple[Step, ...] = ()
     attribution: Attribution = field(default=NOBODY)
 
-
-# ---- events
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """Something that happened to the call `linkedid`, at epoch milliseconds `at`."""
-
-    linkedid: str
-    at: int
-
-
-@dataclass(frozen=True, slots=True)
-class Arrived(Event):
-    """The caller's channel reached one of our contexts."""
-
-    uniqueid: str
-    channel: str
-    did: str
-    caller: str
-    caller_name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Routed(Event):
-    """The dialplan knows the line."""
-
-    did: str
-    line: str
-    routed_by: str
-
-
-@dataclass(frozen=True, slots=True)
-class LegStarted(Event):
-    leg: str
-    channel: str
-
-
-@dataclass(frozen=True, slots=True)
-class LegRinging(Event):
-    leg: str
-
-
-@dataclass(frozen=True, slots=True)
-class LegDone(Event):
-    """Dialling a leg has ended: ANSWER, CANCEL, BUSY, NOANSWER, CONGESTION, CHANUNAVAIL, ..."""
-
-    leg: str
-    status: str
-
-
-@dataclass(frozen=True, slots=True)
-class LegHungUp(Event):
-    leg: str
-    cause: int
-
-
-@dataclass(frozen=True, slots=True)
-class CallerGaveUp(Event):
-    """The caller's side asked to hang up."""
-
-
-@dataclass(frozen=True, slots=True)
-class Closing(Event):
-    """The hangup handler's last facts, for what nobody saw happen: the line rang from `rang_at`, answered at
-    `answered_at` on the channel `answered_by`."""
-
-    line: str
-    dial_status: str
-    cause: int
-    rang_at: int | None = None
-    answered_at: int | None = None
-    answered_by: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class CallerHungUp(Event):
-    """The caller's channel is gone: the call is over."""
-
-    cause: int
-
-
-@dataclass(frozen=True, slots=True)
-class Vanished(Event):
-    """The PBX no longer knows this call, and nobody saw it end."""
+    @property
+    def voicemail(self) -> bool:
+        """Has the caller left a message?"""
+        return self.message_seconds >= MESSAGE_SECONDS
 
 
 def birth(uniqueid: str) -> int | None:
@@ -193,9 +190,23 @@ def again(call: Call) -> Call:
 
 
 def _leg_started(call: Call, event: LegStarted) -> Call:
-    if _leg(call, event.leg):
+    if _leg(call, event.leg) or len(call.legs) >= MAX_LEGS:
         return call
-    return replace(call, legs=(*call.legs, Leg(event.leg, event.channel, event.at)))
+    leg = Leg(event.leg, event.channel, event.at, name=event.name)
+    call = replace(call, legs=(*call.legs, leg))
+    return call if leg.local else _not_answered_yet(call)
+
+
+def _not_answered_yet(call: Call) -> Call:
+    """A dialplan had answered (a menu, a queue), which is nobody: now it rings somewhere."""
+    if call.state != TALKING or not call.answered_by.startswith("Local/"):
+        return call
+    return replace(call, state=RINGING if call.ringing_at is not None else ARRIVED, answered_at=None, answered_by="")
+
+
+def _leg_named(call: Call, event: LegNamed) -> Call:
+    leg = _leg(call, event.leg)
+    return _with_leg(call, replace(leg, name=event.name)) if leg and event.name else call
 
 
 def _leg_ringing(call: Call, event: LegRinging) -> Call:
@@ -215,7 +226,9 @@ def _leg_done(call: Call, event: LegDone) -> Call:
     if event.status != "ANSWER":
         return _with_leg(call, replace(leg, status=event.status, ended_at=event.at))
     leg = replace(leg, status="ANSWER", answered_at=event.at, ringing_at=leg.ringing_at or event.at)
-    call = _with_leg(call, leg)
+    call = replace(_with_leg(call, leg), hung_up_by="" if call.hung_up_by == COMPANY else call.hung_up_by)
+    if leg.local and any(not other.local for other in call.legs):
+        return call  # the phones inside it tell whether somebody answered
     if call.state == TALKING:
         return replace(call, answered_by=leg.channel) if call.answered_by.startswith("Local/") else call
     ringing_at = event.at if call.ringing_at is None else call.ringing_at
@@ -229,20 +242,78 @@ def _leg_hung_up(call: Call, event: LegHungUp) -> Call:
     return _with_leg(call, replace(leg, cause=event.cause, ended_at=leg.ended_at or event.at))
 
 
+def _late_leg(call: Call, event: LegHungUp) -> Call:
+    """The end of a party that is told after the caller's: all that it may change is that the network ended the call."""
+    changed = _leg_hung_up(call, event)
+    if call.reason != "completed" or call.hung_up_by != SYSTEM or not network_broke(replace(changed, hung_up_by="")):
+        return changed
+    return replace(changed, reason="broken", hung_up_by=NETWORK)
+
+
 def _caller_gave_up(call: Call, event: CallerGaveUp) -> Call:
-    return call if call.caller_gave_up else replace(call, caller_gave_up=True)
+    return call if call.caller_gave_up else replace(call, caller_gave_up=True, hung_up_by=call.hung_up_by or CALLER)
+
+
+def _leg_gave_up(call: Call, event: LegGaveUp) -> Call:
+    """The company hung up, if nobody else of it is still talking to the caller. In a callback the caller is a leg too:
+    the one that answered second."""
+    phones = [leg for leg in call.legs if not leg.local] or call.legs
+    talking = [leg for leg in phones if leg.answered_at is not None and leg.ended_at is None]
+    gone = next((leg for leg in talking if leg.uniqueid == event.leg), None)
+    if call.hung_up_by or gone is None:
+        return call
+    if call.routed_by == CALLBACK:
+        return replace(call, hung_up_by=COMPANY if gone.channel == call.answered_by else CALLER)
+    return replace(call, hung_up_by=COMPANY) if len(talking) == 1 else call
+
+
+def _stepped(call: Call, event: Stepped) -> Call:
+    step = Step(event.at, event.kind, event.detail, event.leg)
+    if step in call.steps or len(call.steps) >= MAX_STEPS or (step.kind == "unhold" and not _on_hold(call, step)):
+        return call
+    queue = event.detail if event.kind == "queued" else call.queue
+    return replace(call, steps=(*call.steps, step), queue=queue)
+
+
+def _on_hold(call: Call, step: Step) -> bool:
+    """Phones also say that they take a caller back whom they never put on hold."""
+    earlier = [past for past in call.steps if past.leg == step.leg and past.kind in ("hold", "unhold")]
+    return bool(earlier) and max(earlier, key=lambda past: past.at).kind == "hold"
+
+
+def _stage_reached(call: Call, event: StageReached) -> Call:
+    call = _stepped(call, Stepped(event.linkedid, event.at, event.stage))
+    return replace(call, stage=event.stage, closed=call.closed or event.stage == "hours")
 
 
 def _closing(call: Call, event: Closing) -> Call:
-    call = replace(call, line=call.line or event.line, dial_status=event.dial_status, hangup_cause=event.cause or None)
+    call = replace(
+        call,
+        line=call.line or event.line,
+        dial_status=event.dial_status,
+        hangup_cause=event.cause or None,
+        stage=event.stage or call.stage,
+        closed=call.closed or event.closed,
+        blocked=call.blocked or event.blocked,
+        keys=event.keys or call.keys,
+        message_seconds=event.message_seconds or call.message_seconds,
+        queue_status=event.queue_status or call.queue_status,
+    )
+    if event.stage == "visitor" and event.dial_status != "ANSWER":  # of a callback: the company alone was there
+        return replace(call, answered_at=None, answered_by="")
     if call.ringing_at is None and event.rang_at is not None:
         call = replace(call, ringing_at=max(event.rang_at, call.arrived_at))
-    if call.answered_at is not None or event.answered_at is None:
+    if call.answered_at is not None or event.answered_at is None or _only_a_dialplan(call, event.answered_by):
         return call
     answered_at = max(event.answered_at, call.arrived_at)
     ringing_at = answered_at if call.ringing_at is None else call.ringing_at
     call = _answered_by(call, event.answered_by, ringing_at, answered_at)
     return replace(call, state=TALKING, ringing_at=ringing_at, answered_at=answered_at, answered_by=event.answered_by)
+
+
+def _only_a_dialplan(call: Call, channel: str) -> bool:
+    """Dial() takes a queue behind Local/... for an answer; the phones in it were seen, and none of them answered."""
+    return channel.startswith("Local/") and any(not leg.local for leg in call.legs)
 
 
 def _answered_by(call: Call, channel: str, ringing_at: int, answered_at: int) -> Call:
@@ -258,12 +329,14 @@ def _ended(call: Call, event: CallerHungUp) -> Call:
     cause = call.hangup_cause if call.hangup_cause is not None else event.cause
     call = replace(call, state=ENDED, ended_at=_not_before(call, event.at), hangup_cause=cause)
     outcome, reason = judge(call)
-    return replace(call, outcome=outcome, reason=reason)
+    broken = call.answered_at is not None and network_broke(call)
+    return replace(call, outcome=outcome, reason=reason, hung_up_by=NETWORK if broken else call.hung_up_by or SYSTEM)
 
 
 def _vanished(call: Call, event: Vanished) -> Call:
-    outcome = ANSWERED if call.answered_at is not None else MISSED
-    return replace(call, state=ENDED, ended_at=_not_before(call, event.at), outcome=outcome, reason="unknown")
+    outcome = ANSWERED if call.answered_at is not None else BLOCKED if call.blocked else MISSED
+    reason = "blocked" if outcome == BLOCKED else UNKNOWN
+    return replace(call, state=ENDED, ended_at=_not_before(call, event.at), outcome=outcome, reason=reason)
 
 
 def _not_before(call: Call, at: int) -> int:
@@ -278,7 +351,11 @@ _ALIVE: dict[type[Event], _Step] = {
     LegStarted: _leg_started,
     LegRinging: _leg_ringing,
     LegDone: _leg_done,
+    LegNamed: _leg_named,
+    LegGaveUp: _leg_gave_up,
     LegHungUp: _leg_hung_up,
+    Stepped: _stepped,
+    StageReached: _stage_reached,
     CallerGaveUp: _caller_gave_up,
     Closing: _closing,
     CallerHungUp: _ended,
@@ -287,74 +364,8 @@ _ALIVE: dict[type[Event], _Step] = {
 
 TRANSITIONS: dict[tuple[str, type[Event]], _Step] = {
     **{(state, event): step for state in (ARRIVED, RINGING, TALKING) for event, step in _ALIVE.items()},
-    (ENDED, LegHungUp): _leg_hung_up,
+    (ENDED, LegHungUp): _late_leg,
 }
-
-
-# ---- why it ended so
-
-_UNREACHABLE = {"CHANUNAVAIL"}
-_CAUSES = {  # Q.850
-    1: "unreachable",
-    3: "unreachable",
-    17: "busy",
-    18: "no_answer",
-    19: "no_answer",
-    20: "unreachable",
-    21: "rejected",
-    22: "unreachable",
-    27: "unreachable",
-    34: "congestion",
-    38: "broken",
-    41: "broken",
-    42: "congestion",
-    58: "failed",
-    88: "failed",
-}
-
-
-def judge(call: Call) -> tuple[str, str]:
-    """(outcome, reason) of an ended call, by the strongest evidence first.
-
-    Reasons: completed | abandoned (the caller gave up while it rang) | abandoned_early (before anything rang) | busy |
-    rejected | no_answer | unreachable | congestion | broken | failed.
-    """
-    if call.answered_at is not None:
-        return ANSWERED, "completed"
-    statuses = [leg.status for leg in call.legs if leg.status]
-    if call.caller_gave_up or _cancelled(call, statuses):
-        return MISSED, "abandoned" if call.ringing_at is not None else "abandoned_early"
-    return MISSED, _unanswered(call, statuses)
-
-
-def _cancelled(call: Call, statuses: list[str]) -> bool:
-    """Did the caller cancel? A leg inside a Local channel is cancelled too when the leg around it rings out."""
-    if call.dial_status:
-        return call.dial_status == "CANCEL"
-    return "CANCEL" in statuses and "NOANSWER" not in statuses
-
-
-def _unanswered(call: Call, statuses: list[str]) -> str:
-    status = call.dial_status or (statuses[-1] if statuses else "")
-    causes = [leg.cause for leg in call.legs if leg.cause] or ([call.hangup_cause] if call.hangup_cause else [])
-    named = [_CAUSES[cause] for cause in causes if cause in _CAUSES]
-    if status == "BUSY":
-        return "busy"
-    if status in _UNREACHABLE:
-        return "unreachable"
-    if status == "CONGESTION":
-        return named[-1] if named and named[-1] != "no_answer" else "congestion"
-    if status == "NOANSWER":
-        return "no_answer" if not named or _rang_out(call) else named[-1]
-    if not call.legs and not status:
-        return named[-1] if named else "abandoned_early"
-    return named[-1] if named else "no_answer"
-
-
-def _rang_out(call: Call) -> bool:
-    """Did one of the phones ring to the end, with no cause of its own?"""
-    phones = [leg for leg in call.legs if not leg.channel.startswith("Local/")] or call.legs
-    return any(leg.status == "NOANSWER" and leg.cause is not None and leg.cause not in _CAUSES for leg in phones)
 
 
 def _leg(call: Call, uniqueid: str) -> Leg | None:

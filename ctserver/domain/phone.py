@@ -5,11 +5,16 @@ Everything about numbering plans comes from the phonenumbers library (Google's l
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
+from urllib.parse import unquote
 
 import phonenumbers
 
 COUNTRIES = frozenset(phonenumbers.SUPPORTED_REGIONS)  # ISO 3166-1 alpha-2
+
+
+_MARKS = str.maketrans("", "", " -.()\u00a0")  # what people and trunks put between digits
 
 
 class NotANumber(ValueError):
@@ -34,18 +39,39 @@ def e164(text: str, country: str) -> str:
 def from_trunk(text: str, country: str) -> str:
     """What a trunk sent as caller or DID, as E.164 where it can be read as a number, else the text as it came.
 
-    Trunks also send international numbers without `+`: digits that make no number of `country` are tried so.
-    Internal extensions, "anonymous" and the like stay what they are. Never raises.
+    Reads a number as it is, a `tel:` or `sip:` address, and a whole header (`"Name" <sip:...>;tag=...`), as they stand in
+    From, P-Asserted-Identity, Diversion and To. Trunks also send international numbers without `+`: digits that make no
+    number of `country` are tried so. Internal extensions, "anonymous" and the like stay what they are. Never raises.
     """
-    text = text.strip()[:64]
-    for attempt in (text, f"+{text}") if text.isdigit() else (text,):
+    text = user_part(text)
+    digits = text.translate(_MARKS)
+    for attempt in _readings(digits):
         try:
             found = e164(attempt, country)
         except NotANumber:
             continue
-        if attempt.startswith("+") or is_valid(found) or _has_trunk_prefix(text, country):
+        if attempt.startswith("+") or is_valid(found) or _has_trunk_prefix(digits, country):
             return found
     return text
+
+
+def _readings(digits: str) -> tuple[str, ...]:
+    """What these digits may stand for, the likeliest first."""
+    if not (digits.isascii() and digits.isdigit()):
+        return (digits,)
+    if digits.startswith("00"):  # the prefix for international calls, even of countries that have another one
+        return (digits, f"+{digits[2:]}")
+    return (digits, f"+{digits}")
+
+
+def user_part(text: str) -> str:
+    """The number or name in a SIP or telephone address, or in a header that holds one; at most 64 characters."""
+    text = text[:512].strip()
+    if inside := re.search(r"<([^<>]*)>", text):
+        text = inside.group(1)
+    if scheme := re.match(r"(?:sips?|tel):", text, re.IGNORECASE):
+        text = unquote(text[scheme.end() :].split("@")[0].split(";")[0])
+    return text.strip()[:64]
 
 
 def _has_trunk_prefix(text: str, country: str) -> bool:

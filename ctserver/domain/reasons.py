@@ -32,6 +32,8 @@ WORDS: Mapping[str, str] = {
     "repeat": N_("the same caller rang {span} before; no new visit since"),
     "returned": N_("the same caller rang {span} before and has visited again since"),
     "ambiguous": N_("several visitors had this number; the best guess is right in {percent} of 100 such calls"),
+    "asked": N_("asked to be called back"),
+    "called_back": N_("we rang back the caller of an earlier call"),
     "nobody": N_("probably nobody we know ({percent} %)"),
     "no_candidates": N_("nobody was shown this number"),
 }

@@ -1,16 +1,18 @@
 """What reports reckon with: spans of time in a person's zone, and of which ready-made sums a span is made.
 
-Sums are kept by UTC's days and months and by quarters of an hour. Days of any zone begin at a quarter of an hour of UTC,
-so every span is whole months, whole days and two rests that are counted call by call.
+Sums are kept by UTC's days, weeks and months and by quarters of an hour. Days of any zone begin at a quarter of an hour of
+UTC, so every span is whole months, weeks and days and two rests that are counted call by call.
 """
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 
-QUARTER_MS, HOUR_MS, DAY_MS = 900_000, 3_600_000, 86_400_000
+QUARTER_MS, HOUR_MS, DAY_MS, WEEK_MS = 900_000, 3_600_000, 86_400_000, 604_800_000
+MONDAY_MS = 4 * DAY_MS  # the first of 1970
 MEASURES = (
     "sessions",
     "calls",
@@ -45,29 +47,51 @@ Sums = list[int]  # in the order of MEASURES
 
 
 @dataclass(frozen=True, slots=True)
+class Ready:
+    """The spans whose sums are valid, by their first milliseconds."""
+
+    days: Collection[int] = frozenset()
+    weeks: Collection[int] = frozenset()
+    months: Collection[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Pieces:
     """A span, cut; neighbours are joined."""
 
     months: list[Span]
+    weeks: list[Span]
     days: list[Span]
     rest: list[Span]
 
+    @property
+    def ready(self) -> list[Span]:
+        return self.months + self.weeks + self.days
 
-def pieces(span: Span, days: Collection[int], months: Collection[int]) -> Pieces:
-    """Cut a span into the months and days whose sums are ready (named by their first millisecond) and the rest."""
-    found = Pieces([], [], [])
+
+def pieces(span: Span, ready: Ready) -> Pieces:
+    """Cut a span into the months, weeks and days whose sums are ready, the longest first, and the rest."""
+    found = Pieces([], [], [], [])
     since, until = span
     while since < until:
         day = since - since % DAY_MS
-        if since in months and (after := next_month(since)) <= until:
+        if since in ready.months and (after := next_month(since)) <= until:
             _extend(found.months, since, after)
-        elif since in days and (after := day + DAY_MS) <= until:
+        elif since in ready.weeks and (after := since + WEEK_MS) <= until and not _month_within(since, until, ready):
+            _extend(found.weeks, since, after)
+        elif since in ready.days and (after := day + DAY_MS) <= until:
             _extend(found.days, since, after)
         else:
             after = min(day + DAY_MS, until)
             _extend(found.rest, since, after)
         since = after
     return found
+
+
+def _month_within(week: int, until: int, ready: Ready) -> bool:
+    """Does a month that can be taken whole begin inside this week?"""
+    month = next_month(month_of(week))
+    return month < week + WEEK_MS and month in ready.months and next_month(month) <= until
 
 
 def _extend(spans: list[Span], since: int, until: int) -> None:
@@ -82,13 +106,17 @@ def month_of(at: int) -> int:
     return _ms(datetime(day.year, day.month, 1, tzinfo=UTC))
 
 
+def week_of(at: int) -> int:
+    """The first millisecond of UTC's Monday."""
+    return at - (at - MONDAY_MS) % WEEK_MS
+
+
 def next_month(month: int) -> int:
     return month_of(month + 31 * DAY_MS)
 
 
 def add(total: Sums, more: Sequence[int]) -> None:
-    for place, value in enumerate(more):
-        total[place] += value
+    total[:] = map(operator.add, total, more)
 
 
 def nothing() -> Sums:

@@ -40,6 +40,12 @@ def entry(request: web.Request, action: str, subject: str = "", detail: str = ""
     return Entry(deps.now(), login or (user.login if user else ""), via, action, subject, detail, address)
 
 
+async def write(request: web.Request, action: str, subject: str = "", detail: str = "") -> None:
+    """At once: before a file is sent, which may be cut off when most of it has arrived."""
+    found = entry(request, action, subject, detail)
+    await request.app[DEPS].db.write(lambda tx: audit.add(tx, found))
+
+
 async def note(request: web.Request, response: web.StreamResponse) -> None:
     """Write down what the request did, if it did something."""
     words = request.get(WORDS)

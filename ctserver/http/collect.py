@@ -37,7 +37,7 @@ async def ct_js(request: web.Request) -> web.Response:
     """The script of one site, with its public configuration; revalidated by ETag."""
     deps = request.app[DEPS]
     try:
-        site = _site_of(deps.settings, request.query.get("site", ""))
+        site = site_of(deps.settings, request.query.get("site", ""))
     except Refused as refusal:
         return web.Response(status=404, text=f"// {refusal}\n", content_type="text/javascript")
     body = script_of(deps.settings, site)
@@ -98,7 +98,7 @@ def _shown_on(settings: Settings, site_id: str) -> set[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Body:
+class Body:
     """The texts of a request body. Anything missing or of another kind is empty."""
 
     fields: dict[str, Any]
@@ -127,14 +127,14 @@ async def visit(request: web.Request) -> web.Response:
     """
     deps = request.app[DEPS]
     try:
-        body, site, headers = await _read(request, deps)
+        body, site, headers = await read(request, deps)
         asker = deps.gate.asker(request)
-        deps.gate.admit(request, asker, site, _page(request, body))
+        deps.gate.admit(request, asker, site, page_of(request, body))
         visitor = body.text("v", 26)
         visitor = visitor if _VISITOR.fullmatch(visitor) else ""
         deps.gate.count(asker, site, visitor, deps.now())
     except Refused as refusal:
-        return _refuse(refusal)
+        return refuse(refusal)
     url, referrer = body.text("u", MAX_URL), body.text("r", MAX_URL)
     found = source.classify(url, referrer, deps.settings.sites[site].domains)
     wanted = body.names("n")
@@ -162,13 +162,13 @@ async def signal(request: web.Request) -> web.Response:
     """What the visitor did: `{"s": site, "v": visitor, "e": session, "k": kind, "n": number}`. Answers nothing."""
     deps = request.app[DEPS]
     try:
-        body, site, headers = await _read(request, deps)
-        deps.gate.admit(request, deps.gate.asker(request), site, _page(request, body))
+        body, site, headers = await read(request, deps)
+        deps.gate.admit(request, deps.gate.asker(request), site, page_of(request, body))
         kind = body.text("k", 40)
         if not _SIGNAL.fullmatch(kind):
             raise Refused("no such signal")
     except Refused as refusal:
-        return _refuse(refusal)
+        return refuse(refusal)
     number = body.text("n", 20)
     note = visits.Note(
         visitor=body.text("v", 26),
@@ -184,16 +184,16 @@ async def signal(request: web.Request) -> web.Response:
     return web.Response(status=204, headers=headers)
 
 
-def _page(request: web.Request, body: _Body) -> str:
+def page_of(request: web.Request, body: Body) -> str:
     """The host of the page that asks, as the browser says it, else as the script does."""
     return source.host_of(request.headers.get("Origin", "")) or source.host_of(body.text("u", MAX_URL))
 
 
-def _refuse(refusal: Refused) -> web.Response:
+def refuse(refusal: Refused) -> web.Response:
     return web.Response(status=204, headers={"X-Ct-Refused": str(refusal), "Access-Control-Allow-Origin": "*"})
 
 
-async def _read(request: web.Request, deps: Deps) -> tuple[_Body, str, dict[str, str]]:
+async def read(request: web.Request, deps: Deps) -> tuple[Body, str, dict[str, str]]:
     """The body, the site, and the headers of the answer. Raises Refused."""
     try:
         fields = json.loads(await request.read())
@@ -201,7 +201,7 @@ async def _read(request: web.Request, deps: Deps) -> tuple[_Body, str, dict[str,
         raise Refused("the body is not JSON") from None
     if not isinstance(fields, dict):
         raise Refused("the body is not an object")
-    body = _Body(fields)
+    body = Body(fields)
     site = body.text("s", 40)
     if site not in deps.settings.sites:
         raise Refused("no such site")
@@ -209,7 +209,7 @@ async def _read(request: web.Request, deps: Deps) -> tuple[_Body, str, dict[str,
     return body, site, {"Access-Control-Allow-Origin": origin or "*", "Vary": "Origin", "Cache-Control": "no-store"}
 
 
-def _site_of(settings: Settings, wanted: str) -> str:
+def site_of(settings: Settings, wanted: str) -> str:
     if wanted in settings.sites:
         return wanted
     if not wanted and len(settings.sites) == 1:

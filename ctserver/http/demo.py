@@ -34,6 +34,7 @@ async def shop(request: web.Request) -> web.StreamResponse:
         "number_e164": site.number,
         "links": [{"label": label, "url": f"/demo?{query}" if query else "/demo"} for label, query in _ARRIVALS],
         "script_url": f"/ct.js?site={site_id}",
+        "callback_url": f"/ct-callback.js?site={site_id}",
         "dashboard_url": "/calls",
     }
     response = render.page(request, "demo.html", context)

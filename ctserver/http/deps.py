@@ -17,6 +17,8 @@ from ctserver.domain.rules import Rule
 from ctserver.http.gate import Gate
 from ctserver.http.guesses import Guesses
 from ctserver.http.limits import Limiter
+from ctserver.services.callbacks import Callbacks
+from ctserver.services.delivery import Delivery
 from ctserver.services.live import Live
 from ctserver.storage.db import Database
 
@@ -108,9 +110,12 @@ class Deps:
     rules: list[Rule]
     gate: Gate
     mail: Mail | None = None
+    delivery: Delivery | None = None
     attempts: dict[str, list[int]] = field(default_factory=dict)
     live: Live = field(default_factory=Live)
+    callbacks: Callbacks | None = None
     guesses: Guesses = field(default_factory=Guesses)
+    started_at: int = 0
 
     @cached_property
     def api_limit(self) -> Limiter:

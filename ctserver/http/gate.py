@@ -72,6 +72,11 @@ class Gate:
         if len(self._known) > KNOWN_VISITORS:
             self._known.popitem(last=False)
 
+    def known_address(self, asker: Asker) -> str:
+        """As much of his address as the settings keep."""
+        mode: IpMode = self._settings.privacy.ip
+        return truncate_ip(asker.ip, mode)
+
     def facts(self, asker: Asker, found: Source, ids: dict[str, str], properties: dict[str, str]) -> VisitorFacts:
         """What is known of him, with as much of his address as the settings keep."""
         device = visitor.device(asker.user_agent)

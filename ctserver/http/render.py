@@ -13,7 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from ctserver import __version__, files, ids, language
 from ctserver.domain import reasons
 from ctserver.domain.words import N_
-from ctserver.http.deps import USER
+from ctserver.http.deps import DEPS, USER
 from ctserver.http.pages import shown_to
 from ctserver.language import local, phone
 
@@ -68,6 +68,7 @@ def fragment(request: web.Request, template: str, context: Mapping[str, Any]) ->
         "pages_of": partial(shown_to, user, _built(request.app)),
         "user": user,
         "csrf": user.csrf if user else "",
+        "can_call_back": _can_call_back(request),
         "page": "",
         "health": None,
         "version": __version__,
@@ -75,6 +76,11 @@ def fragment(request: web.Request, template: str, context: Mapping[str, Any]) ->
         "now": ids.now_ms(),
     }
     return environment().get_template(template).render({**common, **context})
+
+
+def _can_call_back(request: web.Request) -> bool:
+    callbacks = request.app[DEPS].callbacks
+    return callbacks is not None and callbacks.possible
 
 
 def error_page(request: web.Request, status: int) -> web.Response:
@@ -140,7 +146,7 @@ def environment() -> Environment:
         extensions=["jinja2.ext.i18n"],
         auto_reload=False,
     )
-    made.install_gettext_callables(language.gettext, language.ngettext, newstyle=True)  # type: ignore[attr-defined]
+    made.install_gettext_callables(language.gettext, language.ngettext, newstyle=True, pgettext=language.pgettext)  # type: ignore[attr-defined]
     made.globals["asset"] = asset
     made.filters |= {
         "ago": lambda ms: language.ago(ms, ids.now_ms()),

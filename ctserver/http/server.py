@@ -7,8 +7,26 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from ctserver.http import api, auth, collect, demo, login, problems, reader, render
-from ctserver.http.dashboard import account, audit, calls, live, marks, missed, numbers, pools, users
+from ctserver.http import api, auth, callback, collect, demo, login, metrics, problems, reader, render
+from ctserver.http.dashboard import (
+    account,
+    audit,
+    calls,
+    deliveries,
+    journal,
+    live,
+    marks,
+    missed,
+    numbers,
+    overview,
+    pools,
+    quality,
+    reports,
+    system,
+    users,
+    visitors,
+)
+from ctserver.http.dashboard import callback as ringing
 from ctserver.http.deps import DEPS, Deps
 from ctserver.storage.db import StorageError
 
@@ -25,22 +43,35 @@ CONTENT_POLICY = (
 
 def make(deps: Deps) -> web.Application:
     """The application, ready to run."""
-    app = web.Application(middlewares=[_guard, auth.middleware, reader.middleware], client_max_size=MAX_BODY)
+    app = web.Application(
+        middlewares=[_guard, api.cors.middleware, auth.middleware, reader.middleware], client_max_size=MAX_BODY
+    )
     app[DEPS] = deps
+    app.on_response_prepare.append(api.cors.sign)
     app.router.add_get("/health", health)
     collect.add_routes(app)
+    callback.add_routes(app)
+    ringing.add_routes(app)
     login.add_routes(app)
+    overview.add_routes(app)
+    journal.add_routes(app)
+    reports.add_routes(app)
     calls.add_routes(app)
     live.add_routes(app)
     marks.add_routes(app)
     missed.add_routes(app)
+    quality.add_routes(app)
+    visitors.add_routes(app)
+    system.add_routes(app)
     numbers.add_routes(app)
     pools.add_routes(app)
+    deliveries.add_routes(app)
     reader.add_routes(app)
     account.add_routes(app)
     users.add_routes(app)
     audit.add_routes(app)
     api.add_routes(app)
+    metrics.add_routes(app)
     render.add_routes(app)
     if deps.settings.server.demo:
         demo.add_routes(app)

@@ -13,13 +13,12 @@ from ctserver.domain import fact as facts
 from ctserver.domain import signature
 from ctserver.domain.alert import Conditions, fits
 from ctserver.domain.fact import Fact
-from ctserver.outbound import GiveUp, HttpClient, Retry
+from ctserver.outbound import GiveUp, Retry
+from ctserver.outbound.client import Client
 from ctserver.services.delivery import Job, Receipt, Via
 from ctserver.storage.outbox import Entry
 
-MAX_ANSWER = 64 * 1024  # bytes read of an answer
 SAID = 4_000  # characters of the body kept in the log
-AWAY = (408, 425, 429)
 
 
 def via(name: str) -> str:
@@ -30,12 +29,12 @@ def via(name: str) -> str:
 class Hook:
     """One web hook: which facts it wants, and how it is told them."""
 
-    def __init__(self, name: str, settings: WebHook, secrets: tuple[str, ...], source: str, client: HttpClient) -> None:
+    def __init__(self, name: str, settings: WebHook, secrets: tuple[str, ...], source: str, client: Client) -> None:
         self.name = name
         self._settings = settings
         self._keys = [signature.key(secret) for secret in secrets]
-        self._secrets = secrets
         self._source = source
+        self._hidden = (*secrets, *_secret_parts(settings.url))
         self._client = client
 
     def entries(self, fact: Fact, now: int) -> Iterable[Entry]:
@@ -62,7 +61,7 @@ class Hook:
             at_once=self._settings.at_once,
             per_minute=self._settings.per_minute,
             timeout_seconds=self._settings.timeout_seconds + 5,
-            secrets=(*self._secrets, *_secret_parts(self._settings.url)),
+            secrets=self._hidden,
         )
 
     async def deliver(self, job: Job) -> Receipt:
@@ -115,12 +114,11 @@ class Hook:
             "POST",
             self._settings.url,
             headers=headers,
-            body=body,
-            timeout=self._settings.timeout_seconds,
-            max_bytes=MAX_ANSWER,
-            allow_private=self._settings.allow_private,
+            data=body,
+            seconds=self._settings.timeout_seconds,
+            secrets=self._hidden,
         )
-        return judge(answer.status, answer.text, answer.retry_after)
+        return judge(answer.status, answer.words, answer.wait())
 
 
 def judge(status: int, text: str, retry_after: float | None) -> str:

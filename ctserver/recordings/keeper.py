@@ -116,28 +116,3 @@ def _proof(file: Path) -> tuple[int, str]:
     with file.open("rb") as content:
         digest = hashlib.file_digest(content, "sha256").hexdigest()
     return file.stat().st_size, digest
-
-
-async def verify(db: Database, places: Places) -> list[str]:
-    """What is wrong with the recordings that should be there, one line for each."""
-    wrong: list[str] = []
-    after = ""
-    while rows := await recordings.all_kept(db, after):
-        for row in rows:
-            after = row["call"]
-            if problem := await _problem_of(row, places):
-                wrong.append(f"call {row['call']}: {row['file']}: {problem}")
-    return wrong
-
-
-async def _problem_of(row: Row, places: Places) -> str:
-    try:
-        path = await places.local(row["file"], row["place"])
-    except PlaceError as error:
-        return str(error)
-    if path is None:
-        return "is not there"
-    size, digest = await asyncio.to_thread(_proof, path)
-    if row["sha256"] and (size, digest) != (row["bytes"], row["sha256"]):
-        return f"has changed: {size} bytes, SHA-256 {digest}"
-    return ""

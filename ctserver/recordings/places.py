@@ -49,7 +49,7 @@ class Places:
     async def put_away(self, file: str) -> None:
         """Copy a file of the folder into the bucket, and prove that it is there whole. Raises PlaceError."""
         if not self._bucket:
-            raise PlaceError("no bucket is named in [recordings.s3]")
+            raise PlaceError("no bucket is named in [s3]")
         source = self.folder / file
         try:
             await asyncio.wait_for(self._bucket.put_async(file, source), 300)
@@ -77,7 +77,7 @@ class Places:
             await asyncio.to_thread(os.utime, target)
             return target
         if not self._bucket:
-            raise PlaceError("the recording is in S3 storage, which [recordings.s3] no longer names")
+            raise PlaceError("the recording is in S3 storage, which [s3] no longer names")
         try:
             found = await self._bucket.get_async(file)
             content = await asyncio.wait_for(found.bytes_async(), 60)
@@ -123,11 +123,11 @@ class Places:
 
 
 def bucket(settings: Settings) -> S3Store | None:
-    """The bucket of [recordings.s3]. Raises ConfigError when its secret cannot be read."""
-    s3 = settings.recordings.s3
+    """The bucket of [s3]. Raises ConfigError when its secret cannot be read."""
+    s3 = settings.s3
     if not s3.bucket:
         return None
-    [secret] = secret_lines(settings.base, "recordings.s3.secret_file", s3.secret_file, "CTSERVER_S3_SECRET")[:1]
+    [secret] = secret_lines(settings.base, "s3.secret_file", s3.secret_file, "CTSERVER_S3_SECRET")[:1]
     return S3Store(
         s3.bucket,
         prefix=s3.prefix or None,

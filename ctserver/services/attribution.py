@@ -10,10 +10,12 @@ from ctserver.domain import phone
 from ctserver.domain.attribution import NOBODY, Answer, CallFacts, attribute
 from ctserver.domain.calibration import Calibration, calibrate
 from ctserver.domain.call import Call
+from ctserver.domain.callback import SITE
 from ctserver.domain.delay import PUBLISHED, DelayModel
 from ctserver.domain.learning import KnownCall, learn, seen_between
+from ctserver.domain.reasons import Reason
 from ctserver.storage import attribution as evidence
-from ctserver.storage import calls
+from ctserver.storage import callbacks, calls, sessions
 from ctserver.storage.db import Database, Transaction
 
 LOOK_BACK_MS = 30 * 86_400_000  # showings and earlier calls older than this are not asked for
@@ -40,6 +42,8 @@ class Attributor:
 
     def answer(self, tx: Transaction, call: Call) -> Answer:
         """Whose call is this, by all that was known when it arrived."""
+        if asked := _asked_for(tx, call):
+            return asked
         known = self._known(tx, call)
         return attribute(known.call, known.candidates, known.history, self.model(call.site))
 
@@ -82,6 +86,16 @@ class Attributor:
 
         self.models[site], count = await db.write(unit)
         return count
+
+
+def _asked_for(tx: Transaction, call: Call) -> Answer | None:
+    """Of a call that we placed: the session that asked for it, or that of the caller who is called back."""
+    callback = callbacks.of_channel(tx, call.linkedid)
+    session = sessions.session_by_id(tx, callback.session) if callback else None
+    if callback is None or session is None:
+        return None
+    reason = Reason("asked" if callback.kind == SITE else "called_back")
+    return Answer("exact", session.id, 1.0, reason, {session.id: 1.0}, source=session.source)
 
 
 def save_answer(tx: Transaction, call: str, answer: Answer) -> None:

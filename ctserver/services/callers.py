@@ -39,6 +39,12 @@ class Doorkeeper:
         self._starts = tuple(re.sub(r"[^0-9+]", "", entry) for entry in wanted.blocked if entry.endswith("*"))
         self._recent = Recent(wanted.calls_per_hour)
 
+    @property
+    def watches(self) -> bool:
+        """Is there anybody to be kept out?"""
+        wanted = self._wanted
+        return bool(wanted.blocked or wanted.calls_per_hour) or wanted.anonymous != "accept"
+
     def refuse(self, number: str, now: int) -> str:
         """What the dialplan does with this caller: reject, busy, voicemail; empty: he is put through."""
         if not number:

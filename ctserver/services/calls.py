@@ -23,6 +23,7 @@ from ctserver.storage.db import Database, StorageError, Transaction, Unavailable
 log = logging.getLogger(__name__)
 
 RECORDING_SETTLES_MS = 700  # Asterisk closes the files right after the hangup
+LATE_CALLS = 200
 UNKNOWN_USE = NumberUse("", "", "")
 
 
@@ -38,8 +39,12 @@ class Journal:
         self._attributor = attributor
         self._uses = attributor.uses
         self._default_line = settings.default_line
+        self._own = {
+            target.number: name for name, site in settings.sites.items() for target in site.all_targets.values()
+        }
         self._pbx = pbx
         self._open: dict[str, Call] = {}
+        self._late: dict[str, Call] = {}  # the last calls that ended: a party's end may be told after the caller's
         self._unsaved: dict[str, Call] = {}
         self._new: set[str] = set()
         self._saving = asyncio.Lock()
@@ -82,6 +87,7 @@ class Journal:
             rest = [events for events in told if events not in live]
             changed = len(live) + await self._db.write(lambda tx: self._correct(tx, rest, also))
         self._facts.wake()
+        self.on_change()
         return changed
 
     async def flush(self) -> None:
@@ -115,6 +121,7 @@ class Journal:
         call = self._open.get(event.linkedid)
         if call is None:
             if not isinstance(event, Arrived):
+                self._amend(event)
                 return
             changed = self._begin(event)
             self._new.add(changed.id)
@@ -125,8 +132,20 @@ class Journal:
         self._unsaved[changed.id] = changed
         if changed.state == machine.ENDED:
             self._open.pop(event.linkedid, None)
+            self._late[event.linkedid] = changed
+            if len(self._late) > LATE_CALLS:
+                del self._late[next(iter(self._late))]
         else:
             self._open[event.linkedid] = changed
+
+    def _amend(self, event: Event) -> None:
+        """What comes after the end is worth a write of its own only if it tells why the call ended."""
+        call = self._late.get(event.linkedid)
+        if call is None:
+            return
+        self._late[event.linkedid] = changed = machine.advance(call, event)
+        if call.id in self._unsaved or changed.reason != call.reason:
+            self._unsaved[call.id] = changed
 
     def _begin(self, event: Arrived) -> Call:
         did = phone.from_trunk(event.did, self._country)
@@ -136,7 +155,8 @@ class Journal:
         # the same call gets the same id again, from events or from notes, also over an older copy of the database:
         # so it finds its recording, and whoever was told of it recognises it
         id = ids.steady(machine.birth(event.uniqueid) or event.at, f"{self._pbx} {event.linkedid}")
-        return machine.begin(event, id=id, pbx=self._pbx, site=use.site, line=use.line or self._default_line)
+        site = use.site or self._own.get(did, "")  # a callback shows the number that stands in the pages
+        return machine.begin(event, id=id, pbx=self._pbx, site=site, line=use.line or self._default_line)
 
     def _correct(self, tx: Transaction, told: Sequence[Sequence[Event]], also: Callable[[Transaction], None]) -> int:
         """How many calls were added or corrected."""
@@ -174,7 +194,7 @@ class Journal:
         for call in batch:
             if call.id in new:
                 if calls.by_key(tx, call.pbx, call.linkedid):
-                    log.warning("call %s of %s is in the journal already", call.linkedid, call.pbx)
+                    log.info("call %s of %s is in the journal already", call.linkedid, call.pbx)
                     doubles.add(call.id)
                     continue
                 answer = self._answer(tx, call)

@@ -63,9 +63,9 @@ class Facts:
 
     def of_call(self, tx: Transaction, call: Call, now: int) -> None:
         """Whatever holds of the call by now and was not told before."""
-        fresh = list(facts.of_call(call, Circumstances(), self._url))
-        told = outbox.known(tx, [fact.once or "" for fact in fresh])
-        if len(told) == len(fresh):
+        keys = facts.keys_of_call(call)
+        told = outbox.known(tx, keys) if keys else set()
+        if len(told) == len(keys):
             return
         for fact in facts.of_call(call, self._circumstances(tx, call), self._url):
             if fact.once not in told:
@@ -85,6 +85,6 @@ class Facts:
     def _circumstances(self, tx: Transaction, call: Call) -> Circumstances:
         return Circumstances(
             first_call=bool(call.caller) and not calls.has_earlier(tx, call.caller, call.arrived_at),
-            out_of_hours=False,
-            voicemail=getattr(call, "voicemail", False) and call.state == machine.ENDED,
+            out_of_hours=call.closed,
+            voicemail=call.voicemail and call.state == machine.ENDED,
         )

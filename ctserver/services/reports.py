@@ -10,7 +10,8 @@ from functools import partial
 
 from ctserver.config import Settings
 from ctserver.domain import report
-from ctserver.domain.report import DAY_MS, DIMENSIONS, HOUR_MS, Pieces, Span, Sums, add, nothing
+from ctserver.domain.report import DAY_MS, DIMENSIONS, HOUR_MS, WEEK_MS, Pieces, Ready, Span, Sums, add, nothing
+from ctserver.domain.rights import EVERYTHING, Scope
 from ctserver.storage import reports as storage
 from ctserver.storage.db import Database, Transaction
 
@@ -24,13 +25,13 @@ Offsets = Callable[[Span], Iterable[tuple[Span, int]]]
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What to count by what. `site` "" asks for all; `before` is a span to compare with."""
+    """What to count by what, of the calls and sessions that the scope sees; `before` is a span to compare with."""
 
     by: str
     span: Span
     unit: str
     zone: tzinfo
-    site: str = ""
+    scope: Scope = EVERYTHING
     before: Span | None = None
 
 
@@ -59,11 +60,11 @@ async def ask(db: Database, question: Question) -> Report:
     return await db.read(lambda tx: _report(tx, question))
 
 
-async def heat(db: Database, span: Span, zone: tzinfo, site: str) -> list[list[Sums]]:
+async def heat(db: Database, span: Span, zone: tzinfo, scope: Scope) -> list[list[Sums]]:
     """Seven days from Monday, each of 24 hours."""
 
     def unit(tx: Transaction) -> list[list[Sums]]:
-        hours = _slots(tx, _cut(tx, span), lambda part: report.offsets(part, zone), site, HOUR_MS, WEEK_HOURS)
+        hours = _slots(tx, _cut(tx, span, scope), lambda part: report.offsets(part, zone), scope, HOUR_MS, WEEK_HOURS)
         first = -EPOCH.weekday() * 24  # Monday's midnight
         return [
             [hours.get((first + day * 24 + hour) % WEEK_HOURS, nothing()) for hour in range(24)] for day in range(7)
@@ -72,21 +73,21 @@ async def heat(db: Database, span: Span, zone: tzinfo, site: str) -> list[list[S
     return await db.read(unit)
 
 
-async def series(db: Database, span: Span, unit: str, zone: tzinfo, site: str) -> list[tuple[int, Sums]]:
+async def series(db: Database, span: Span, unit: str, zone: tzinfo, scope: Scope) -> list[tuple[int, Sums]]:
     """(beginning, sums) of each slot."""
-    return await db.read(lambda tx: _series(tx, _cut(tx, span), span, unit, zone, site))
+    return await db.read(lambda tx: _series(tx, _cut(tx, span, scope), span, unit, zone, scope))
 
 
 def _report(tx: Transaction, question: Question) -> Report:
-    cut = _cut(tx, question.span)
-    lines = storage.by_value(tx, question.by, cut, question.site)
-    found = _series(tx, cut, question.span, question.unit, question.zone, question.site)
+    cut = _cut(tx, question.span, question.scope)
+    lines = storage.by_value(tx, question.by, cut, question.scope)
+    found = _series(tx, cut, question.span, question.unit, question.zone, question.scope)
     before: dict[str, Sums] = {}
     earlier: list[tuple[int, Sums]] = []
     if question.before:
-        cut = _cut(tx, question.before)
-        before = _whole(storage.by_value(tx, question.by, cut, question.site))
-        earlier = _series(tx, cut, question.before, question.unit, question.zone, question.site)
+        cut = _cut(tx, question.before, question.scope)
+        before = _whole(storage.by_value(tx, question.by, cut, question.scope))
+        earlier = _series(tx, cut, question.before, question.unit, question.zone, question.scope)
     return Report(
         lines=_lines(_whole(lines), before if question.before else None),
         total=_total(found),
@@ -96,16 +97,13 @@ def _report(tx: Transaction, question: Question) -> Report:
     )
 
 
-def _cut(tx: Transaction, span: Span) -> Pieces:
-    return report.pieces(span, *storage.valid(tx))
+def _cut(tx: Transaction, span: Span, scope: Scope) -> Pieces:
+    """Ready-made sums know no lines: whoever sees some lines only has everything counted for him."""
+    return report.pieces(span, storage.valid(tx) if scope.lines is None else Ready())
 
 
 def _whole(values: storage.Values) -> dict[str, Sums]:
-    """The sites together."""
-    found: dict[str, Sums] = {}
-    for (_, value), sums in values.items():
-        add(found.setdefault(value, nothing()), sums)
-    return found
+    return {value: sums for (_, value), sums in values.items()}
 
 
 def _lines(values: Mapping[str, Sums], before: Mapping[str, Sums] | None) -> list[Line]:
@@ -124,31 +122,30 @@ def _total(slots: list[tuple[int, Sums]]) -> Sums:
     return total
 
 
-def _series(tx: Transaction, cut: Pieces, span: Span, unit: str, zone: tzinfo, site: str) -> list[tuple[int, Sums]]:
+def _series(tx: Transaction, cut: Pieces, span: Span, unit: str, zone: tzinfo, scope: Scope) -> list[tuple[int, Sums]]:
     slots = {start: nothing() for start in report.slots(span, unit, zone)}
     if unit == "hour":
         shift = min(slots, default=0) % HOUR_MS
-        for number, sums in _slots(tx, cut, lambda part: [(part, -shift)], site, HOUR_MS, FOREVER).items():
+        for number, sums in _slots(tx, cut, lambda part: [(part, -shift)], scope, HOUR_MS, FOREVER).items():
             add(slots.setdefault(number * HOUR_MS + shift, nothing()), sums)
         return sorted(slots.items())
     begins = report.slot_of(unit, zone)
-    for number, sums in _slots(tx, cut, lambda part: report.offsets(part, zone), site, DAY_MS, FOREVER).items():
+    for number, sums in _slots(tx, cut, lambda part: report.offsets(part, zone), scope, DAY_MS, FOREVER).items():
         add(slots.setdefault(begins(EPOCH + timedelta(days=number)), nothing()), sums)
     return sorted(slots.items())
 
 
-def _slots(tx: Transaction, cut: Pieces, offsets: Offsets, site: str, slot_ms: int, turn: int) -> dict[int, Sums]:
+def _slots(tx: Transaction, cut: Pieces, offsets: Offsets, scope: Scope, slot_ms: int, turn: int) -> dict[int, Sums]:
     """Sums by the number of the local hour or day, modulo `turn`."""
     found: dict[int, Sums] = {}
-    for span in cut.months + cut.days:
+    for span in cut.ready:
         for part, offset in offsets(span):
-            for number, sums in storage.by_slot(tx, part, offset, slot_ms, turn, site).items():
+            for number, sums in storage.by_slot(tx, part, offset, slot_ms, turn, scope).items():
                 add(found.setdefault(number, nothing()), sums)
     for span in cut.rest:
         for part, offset in offsets(span):
-            for (start, place), sums in storage.by_quarter(tx, part).items():
-                if site in ("", place):
-                    add(found.setdefault((start + offset) // slot_ms % turn, nothing()), sums)
+            for (start, _), sums in storage.by_quarter(tx, part, scope).items():
+                add(found.setdefault((start + offset) // slot_ms % turn, nothing()), sums)
     return found
 
 
@@ -165,17 +162,20 @@ def settle(tx: Transaction, settings: Settings) -> bool:
 
 
 async def roll(db: Database, now: int) -> int:
-    """Sum one day or month that is over and whose sums are not valid, the latest first; 0 when there is none.
+    """Sum one day, week or month that is over and whose sums are not valid, the latest day first; 0 when there is none.
 
     Everything is read beside the writer and written in small units, so that nobody waits for it. What changes meanwhile
     makes the sums invalid again, and they are made anew.
     """
-    day, month = await db.read(lambda tx: _next(tx, now - SETTLED_MS))
-    if day is not None:
-        await _roll_day(db, day)
-    elif month is not None:
-        await _roll_month(db, month)
-    return int(day is not None or month is not None)
+    found = await db.read(lambda tx: _next(tx, now - SETTLED_MS))
+    if found is None:
+        return 0
+    kind, start = found
+    if kind == "day":
+        await _roll_day(db, start)
+    else:
+        await _roll_days(db, kind, start)
+    return 1
 
 
 async def catch_up(db: Database, now: int) -> None:
@@ -186,28 +186,32 @@ async def catch_up(db: Database, now: int) -> None:
         await asyncio.sleep(PAUSE_SECONDS if more else 0)
 
 
-def _next(tx: Transaction, until: int) -> tuple[int | None, int | None]:
-    """(a day, a month) to sum."""
+def _next(tx: Transaction, until: int) -> tuple[str, int] | None:
+    """A day, week or month to sum."""
     first = storage.first_day(tx)
     if first is None:
-        return None, None
-    days, months = storage.valid(tx)
-    last = until - until % DAY_MS - DAY_MS
-    day = next((day for day in range(last, first - 1, -DAY_MS) if day not in days), None)
+        return None
+    ready, end = storage.valid(tx), until - until % DAY_MS
+    for day in range(end - DAY_MS, first - 1, -DAY_MS):
+        if day not in ready.days:
+            return "day", day
+    for week in range(report.week_of(first), end - WEEK_MS + 1, WEEK_MS):
+        if week not in ready.weeks:
+            return "week", week
     month = report.month_of(first)
-    while day is None and report.next_month(month) <= last + DAY_MS:
-        if month not in months:
-            return None, month
+    while report.next_month(month) <= end:
+        if month not in ready.months:
+            return "month", month
         month = report.next_month(month)
-    return day, None
+    return None
 
 
 async def _roll_day(db: Database, day: int) -> None:
     span = (day, day + DAY_MS)
-    raw = Pieces([], [], [span])
+    raw = report.pieces(span, Ready())
 
     def read(tx: Transaction) -> tuple[int, dict[str, storage.Values], dict[tuple[int, str], Sums]]:
-        values = {name: storage.by_value(tx, name, raw, "") for name in DIMENSIONS}
+        values = {name: storage.by_value(tx, name, raw, apart=True) for name in DIMENSIONS}
         return storage.changes_of(tx, *span), values, storage.by_quarter(tx, span)
 
     changes, values, quarters = await db.read(read)
@@ -216,20 +220,21 @@ async def _roll_day(db: Database, day: int) -> None:
     await db.write(lambda tx: storage.day_is_ready(tx, day, changes))
 
 
-async def _roll_month(db: Database, month: int) -> None:
-    span = (month, report.next_month(month))
+async def _roll_days(db: Database, kind: str, start: int) -> None:
+    """The sums of a week or a month, of those of its days."""
+    span = start, start + WEEK_MS if kind == "week" else report.next_month(start)
 
     def read(tx: Transaction) -> tuple[int, dict[str, storage.Values]] | None:
-        cut = Pieces([], [span], [])
-        days, first = storage.valid(tx)[0], storage.first_day(tx) or 0
-        if not all(day in days for day in range(max(first, month), span[1], DAY_MS)):
+        days, first = storage.valid(tx).days, storage.first_day(tx) or 0
+        if not all(day in days for day in range(max(first, start), span[1], DAY_MS)):
             return None
-        return storage.changes_of(tx, *span), {name: storage.by_value(tx, name, cut, "") for name in DIMENSIONS}
+        cut = Pieces([], [], [span], [])
+        return storage.changes_of(tx, *span), {name: storage.by_value(tx, name, cut, apart=True) for name in DIMENSIONS}
 
     if found := await db.read(read):
         changes, values = found
-        await _put(db, "month", month, values)
-        await db.write(lambda tx: storage.month_is_ready(tx, month, changes))
+        await _put(db, kind, start, values)
+        await db.write(lambda tx: storage.span_is_ready(tx, kind, start, changes))
 
 
 async def _put(db: Database, kind: str, start: int, values: Mapping[str, storage.Values]) -> None:

@@ -57,6 +57,7 @@ class Router:
         self._routes = {name: route_of(name, line) for name, line in settings.lines.items()}
         self._hours = {name: hours_of(line, settings.server) for name, line in settings.lines.items()}
         self._reach = {name: _reach(settings.lines, name) for name in settings.lines}
+        self._asks = {name: any(wants_to_know(self._lines[way]) for way in ways) for name, ways in self._reach.items()}
         self._default = settings.default_line
         self._stored: set[str] = set()
         self._doorkeeper = Doorkeeper(settings.callers, self._country)
@@ -70,15 +71,19 @@ class Router:
 
     async def answer(self, did: str, caller: str = "") -> Answer:
         """The route for a caller, to be stored by the dialplan the first time that a known number is asked for."""
-        number, caller = phone.from_trunk(did, self._country), phone.from_trunk(caller, self._country)
-        route, now = self.route(did), self._now()
-        if refused := self._doorkeeper.refuse(caller, now):
-            return Answer(Route(route.line, "", refused, record=False).encode(store=False))
+        number = phone.from_trunk(did, self._country)
+        use = self._uses.get(number)
+        route, now = self._routes[use.line if use else self._default], self._now()
+        asks = self._callers is not None and self._asks[route.line]
+        if asks or self._doorkeeper.watches:
+            caller = phone.from_trunk(caller, self._country)
+            if refused := self._doorkeeper.refuse(caller, now):
+                return Answer(Route(route.line, "", refused, record=False).encode(store=False))
         store = number in self._uses and did not in self._stored
         if store:
             self._stored.add(did)
         variables = self._states(route.line, now) if route.way == START else {}
-        if self._callers and any(wants_to_know(self._lines[name]) for name in self._reach[route.line]):
+        if self._callers and asks:
             variables |= await self._look(self._callers, Caller(number, caller, route.line, now))
         return Answer(route.encode(store=store), variables)
 

@@ -1,4 +1,4 @@
-"""Calls and their legs."""
+"""Calls, their legs and their steps."""
 
 from __future__ import annotations
 
@@ -6,15 +6,17 @@ from collections.abc import Sequence
 
 from ctserver import ids
 from ctserver.domain import channel
-from ctserver.domain.call import Call, Leg
+from ctserver.domain.call import Call, Leg, Step
 from ctserver.domain.model import Attribution, Source
+from ctserver.domain.times import times
 from ctserver.storage.db import Database, Row, Transaction
 from ctserver.storage.sessions import source_of, source_values
 
 
 def save(tx: Transaction, call: Call) -> None:
-    """Write the call as it is now, and its legs. (For `updated_at` see touch.)"""
+    """Write the call as it is now, its legs and its steps. (For `updated_at` see touch.)"""
     attribution = call.attribution
+    took = times(call, call.arrived_at)
     source = attribution.source or Source("", "")
     tx.execute(
         """
@@ -22,14 +24,19 @@ def save(tx: Transaction, call: Call) -> None:
             id, pbx, linkedid, uniqueid, channel, site, did, caller, caller_name, line, routed_by, state,
             arrived_at, ringing_at, answered_at, ended_at, outcome, reason, hangup_cause, dial_status, caller_gave_up,
             answered_by, attribution, confidence, why, session, medium, source, campaign, term, content, click_ids,
-            source_channel, updated_at)
+            source_channel, updated_at,
+            hung_up_by, queue, queue_status, stage, closed, blocked, keys, message_seconds,
+            wait_ms, ring_ms, ivr_ms, talk_ms, hold_ms)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21,
                 $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33,
-                (SELECT CASE WHEN $34 > COALESCE(MAX(updated_at), 0) THEN $34 ELSE MAX(updated_at) + 1 END FROM calls))
+                (SELECT CASE WHEN $34 > COALESCE(MAX(updated_at), 0) THEN $34 ELSE MAX(updated_at) + 1 END FROM calls),
+                $35, $36, $37, $38, $39, $40, $41, $42, $43, $44, $45, $46, $47)
         ON CONFLICT (id) DO UPDATE SET
             line = $10, routed_by = $11, state = $12, ringing_at = $14, answered_at = $15, ended_at = $16,
             outcome = $17, reason = $18, hangup_cause = $19, dial_status = $20, caller_gave_up = $21, answered_by = $22,
-            updated_at = excluded.updated_at
+            updated_at = excluded.updated_at,
+            hung_up_by = $35, queue = $36, queue_status = $37, stage = $38, closed = $39, blocked = $40, keys = $41,
+            message_seconds = $42, wait_ms = $43, ring_ms = $44, ivr_ms = $45, talk_ms = $46, hold_ms = $47
         """,
         (
             call.id,
@@ -61,10 +68,25 @@ def save(tx: Transaction, call: Call) -> None:
             *source_values(source),
             _source_channel(attribution.source),
             ids.now_ms(),
+            call.hung_up_by,
+            call.queue,
+            call.queue_status,
+            call.stage,
+            int(call.closed),
+            int(call.blocked),
+            call.keys,
+            call.message_seconds,
+            took.wait,
+            took.ring,
+            took.ivr,
+            took.talk,
+            took.hold,
         ),
     )
     for leg in call.legs:
         _save_leg(tx, call.id, leg)
+    for step in call.steps:
+        _save_step(tx, call.id, step)
 
 
 def touch(tx: Transaction, call: str) -> None:
@@ -82,9 +104,10 @@ def touch(tx: Transaction, call: str) -> None:
 def by_key(tx: Transaction, pbx: str, linkedid: str) -> Call | None:
     """The call of a PBX with this Linkedid, whole."""
     row = tx.one("SELECT * FROM calls WHERE pbx = $1 AND linkedid = $2", (pbx, linkedid))
-    return (
-        call_of(row, tx.fetch("SELECT * FROM legs WHERE call = $1 ORDER BY started_at", (row["id"],))) if row else None
-    )
+    if row is None:
+        return None
+    leg_rows = tx.fetch("SELECT * FROM legs WHERE call = $1 ORDER BY started_at, uniqueid", (row["id"],))
+    return call_of(row, leg_rows, tx.fetch("SELECT * FROM steps WHERE call = $1 ORDER BY at", (row["id"],)))
 
 
 def one(tx: Transaction, id: str) -> Call | None:
@@ -141,19 +164,23 @@ def set_attribution(tx: Transaction, call: str, attribution: Attribution) -> Non
 async def open_calls(db: Database, pbx: str) -> list[Call]:
     """The calls of this PBX that nobody saw end yet."""
     rows = await db.fetch("SELECT * FROM calls WHERE pbx = $1 AND state <> 'ended' ORDER BY arrived_at", (pbx,))
-    return [call_of(row, await legs(db, row["id"])) for row in rows]
+    return [call_of(row, await legs(db, row["id"]), await steps(db, row["id"])) for row in rows]
 
 
 async def by_id(db: Database, id: str) -> Call | None:
     row = await db.one("SELECT * FROM calls WHERE id = $1", (id,))
-    return call_of(row, await legs(db, id)) if row else None
+    return call_of(row, await legs(db, id), await steps(db, id)) if row else None
 
 
 async def legs(db: Database, call: str) -> list[Row]:
     return await db.fetch("SELECT * FROM legs WHERE call = $1 ORDER BY started_at, uniqueid", (call,))
 
 
-def call_of(row: Row, leg_rows: Sequence[Row] = ()) -> Call:
+async def steps(db: Database, call: str) -> list[Row]:
+    return await db.fetch("SELECT * FROM steps WHERE call = $1 ORDER BY at", (call,))
+
+
+def call_of(row: Row, leg_rows: Sequence[Row] = (), step_rows: Sequence[Row] = ()) -> Call:
     source = source_of(row)
     attribution = Attribution(
         row["attribution"], row["confidence"], row["session"] or None, source if source.source else None, row["why"]
@@ -181,7 +208,16 @@ def call_of(row: Row, leg_rows: Sequence[Row] = ()) -> Call:
         answered_by=row["answered_by"],
         caller_gave_up=bool(row["caller_gave_up"]),
         dial_status=row["dial_status"],
+        hung_up_by=row["hung_up_by"],
+        queue=row["queue"],
+        queue_status=row["queue_status"],
+        stage=row["stage"],
+        closed=bool(row["closed"]),
+        blocked=bool(row["blocked"]),
+        keys=row["keys"],
+        message_seconds=row["message_seconds"],
         legs=tuple(_leg_of(leg) for leg in leg_rows),
+        steps=tuple(Step(step["at"], step["kind"], step["detail"], step["leg"]) for step in step_rows),
         attribution=attribution,
     )
 
@@ -193,10 +229,10 @@ def _source_channel(source: Source | None) -> str:
 def _save_leg(tx: Transaction, call: str, leg: Leg) -> None:
     tx.execute(
         """
-        INSERT INTO legs (call, uniqueid, channel, started_at, ringing_at, answered_at, ended_at, status, cause)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+        INSERT INTO legs (call, uniqueid, channel, started_at, ringing_at, answered_at, ended_at, status, cause, name)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
         ON CONFLICT (call, uniqueid) DO UPDATE
-        SET ringing_at = $5, answered_at = $6, ended_at = $7, status = $8, cause = $9
+        SET ringing_at = $5, answered_at = $6, ended_at = $7, status = $8, cause = $9, name = $10
         """,
         (
             call,
@@ -208,7 +244,15 @@ def _save_leg(tx: Transaction, call: str, leg: Leg) -> None:
             leg.ended_at,
             leg.status,
             leg.cause,
+            leg.name,
         ),
+    )
+
+
+def _save_step(tx: Transaction, call: str, step: Step) -> None:
+    tx.execute(
+        "INSERT INTO steps (call, at, kind, detail, leg) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
+        (call, step.at, step.kind, step.detail, step.leg),
     )
 
 
@@ -222,4 +266,5 @@ def _leg_of(row: Row) -> Leg:
         row["ended_at"],
         row["status"],
         row["cause"],
+        row["name"],
     )

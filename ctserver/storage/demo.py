@@ -52,6 +52,13 @@ def remove_calls(tx: Transaction, mark: str) -> int:
         "DELETE FROM recordings WHERE call IN (SELECT id FROM calls WHERE pbx = $1)",
         "DELETE FROM legs WHERE call IN (SELECT id FROM calls WHERE pbx = $1)",
         "DELETE FROM credits WHERE call IN (SELECT id FROM calls WHERE pbx = $1)",
+        "DELETE FROM handled WHERE call IN (SELECT id FROM calls WHERE pbx = $1)",
+        "DELETE FROM call_tags WHERE call IN (SELECT id FROM calls WHERE pbx = $1)",
+        "DELETE FROM call_notes WHERE call IN (SELECT id FROM calls WHERE pbx = $1)",
+        "DELETE FROM missed_work WHERE call IN (SELECT id FROM calls WHERE pbx = $1)",
+        "DELETE FROM call_scores WHERE call IN (SELECT id FROM calls WHERE pbx = $1)",
+        "DELETE FROM model_calls WHERE call IN (SELECT id FROM calls WHERE pbx = $1)",
+        "DELETE FROM shares WHERE call IN (SELECT id FROM calls WHERE pbx = $1)",
     ):
         tx.execute(sql, (mark,))
     return tx.execute("DELETE FROM calls WHERE pbx = $1", (mark,))

@@ -2,40 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from ctserver.domain.rights import Scope
 from ctserver.storage.db import Database, Row
-
-
-@dataclass(frozen=True, slots=True)
-class Filters:
-    """Of the journal; empty text: everything."""
-
-    outcome: str = ""
-    site: str = ""
-    q: str = ""
-
-
-async def page(db: Database, scope: Scope, filters: Filters, *, before: str, limit: int) -> list[Row]:
-    """The calls before the one with id `before` (or the newest), newest first, with the state of their recording. Who may
-    not see callers cannot search by them either."""
-    pattern = "%" + filters.q.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%" if filters.q else ""
-    return await db.fetch(
-        """
-        SELECT c.*, r.state AS recording FROM calls c LEFT JOIN recordings r ON r.call = c.id
-        WHERE ($1 = '' OR REPLACE($1, ' ' || c.site || ' ', '') <> $1)
-          AND ($2 = '' OR REPLACE($2, ' ' || c.line || ' ', '') <> $2)
-          AND ($3 = '' OR c.id < $3)
-          AND ($4 = '' OR c.outcome = $4)
-          AND ($5 = '' OR c.site = $5)
-          AND ($6 = '' OR c.did LIKE $6 ESCAPE '\\' OR c.source LIKE $6 ESCAPE '\\' OR c.campaign LIKE $6 ESCAPE '\\'
-               OR c.term LIKE $6 ESCAPE '\\'
-               OR $7 = 1 AND (c.caller LIKE $6 ESCAPE '\\' OR c.caller_name LIKE $6 ESCAPE '\\'))
-        ORDER BY c.id DESC LIMIT $8
-        """,
-        (*scope.values, before, filters.outcome, filters.site, pattern, int(scope.callers), limit),
-    )
 
 
 async def one(db: Database, scope: Scope, id: str) -> Row | None:

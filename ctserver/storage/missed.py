@@ -12,13 +12,16 @@ MOST = 5_000
 
 async def since(db: Database, scope: Scope, at: int) -> list[Row]:
     """The missed calls since then that are in the scope, newest first, as rows of the journal with the work on them and
-    `rang_again_at`, the caller's next call to this site that was answered."""
+    `rang_again_at`, the caller's next call to this site that was answered, and `called_back_at`, when a call of ours to him was."""
     return await db.fetch(
         """
         SELECT c.*, '' AS recording, w.assignee, w.state AS work_state, w.at AS work_at,
                CASE WHEN c.caller = '' THEN NULL ELSE (
                    SELECT MIN(a.arrived_at) FROM calls a WHERE a.caller = c.caller AND a.arrived_at > c.arrived_at
-                   AND a.site = c.site AND a.answered_at IS NOT NULL) END AS rang_again_at
+                   AND a.site = c.site AND a.answered_at IS NOT NULL AND a.routed_by <> 'callback') END AS rang_again_at,
+               CASE WHEN c.caller = '' THEN NULL ELSE (
+                   SELECT MIN(o.answered_at) FROM outgoing o WHERE o.number = c.caller
+                   AND o.began_at > c.arrived_at) END AS called_back_at
         FROM calls c LEFT JOIN missed_work w ON w.call = c.id
         WHERE c.outcome = 'missed' AND c.id >= $3 AND ($1 = '' OR REPLACE($1, ' ' || c.site || ' ', '') <> $1)
           AND ($2 = '' OR REPLACE($2, ' ' || c.line || ' ', '') <> $2)
@@ -35,6 +38,7 @@ def missed_call(row: Row) -> MissedCall:
         caller=row["caller"],
         site=row["site"],
         at=row["arrived_at"],
+        called_back_at=row["called_back_at"],
         rang_again_at=row["rang_again_at"],
         state=row["work_state"] or "",
         state_at=row["work_at"] or 0,

@@ -241,3 +241,38 @@ def forget(tx: Transaction, before: int, limit: int = 1000) -> int:
         tx.execute("DELETE FROM outbox WHERE fact = $1", (row["id"],))
         tx.execute("DELETE FROM facts WHERE id = $1", (row["id"],))
     return len(old)
+
+
+# ---- what a person sees
+
+
+async def page(db: Database, via: str, state: str, before: str, limit: int) -> list[Row]:
+    """Deliveries before the one with id `before` (or the newest), newest first; empty text: all."""
+    return await db.fetch(
+        """
+        SELECT o.*, f.kind, f.at, f.subject, f.detail, f.call FROM outbox o JOIN facts f ON f.id = o.fact
+        WHERE ($1 = '' OR o.via = $1) AND ($2 = '' OR o.state = $2) AND ($3 = '' OR o.id < $3)
+        ORDER BY o.id DESC LIMIT $4
+        """,
+        (via, state, before, limit),
+    )
+
+
+async def one(db: Database, id: str) -> Row | None:
+    return await db.one(
+        """
+        SELECT o.*, f.kind, f.at, f.subject, f.detail, f.call FROM outbox o JOIN facts f ON f.id = o.fact
+        WHERE o.id = $1
+        """,
+        (id,),
+    )
+
+
+async def tries_of(db: Database, id: str) -> list[Row]:
+    return await db.fetch("SELECT at, took_ms, outcome, answer FROM tries WHERE outbox = $1 ORDER BY at", (id,))
+
+
+async def counts(db: Database) -> dict[tuple[str, str], int]:
+    """How many rows: (via, state) -> number."""
+    rows = await db.fetch("SELECT via, state, COUNT(*) AS n FROM outbox GROUP BY via, state")
+    return {(row["via"], row["state"]): row["n"] for row in rows}

@@ -47,6 +47,20 @@ async def of_call(db: Database, call: str) -> Row | None:
     return await db.one("SELECT * FROM recordings WHERE call = $1", (call,))
 
 
+async def lately(db: Database, since: int) -> dict[str, tuple[int, int]]:
+    """Of the answered calls that arrived since then: line -> (missing, ready) recordings."""
+    rows = await db.fetch(
+        """
+        SELECT c.line, SUM(CASE WHEN r.state = 'missing' THEN 1 ELSE 0 END) AS missing,
+               SUM(CASE WHEN r.state = 'ready' THEN 1 ELSE 0 END) AS ready
+        FROM calls c JOIN recordings r ON r.call = c.id
+        WHERE c.arrived_at >= $1 AND c.answered_at IS NOT NULL GROUP BY c.line
+        """,
+        (since,),
+    )
+    return {row["line"]: (row["missing"], row["ready"]) for row in rows}
+
+
 # ---- once it is joined
 
 
@@ -95,14 +109,3 @@ async def too_old(db: Database, site: str, before: int) -> list[Row]:
 def expired(tx: Transaction, call: str) -> None:
     """The sound is removed; that there was one stays known."""
     tx.execute("UPDATE recordings SET state = 'expired', file = '', bytes = 0 WHERE call = $1", (call,))
-
-
-async def all_kept(db: Database, after: str) -> list[Row]:
-    """What should be there, in the order of calls, after this one: call, file, place, bytes, sha256."""
-    return await db.fetch(
-        """
-        SELECT call, file, place, bytes, sha256 FROM recordings
-        WHERE state = 'ready' AND call > $1 ORDER BY call LIMIT 500
-        """,
-        (after,),
-    )

@@ -9,40 +9,55 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ctserver import ids
-from ctserver.domain.report import DAY_MS, OF_VISITORS, Pieces, Span, Sums, add, month_of, nothing
+from ctserver.domain.report import DAY_MS, OF_VISITORS, Pieces, Ready, Span, Sums, add, month_of, nothing, week_of
+from ctserver.domain.rights import EVERYTHING, Scope
 from ctserver.storage.db import Row, Transaction
 
 Values = dict[tuple[str, str], Sums]  # (site, value) -> sums
 
 
-def valid(tx: Transaction) -> tuple[set[int], set[int]]:
-    """The days and the months whose sums are valid."""
-    days, changes, stale = set(), dict[int, int](), set()
+def valid(tx: Transaction) -> Ready:
+    """What is summed, and has not changed since."""
+    days: set[int] = set()
+    stale: set[tuple[str, int]] = set()
+    changes: dict[tuple[str, int], int] = {}
     for row in tx.fetch("SELECT day, changes, rolled FROM report_days"):
-        month = month_of(row["day"])
-        changes[month] = changes.get(month, 0) + row["changes"]
-        if row["changes"] == row["rolled"]:
-            days.add(row["day"])
-        else:
-            stale.add(month)
-    months = tx.fetch("SELECT month, changes FROM report_months")
-    return days, {m["month"] for m in months if m["month"] not in stale and changes.get(m["month"], 0) == m["changes"]}
+        day = row["day"]
+        fresh = row["changes"] == row["rolled"]
+        if fresh:
+            days.add(day)
+        for span in (("week", week_of(day)), ("month", month_of(day))):
+            changes[span] = changes.get(span, 0) + row["changes"]
+            if not fresh:
+                stale.add(span)
+    found: dict[str, set[int]] = {"week": set(), "month": set()}
+    for row in tx.fetch("SELECT span, start, changes FROM report_spans"):
+        span = row["span"], row["start"]
+        if span not in stale and changes.get(span, 0) == row["changes"]:
+            found[row["span"]].add(row["start"])
+    return Ready(days, found["week"], found["month"])
 
 
-def by_value(tx: Transaction, dimension: str, pieces: Pieces, site: str) -> Values:
-    """The sums of each site and value of a dimension (one of domain.report.DIMENSIONS). `site` "": of all."""
+def by_value(
+    tx: Transaction, dimension: str, pieces: Pieces, scope: Scope = EVERYTHING, *, apart: bool = False
+) -> Values:
+    """The sums of each value of a dimension (one of domain.report.DIMENSIONS), of what the scope sees; the sites together
+    (as site "") unless `apart`.
+
+    Sums know no lines: for a scope of some lines, all pieces must be `rest`.
+    """
     found: Values = {}
-    for kind, spans in (("month", pieces.months), ("day", pieces.days)):
+    for kind, spans in (("month", pieces.months), ("week", pieces.weeks), ("day", pieces.days)):
         for since, until in spans:
-            _collect(found, dimension, _rolled(tx, dimension, kind, since, until, site))
+            _collect(found, dimension, _rolled(tx, dimension, kind, since, until, scope, int(apart)))
     for since, until in pieces.rest:
-        _collect(found, dimension, _calls_by_value(tx, dimension, since, until, site))
-        if dimension in OF_VISITORS:
-            _collect_sessions(found, dimension, _sessions_by_value(tx, dimension, since, until, site))
+        _collect(found, dimension, _calls_by_value(tx, dimension, since, until, scope, int(apart)))
+        if dimension in OF_VISITORS and scope.lines is None:
+            _collect_sessions(found, dimension, _sessions_by_value(tx, dimension, since, until, scope, int(apart)))
     return found
 
 
-def by_quarter(tx: Transaction, span: Span) -> dict[tuple[int, str], Sums]:
+def by_quarter(tx: Transaction, span: Span, scope: Scope = EVERYTHING) -> dict[tuple[int, str], Sums]:
     """(quarter of an hour, site) -> sums, counted call by call."""
     found: dict[tuple[int, str], Sums] = {}
     since, until = span
@@ -52,51 +67,58 @@ def by_quarter(tx: Transaction, span: Span) -> dict[tuple[int, str], Sums]:
                SUM(m.answered) AS answered, SUM(m.missed) AS missed, SUM(m.target) AS targets,
                SUM(m.newcomer) AS newcomers, SUM(m.talk_ms) AS talk_ms, SUM(m.ring_ms) AS ring_ms, SUM(m.deal) AS deals,
                SUM(m.revenue) AS revenue
-        FROM call_measures m WHERE m.arrived_at >= $1 AND m.arrived_at < $2 GROUP BY 1, 2
+        FROM call_measures m WHERE m.arrived_at >= $1 AND m.arrived_at < $2
+        AND ($3 = '' OR REPLACE($3, ' ' || m.site || ' ', '') <> $3)
+        AND ($4 = '' OR REPLACE($4, ' ' || m.line || ' ', '') <> $4)
+        GROUP BY 1, 2
         """,
-        (since, until),
+        (since, until, *scope.values),
     ):
         found[row["start"], row["site"]] = list(row)[2:]
+    if scope.lines is not None:
+        return found
     for row in tx.fetch(
         """
         SELECT started_at - started_at % 900000 AS start, site, COUNT(*) AS sessions FROM sessions
-        WHERE id >= $1 AND id < $2 GROUP BY 1, 2
+        WHERE id >= $1 AND id < $2 AND ($3 = '' OR REPLACE($3, ' ' || site || ' ', '') <> $3) GROUP BY 1, 2
         """,
-        (ids.since(since), ids.since(until)),
+        (ids.first(since), ids.first(until), scope.values[0]),
     ):
         found.setdefault((row["start"], row["site"]), nothing())[0] += row["sessions"]
     return found
 
 
-def by_slot(tx: Transaction, span: Span, offset: int, slot_ms: int, turn: int, site: str) -> dict[int, Sums]:
+def by_slot(tx: Transaction, span: Span, offset: int, slot_ms: int, turn: int, scope: Scope) -> dict[int, Sums]:
     """Of valid days: sums by the clock's hours or days: slot number (since 1970, by local time) modulo `turn`."""
     rows = tx.fetch(
         """
         SELECT ((start + $3) / $4) % $5 AS slot, SUM(sessions), SUM(calls), SUM(answered), SUM(missed), SUM(targets),
                SUM(newcomers), SUM(talk_ms), SUM(ring_ms), SUM(deals), SUM(revenue)
-        FROM quarters WHERE start >= $1 AND start < $2 AND ($6 = '' OR site = $6) GROUP BY 1
+        FROM quarters
+        WHERE start >= $1 AND start < $2 AND ($6 = '' OR REPLACE($6, ' ' || site || ' ', '') <> $6) GROUP BY 1
         """,
-        (*span, offset, slot_ms, turn, site),
+        (*span, offset, slot_ms, turn, scope.values[0]),
     )
     return {row[0]: list(row)[1:] for row in rows}
 
 
-def _rolled(tx: Transaction, dimension: str, kind: str, since: int, until: int, site: str) -> list[Row]:
+def _rolled(tx: Transaction, dimension: str, kind: str, since: int, until: int, scope: Scope, apart: int) -> list[Row]:
     return tx.fetch(
         """
-        SELECT site, value, SUM(sessions), SUM(calls), SUM(answered), SUM(missed), SUM(targets), SUM(newcomers),
+        SELECT CASE WHEN $6 = 1 THEN site ELSE '' END, value, SUM(sessions), SUM(calls), SUM(answered), SUM(missed), SUM(targets), SUM(newcomers),
                SUM(talk_ms), SUM(ring_ms), SUM(deals), SUM(revenue)
-        FROM rollups WHERE dimension = $1 AND span = $2 AND start >= $3 AND start < $4 AND ($5 = '' OR site = $5)
-        GROUP BY site, value
+        FROM rollups WHERE dimension = $1 AND span = $2 AND start >= $3 AND start < $4
+        AND ($5 = '' OR REPLACE($5, ' ' || site || ' ', '') <> $5)
+        GROUP BY 1, 2
         """,
-        (dimension, kind, since, until, site),
+        (dimension, kind, since, until, scope.values[0], apart),
     )
 
 
-def _calls_by_value(tx: Transaction, dimension: str, since: int, until: int, site: str) -> list[Row]:
+def _calls_by_value(tx: Transaction, dimension: str, since: int, until: int, scope: Scope, apart: int) -> list[Row]:
     return tx.fetch(
         """
-        SELECT m.site, CASE $1
+        SELECT CASE WHEN $6 = 1 THEN m.site ELSE '' END, CASE $1
                    WHEN 'channel' THEN m.source_channel
                    WHEN 'source' THEN CASE WHEN m.medium IN ('', '(none)') THEN m.source
                                            ELSE m.source || ' / ' || m.medium END
@@ -115,16 +137,19 @@ def _calls_by_value(tx: Transaction, dimension: str, since: int, until: int, sit
                SUM(m.target) AS targets, SUM(m.newcomer) AS newcomers, SUM(m.talk_ms) AS talk_ms,
                SUM(m.ring_ms) AS ring_ms, SUM(m.deal) AS deals, SUM(m.revenue) AS revenue
         FROM call_measures m
-        WHERE m.arrived_at >= $2 AND m.arrived_at < $3 AND ($4 = '' OR m.site = $4) GROUP BY 1, 2
+        WHERE m.arrived_at >= $2 AND m.arrived_at < $3
+        AND ($4 = '' OR REPLACE($4, ' ' || m.site || ' ', '') <> $4)
+        AND ($5 = '' OR REPLACE($5, ' ' || m.line || ' ', '') <> $5)
+        GROUP BY 1, 2
         """,
-        (dimension, since, until, site),
+        (dimension, since, until, *scope.values, apart),
     )
 
 
-def _sessions_by_value(tx: Transaction, dimension: str, since: int, until: int, site: str) -> list[Row]:
+def _sessions_by_value(tx: Transaction, dimension: str, since: int, until: int, scope: Scope, apart: int) -> list[Row]:
     return tx.fetch(
         """
-        SELECT site, CASE $1
+        SELECT CASE WHEN $5 = 1 THEN site ELSE '' END, CASE $1
                    WHEN 'channel' THEN channel
                    WHEN 'source' THEN CASE WHEN medium IN ('', '(none)') THEN source ELSE source || ' / ' || medium END
                    WHEN 'campaign' THEN campaign
@@ -133,9 +158,10 @@ def _sessions_by_value(tx: Transaction, dimension: str, since: int, until: int, 
                    WHEN 'landing' THEN landing_url
                    WHEN 'region' THEN CASE WHEN region <> '' THEN region || ', ' || country ELSE country END
                    ELSE device END AS value, COUNT(*) AS sessions
-        FROM sessions WHERE id >= $2 AND id < $3 AND ($4 = '' OR site = $4) GROUP BY 1, 2
+        FROM sessions
+        WHERE id >= $2 AND id < $3 AND ($4 = '' OR REPLACE($4, ' ' || site || ' ', '') <> $4) GROUP BY 1, 2
         """,
-        (dimension, ids.since(since), ids.since(until), site),
+        (dimension, ids.first(since), ids.first(until), scope.values[0], apart),
     )
 
 
@@ -176,7 +202,7 @@ def changes_of(tx: Transaction, since: int, until: int) -> int:
 
 
 def put(tx: Transaction, dimension: str, kind: str, start: int, values: Values) -> None:
-    """Sums of one day or month by one dimension, in place of older ones."""
+    """Sums of one day, week or month by one dimension, in place of older ones."""
     tx.execute("DELETE FROM rollups WHERE dimension = $1 AND span = $2 AND start = $3", (dimension, kind, start))
     for (site, value), sums in values.items():
         tx.execute(
@@ -213,13 +239,14 @@ def day_is_ready(tx: Transaction, day: int, changes: int) -> None:
     )
 
 
-def month_is_ready(tx: Transaction, month: int, changes: int) -> None:
+def span_is_ready(tx: Transaction, kind: str, start: int, changes: int) -> None:
+    """As `day_is_ready`, for a week or a month and the sum of its days' changes."""
     tx.execute(
         """
-        INSERT INTO report_months (month, changes) VALUES ($1, $2)
-        ON CONFLICT (month) DO UPDATE SET changes = $2
+        INSERT INTO report_spans (span, start, changes) VALUES ($1, $2, $3)
+        ON CONFLICT (span, start) DO UPDATE SET changes = $3
         """,
-        (month, changes),
+        (kind, start, changes),
     )
 
 

@@ -43,7 +43,7 @@ def note(number: int = 1, *, status: str = "ANSWER", did: str = "02079460101", l
         "DialStatus": status,
         "HangupCause": "16",
         "Arrived": f"{BORN + number}.250",
-        "DialedMs": "65000",
+        "DialedMs": "65000" if status == "ANSWER" else "",
         "RingMs": "1000",
         "AnsweredMs": "60000" if status == "ANSWER" else "",
         "Peer": "PJSIP/100-00000002" if status == "ANSWER" else "",

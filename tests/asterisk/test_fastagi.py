@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from ctserver.asterisk import fastagi
 from ctserver.asterisk.fastagi import Fastagi, set_variable
 from ctserver.config import Settings
-from ctserver.services.routing import Router
+from ctserver.services.routing import Answer, Router
 
 ROUTE = "office|30|yes|no|PJSIP/100&PJSIP/101"
 
@@ -30,6 +30,10 @@ def question(number: str, script: str = "route", name: str = "Алексей") -
         f"agi_arg_1: {number}",
     ]
     return ("\n".join(lines) + "\n\n").encode()
+
+
+async def nothing(_first: str, _second: str) -> Answer:
+    return Answer("")
 
 
 class Server:
@@ -56,7 +60,7 @@ class Server:
 
 @pytest.fixture
 async def server(settings: Settings) -> AsyncIterator[Server]:
-    agi = Fastagi(Router(settings).answer)
+    agi = Fastagi(Router(settings).answer, nothing)
     await agi.listen("127.0.0.1", 0)
     assert agi._server is not None
     yield Server(agi, agi._server.sockets[0].getsockname()[1])
@@ -184,7 +188,7 @@ async def test_more_clients_than_there_is_room_for_are_closed_at_once_and_room_c
 
 async def test_a_taken_port_is_an_error(server: Server, settings: Settings) -> None:
     with pytest.raises(OSError, match="in use"):
-        await Fastagi(Router(settings).answer).listen("127.0.0.1", server.port)
+        await Fastagi(Router(settings).answer, nothing).listen("127.0.0.1", server.port)
 
 
 async def test_it_tells_whether_it_listens(server: Server) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import astuple, replace
 
 import pytest
 from hypothesis import given
@@ -17,13 +17,19 @@ from ctserver.domain.call import (
     Closing,
     Event,
     LegDone,
+    LegGaveUp,
     LegHungUp,
+    LegNamed,
     LegRinging,
     LegStarted,
     Routed,
+    StageReached,
+    Stepped,
     Vanished,
     advance,
 )
+from ctserver.domain.times import times
+from ctserver.domain.verdict import REASONS
 
 ID = "1700000000.1"
 AT = st.integers(1_700_000_000_000, 1_700_000_100_000)
@@ -31,6 +37,7 @@ LEG = st.sampled_from(["1700000000.2", "1700000000.3"])
 STATUS = st.sampled_from(["ANSWER", "BUSY", "NOANSWER", "CANCEL", "CONGESTION", "CHANUNAVAIL", "", "ABORT"])
 CAUSE = st.sampled_from([0, 1, 3, 16, 17, 19, 21, 26, 34, 38, 127, 999])
 CHANNEL = st.sampled_from(["PJSIP/100-01", "Local/100@x-01;1"])
+STEP = st.sampled_from(["queued", "hold", "unhold", "transfer", "attended", "pickup", "forward"])
 EVENT = st.one_of(
     st.builds(Arrived, st.just(ID), AT, st.just(ID), st.just("PJSIP/t-1"), st.just("1"), st.just("2"), st.just("")),
     st.builds(Routed, st.just(ID), AT, st.just("1"), st.sampled_from(["", "office"]), st.just("ctserver")),
@@ -38,16 +45,31 @@ EVENT = st.one_of(
     st.builds(LegRinging, st.just(ID), AT, LEG),
     st.builds(LegDone, st.just(ID), AT, LEG, STATUS),
     st.builds(LegHungUp, st.just(ID), AT, LEG, CAUSE),
+    st.builds(LegNamed, st.just(ID), AT, LEG, st.sampled_from(["", "Alice"])),
+    st.builds(LegGaveUp, st.just(ID), AT, LEG),
+    st.builds(Stepped, st.just(ID), AT, STEP, st.sampled_from(["", "102"]), LEG),
+    st.builds(StageReached, st.just(ID), AT, st.sampled_from(["greeting", "menu", "hours", "voicemail", "blocked"])),
     st.builds(CallerGaveUp, st.just(ID), AT),
-    st.builds(Closing, st.just(ID), AT, st.just("office"), STATUS, CAUSE),
+    st.builds(
+        Closing,
+        st.just(ID),
+        AT,
+        st.just("office"),
+        STATUS,
+        CAUSE,
+        rang_at=st.none() | AT,
+        answered_at=st.none() | AT,
+        answered_by=CHANNEL,
+        stage=st.sampled_from(["", "ring", "voicemail"]),
+        closed=st.booleans(),
+        blocked=st.booleans(),
+        message_seconds=st.integers(0, 90),
+        queue_status=st.sampled_from(["", "TIMEOUT", "FULL", "?"]),
+    ),
     st.builds(CallerHungUp, st.just(ID), AT, CAUSE),
     st.builds(Vanished, st.just(ID), AT),
 )
 EVENTS = st.lists(EVENT, max_size=25)
-REASONS = {
-    "completed", "abandoned", "abandoned_early", "busy", "rejected", "no_answer", "unreachable", "congestion", "broken",
-    "failed", "unknown",
-}  # fmt: skip
 
 
 def fresh() -> Call:
@@ -68,10 +90,11 @@ def test_any_events_in_any_order_leave_a_whole_call(events: list[Event]) -> None
     assert call.state in (machine.ARRIVED, machine.RINGING, machine.TALKING, machine.ENDED)
     assert (call.state == machine.ENDED) == (call.ended_at is not None) == bool(call.outcome)
     if call.state == machine.ENDED:
-        assert call.outcome == (machine.ANSWERED if call.answered_at is not None else machine.MISSED)
-        assert call.reason in REASONS
+        assert (call.outcome == machine.ANSWERED) == (call.answered_at is not None)
+        assert call.outcome in REASONS[call.reason]
     assert (call.state == machine.TALKING) <= (call.answered_at is not None)
     assert (call.answered_at is not None) <= (call.ringing_at is not None)
+    assert min(astuple(times(call, 1_700_000_300_000))) >= 0
     assert len({leg.uniqueid for leg in call.legs}) == len(call.legs)
 
 
@@ -87,7 +110,10 @@ def test_an_ended_call_keeps_its_outcome(before: list[Event], after: list[Event]
     later = ended
     for event in after:
         later = advance(later, event)
-    assert replace(later, legs=()) == replace(ended, legs=())
+    told = {"legs": (), "reason": "", "hung_up_by": ""}
+    assert replace(later, **told) == replace(ended, **told)  # type: ignore[arg-type]
+    if later.reason != ended.reason:
+        assert (ended.reason, later.reason, later.hung_up_by) == ("completed", "broken", "network")
 
 
 @given(EVENTS)

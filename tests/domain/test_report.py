@@ -11,11 +11,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ctserver.domain import report
-from ctserver.domain.report import DAY_MS, HOUR_MS, QUARTER_MS
+from ctserver.domain.report import DAY_MS, HOUR_MS, QUARTER_MS, WEEK_MS, Ready
 
 START = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp() * 1000)
 DAYS = [START + day * DAY_MS for day in range(120)]
 MONTHS = [report.month_of(day) for day in (DAYS[0], DAYS[40], DAYS[70], DAYS[100])]
+WEEKS = [report.week_of(DAYS[7]) + week * WEEK_MS for week in range(16)]
 ZONES = [
     "Europe/London",
     "Asia/Kolkata",
@@ -31,15 +32,17 @@ ZONES = [
     st.integers(0, 119 * 96),
     st.integers(1, 119 * 96),
     st.sets(st.sampled_from(DAYS)),
+    st.sets(st.sampled_from(WEEKS)),
     st.sets(st.sampled_from(MONTHS)),
 )
-def test_pieces_cover_the_span_once(start: int, length: int, days: set[int], months: set[int]) -> None:
+def test_pieces_cover_the_span_once(start: int, length: int, days: set[int], weeks: set[int], months: set[int]) -> None:
     span = (START + start * QUARTER_MS, START + (start + length) * QUARTER_MS)
-    cut = report.pieces(span, days, months)
-    parts = sorted(cut.months + cut.days + cut.rest)
+    cut = report.pieces(span, Ready(days, weeks, months))
+    parts = sorted(cut.ready + cut.rest)
     assert (parts[0][0], parts[-1][1]) == span
     assert all(before[1] == after[0] for before, after in pairwise(parts))
     assert all(day in days for since, until in cut.days for day in range(since, until, DAY_MS))
+    assert all(week in weeks for since, until in cut.weeks for week in range(since, until, WEEK_MS))
     for since, until in cut.months:
         while since < until:
             assert since in months
@@ -86,6 +89,18 @@ def test_a_day_with_a_change_of_clocks_is_shorter_or_longer() -> None:
         for day in (date(2026, 3, 28), date(2026, 3, 29), date(2026, 10, 25))
     ]
     assert lengths == [24 * HOUR_MS, 23 * HOUR_MS, 25 * HOUR_MS]
+
+
+def test_a_month_goes_before_the_week_that_reaches_into_it() -> None:
+    span = (report.week_of(MONTHS[1]), MONTHS[2] + 3 * DAY_MS)
+    cut = report.pieces(span, Ready(DAYS, WEEKS, MONTHS))
+    assert cut.months == [(MONTHS[1], MONTHS[2])]
+    assert cut.weeks == []
+    assert cut.rest == []
+
+
+def test_weeks_of_utc_begin_on_monday() -> None:
+    assert all(report.day_of(week, UTC).weekday() == 0 for week in WEEKS)
 
 
 def test_months_of_utc() -> None:

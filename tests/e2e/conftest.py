@@ -84,12 +84,14 @@ class Stack:
 
     toml = TOML
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, more: str = "", ami: int | None = None, calls: int = 20) -> None:
+        """`more` settings; `ami`: where ctserver finds AMI, if not at Asterisk itself; `calls` at once, at most."""
         self.folder = folder
         self.ports = {name: free_port() for name in ("web", "fastagi", "ami")}
         self.ports |= {name: free_port(socket.SOCK_DGRAM) for name in ("sip", "phone")}
         self.config = folder / "ctserver.toml"
-        self.config.write_text(self.toml.format(**self.ports), encoding="utf-8")
+        ports = self.ports | {"ami": ami or self.ports["ami"]}
+        self.config.write_text((self.toml + more).format(**ports), encoding="utf-8")
         self.url = f"http://127.0.0.1:{self.ports['web']}"
         self.recordings = folder / "recordings"
         self.recordings.mkdir()
@@ -97,8 +99,8 @@ class Stack:
         binary = pbx.find()
         assert binary, "there is no Asterisk; scripts/test makes one"
         low = 21000 + os.getpid() % 100 * 100
-        ports = pbx.Ports(self.ports["sip"], self.ports["ami"], low, low + 98)
-        self.pbx = pbx.Pbx(folder / "pbx", binary, ports)
+        own = pbx.Ports(self.ports["sip"], self.ports["ami"], low, low + 5 * calls - 2)
+        self.pbx = pbx.Pbx(folder / "pbx", binary, own)
         self.server: subprocess.Popen[bytes] | None = None
         self.caller_tone = sipp.tone(folder / "caller.ulaw", 440)
         self.company_tone = sipp.tone(folder / "company.ulaw", 1000)

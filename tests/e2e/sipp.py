@@ -46,9 +46,18 @@ class Outcome:
 class Phone:
     """A SIPp that answers calls at 127.0.0.1:port until it is closed."""
 
-    def __init__(self, folder: Path, port: int, tone_file: Path, *, ring_ms: int = 500, rtp_port: int = 30000) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        port: int,
+        tone_file: Path,
+        *,
+        ring_ms: int = 500,
+        rtp_port: int = 30000,
+        template: str = "callee.xml",
+    ) -> None:
         self.folder = folder
-        scenario = _fill("callee.xml", folder / f"callee-{port}.xml", {"TONE": str(tone_file), "RING_MS": str(ring_ms)})
+        scenario = _fill(template, folder / f"callee-{port}.xml", {"TONE": str(tone_file), "RING_MS": str(ring_ms)})
         self.trace_file = folder / f"callee-{port}.log"
         self.process = subprocess.Popen(
             [
@@ -103,6 +112,39 @@ async def call(
     )
     output, _ = await process.communicate()
     return Outcome(process.returncode or 0, _trace(trace), output.decode(errors="replace")[-3000:])
+
+
+async def crowd(
+    folder: Path,
+    sip_port: int,
+    number: str,
+    tone_file: Path,
+    template: str,
+    callers: list[str],
+    *,
+    talk_ms: int,
+    every_ms: int,
+    port: int,
+    rtp_port: int,
+) -> int:
+    """Each of these callers rings once, one every so many ms; how many of them lived what the scenario `template` says."""
+    values = {"TONE": str(tone_file), "TALK_MS": str(talk_ms), "CALLER": "[field0]", "NAME": "Caller"}
+    scenario = _fill(template, folder / f"crowd-{port}.xml", values)
+    who = folder / f"crowd-{port}.csv"
+    who.write_text("SEQUENTIAL\n" + "".join(f"{caller};\n" for caller in callers), encoding="utf-8")
+    screen = folder / f"crowd-{port}.log"
+    process = await asyncio.create_subprocess_exec(
+        *("sipp", "-sf", str(scenario), "-s", number, f"127.0.0.1:{sip_port}", "-i", "127.0.0.1", "-p", str(port)),
+        *("-inf", str(who), "-m", str(len(callers)), "-r", "1", "-rp", str(every_ms), "-nostdin", "-mp", str(rtp_port)),
+        *("-trace_screen", "-screen_file", str(screen), "-timeout", "60s"),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+        cwd=folder,
+    )
+    await process.wait()
+    text = screen.read_text(encoding="utf-8", errors="replace")
+    return int(re.findall(r"Successful call +\| +\d+ +\| +(\d+)", text)[-1])
 
 
 def _fill(template: str, target: Path, values: dict[str, str]) -> Path:

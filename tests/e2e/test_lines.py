@@ -33,6 +33,10 @@ ring_seconds = 2
 queue = "sales"
 ring_seconds = 8
 whisper_sound = "beep"
+[lines.held]
+queue = "sales"
+music = "default"
+ring_seconds = 8
 [lines.extension]
 extension = "102@company"
 [lines.outside]
@@ -105,12 +109,6 @@ class Lines(World):
             for line, number in NUMBERS.items()
         )
     )
-
-    def start_pbx(self) -> None:
-        carol = self.phones["carol"]
-        text = self.config.read_text(encoding="utf-8").replace("@CAROL@", f"{carol.host}:{carol.port}")
-        self.config.write_text(text, encoding="utf-8")
-        super().start_pbx()
 
     async def journal(self, line: str, *, count: int = 1) -> Any:
         """The latest ended call to the number of this line, when there are so many."""
@@ -305,20 +303,25 @@ async def test_who_refuses_is_not_recorded(world: Lines) -> None:
 
 
 async def test_the_source_is_told_and_the_one_who_spoke_to_him_last_is_rung_first(world: Lines) -> None:
-    call = world.trunk.dial(world.numbers["known"], name="Carla")
+    stranger = await Phone("+447700900155", "127.0.0.1", world.trunk.pbx).open(0)  # nobody has spoken to him yet
+    call = stranger.dial(world.numbers["known"], name="Carla")
     alice = await world.phones["alice"].rings()
     assert '"[Google] Carla"' in header(alice, "From")
     assert header(alice, "X-Ct-Source") == "google / cpc"
     alice.refuse(486)
     await talk_for_a_moment(call, world.phones["bob"])
     assert (await world.journal("known"))["answered_by"].startswith("PJSIP/bob")
-    again = world.trunk.dial(world.numbers["known"])
+    await world.quiet()
+    (notes,) = world.recordings.glob("ct-calls-*.log")
+    assert "CallerIDName: Carla," in notes.read_text(encoding="utf-8"), "Asterisk notes the caller's own name"
+    again = stranger.dial(world.numbers["known"])
     bob = await world.phones["bob"].rings()
-    assert '"[Google] +447700900123"' in header(bob, "From")
+    assert '"[Google] +447700900155"' in header(bob, "From")
     assert world.phones["alice"].ringing.empty()
     await bob.answer()
     await again.status(200)
     await again.hang_up()
+    stranger.close()
 
 
 @pytest.mark.parametrize("number", ["+447700900666", "+447912345678", "anonymous"])

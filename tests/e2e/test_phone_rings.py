@@ -27,14 +27,16 @@ async def test_it_rings_while_ctserver_works(stack: Stack) -> None:
 
 async def test_it_rings_while_ctserver_is_frozen_and_the_call_is_in_the_journal_afterwards(stack: Stack) -> None:
     await stack.healthy()
-    before = len(stack.rows("SELECT 1 FROM calls WHERE state = 'ended'"))
+    before = len(stack.rows("SELECT 1 FROM calls"))
     stack.signal(signal.SIGSTOP)
     try:
         await _rings_and_is_recorded(stack, decided_by=AWAY)
     finally:
         stack.signal(signal.SIGCONT)
     await stack.healthy()
-    (call,) = await stack.eventually("SELECT * FROM calls WHERE state = 'ended' LIMIT -1 OFFSET ?", before)
+    (call,) = await stack.eventually(
+        "SELECT * FROM calls WHERE state = 'ended' ORDER BY arrived_at LIMIT -1 OFFSET ?", before
+    )
     assert call["outcome"] == "answered"
     assert call["routed_by"] in AWAY
 
@@ -111,7 +113,9 @@ async def test_a_call_that_began_before_a_restart_ends_in_the_journal_once(stack
     with stack.phone():
         outcome, _ = await asyncio.gather(stack.call(POOL[0], talk_ms=8000), restart())
     assert outcome.status == 0
-    rows = await stack.eventually("SELECT * FROM calls WHERE state = 'ended' LIMIT -1 OFFSET ?", before)
+    rows = await stack.eventually(
+        "SELECT * FROM calls WHERE state = 'ended' ORDER BY arrived_at LIMIT -1 OFFSET ?", before
+    )
     assert len(stack.rows("SELECT 1 FROM calls")) == before + 1
     assert (rows[0]["outcome"], rows[0]["reason"]) == ("answered", "completed")
     await stack.eventually("SELECT * FROM recordings WHERE call = ? AND state = 'ready'", rows[0]["id"])
@@ -126,7 +130,9 @@ async def test_a_call_that_began_and_ended_while_ctserver_was_away_comes_into_th
         await _rings_and_is_recorded(stack, decided_by=AWAY)
     finally:
         stack.start_server()
-    (call,) = await stack.eventually("SELECT * FROM calls WHERE state = 'ended' LIMIT -1 OFFSET ?", before)
+    (call,) = await stack.eventually(
+        "SELECT * FROM calls WHERE state = 'ended' ORDER BY arrived_at LIMIT -1 OFFSET ?", before
+    )
     assert (call["did"], call["outcome"], call["reason"]) == (POOL[0], "answered", "completed")
     assert call["answered_by"].startswith("PJSIP/ct-out-")
     assert began <= call["arrived_at"] <= call["ringing_at"] <= call["answered_at"]

@@ -24,6 +24,7 @@ from ctserver.http.deps import Deps, Health, TestCallFailed
 from ctserver.http.gate import Gate
 from ctserver.http.geo import Geo
 from ctserver.recordings.places import Places
+from ctserver.services.callbacks import Callbacks
 from ctserver.services.live import Live
 from ctserver.storage import users
 from ctserver.storage.sqlite import Sqlite
@@ -112,6 +113,9 @@ async def site(db: Sqlite, settings: Settings, tmp_path: Path, now: int, aiohttp
             raise TestCallFailed("the PBX <b>is away</b>")
         placed.append(number)
 
+    async def place(callback: str, channel: str, seconds: int) -> None:
+        placed.append(channel)
+
     async def health() -> Health:
         return Health(parts)
 
@@ -125,6 +129,7 @@ async def site(db: Sqlite, settings: Settings, tmp_path: Path, now: int, aiohttp
         sounds=Places(settings),
         rules=[],
         gate=Gate(settings, Geo(None)),
+        callbacks=Callbacks(db, settings, place),
     )
     running = TestServer(server.make(deps))
     await running.start_server(lingering_time=0)  # as the command does

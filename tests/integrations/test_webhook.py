@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import socket
+from ipaddress import ip_address
 from typing import Any
 
 import pytest
@@ -13,9 +14,10 @@ import pytest
 from ctserver.config import ConfigError, Settings, WebHook
 from ctserver.domain.fact import Fact
 from ctserver.integrations.webhook import Hook
-from ctserver.outbound import GiveUp, HttpClient, Retry, is_private, seconds_of
+from ctserver.outbound import GiveUp, Retry
+from ctserver.outbound.client import Client, public
 from ctserver.services.delivery import Job
-from ctserver.sinks import hook_secrets
+from ctserver.sinks import EVERYWHERE, hook_secrets
 from tests.receiver import Got, receiver
 
 NEW = "whsec_" + base64.b64encode(b"n" * 32).decode()
@@ -27,14 +29,21 @@ def job(fact: Fact = FACT) -> Job:
     return Job("msg_1", "hook.crm", "hook.crm", "", 0, 0, fact)
 
 
-def hook(url: str, *, secrets: tuple[str, ...] = (NEW,), client: HttpClient, **own: Any) -> Hook:
+def hook(url: str, *, secrets: tuple[str, ...] = (NEW,), client: Client, **own: Any) -> Hook:
     made = WebHook.model_validate({"url": url, "allow_private": True, **own})
     return Hook("crm", made, secrets, "https://calls.example.com", client)
 
 
 @pytest.fixture
 async def client() -> Any:
-    made = HttpClient()
+    made = Client(EVERYWHERE)
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+async def strict_client() -> Any:
+    made = Client()
     yield made
     await made.close()
 
@@ -47,7 +56,7 @@ def verified(got: Got, secret: str) -> bool:
     return wanted in got.headers["webhook-signature"].split(" ")
 
 
-async def test_a_message_is_signed_with_every_secret_and_keeps_its_id(client: HttpClient) -> None:
+async def test_a_message_is_signed_with_every_secret_and_keeps_its_id(client: Client) -> None:
     async with receiver() as other:
         crm = hook(other.url, secrets=(NEW, OLD), client=client)
         receipt = await crm.deliver(job())
@@ -62,13 +71,13 @@ async def test_a_message_is_signed_with_every_secret_and_keeps_its_id(client: Ht
         assert first.json == {"type": "call.missed", "timestamp": "2023-11-14T22:13:20.000Z", "data": dict(FACT.data)}
 
 
-async def test_only_the_chosen_fields_are_told(client: HttpClient) -> None:
+async def test_only_the_chosen_fields_are_told(client: Client) -> None:
     async with receiver() as other:
         await hook(other.url, fields=["call_id"], client=client).deliver(job())
         assert other.got[0].json["data"] == {"call_id": "c1"}
 
 
-async def test_as_cloudevents_by_choice(client: HttpClient) -> None:
+async def test_as_cloudevents_by_choice(client: Client) -> None:
     async with receiver() as other:
         await hook(other.url, format="cloudevents", client=client).deliver(job())
         event = other.got[0].json
@@ -86,7 +95,7 @@ async def test_as_cloudevents_by_choice(client: HttpClient) -> None:
         }
 
 
-async def test_the_test_button_sends_something_harmless(client: HttpClient) -> None:
+async def test_the_test_button_sends_something_harmless(client: Client) -> None:
     async with receiver() as other:
         assert await hook(other.url, client=client).test() == "200 taken"
         assert other.got[0].json["type"] == "test"
@@ -96,23 +105,21 @@ async def test_the_test_button_sends_something_harmless(client: HttpClient) -> N
     ("status", "error", "unauthorised"),
     [(500, Retry, False), (404, Retry, False), (429, Retry, False), (401, GiveUp, True), (410, GiveUp, True)],
 )
-async def test_an_answer_that_is_none(status: int, error: Any, unauthorised: bool, client: HttpClient) -> None:
+async def test_an_answer_that_is_none(status: int, error: Any, unauthorised: bool, client: Client) -> None:
     async with receiver(answer=lambda _: status) as other:
         with pytest.raises(error, match=f"{status} taken") as raised:
             await hook(other.url, client=client).deliver(job())
         assert getattr(raised.value, "unauthorised", False) is unauthorised
 
 
-async def test_patience_that_is_asked_for(client: HttpClient) -> None:
+async def test_patience_that_is_asked_for(client: Client) -> None:
     async with receiver(answer=lambda _: (503, {"Retry-After": "120"})) as other:
         with pytest.raises(Retry) as raised:
             await hook(other.url, client=client).deliver(job())
         assert raised.value.after == 120
-    assert seconds_of("Sun, 06 Nov 2094 08:49:37 GMT") is not None
-    assert seconds_of("soon") is None
 
 
-async def test_a_redirect_is_not_followed(client: HttpClient) -> None:
+async def test_a_redirect_is_not_followed(client: Client) -> None:
     async with receiver() as target:
         async with receiver(answer=lambda _: (302, {"Location": target.url})) as other:
             with pytest.raises(Retry, match="redirects are not followed"):
@@ -120,43 +127,41 @@ async def test_a_redirect_is_not_followed(client: HttpClient) -> None:
         assert target.got == []
 
 
-async def test_a_dropped_connection_and_a_closed_port_are_tried_again(client: HttpClient) -> None:
+async def test_a_dropped_connection_and_a_closed_port_are_tried_again(client: Client) -> None:
     async with receiver(answer=lambda _: None) as other:
-        with pytest.raises(Retry, match="connection broke"):
+        with pytest.raises(Retry, match=r"(?i)disconnected|reset|closed|no connection"):
             await hook(other.url, client=client).deliver(job())
         url = other.url
-    with pytest.raises(Retry, match="cannot connect to 127"):
+    with pytest.raises(Retry, match="no connection"):
         await hook(url, client=client).deliver(job())
 
 
-async def test_a_slow_answer_is_not_waited_for(client: HttpClient) -> None:
+async def test_a_slow_answer_is_not_waited_for(client: Client) -> None:
     async with receiver(seconds=3) as other:
         with pytest.raises(Retry, match="no answer within 1 s"):
             await hook(other.url, timeout_seconds=1, client=client).deliver(job())
 
 
-async def test_an_endless_answer_is_read_to_its_limit_only(client: HttpClient) -> None:
+async def test_an_endless_answer_is_read_to_its_limit_only(client: Client) -> None:
     async with receiver(text="x" * 1_000_000) as other:
-        answer = await client.request("POST", other.url, max_bytes=1000)
-        assert len(answer.body) == 1000
         assert len((await hook(other.url, client=client).deliver(job())).answer) < 400
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "2130706433", "[::ffff:127.0.0.1]", "0.0.0.0"])
-async def test_a_private_address_is_refused_however_it_is_written(host: str, client: HttpClient) -> None:
+async def test_a_private_address_is_refused_however_it_is_written(host: str, strict_client: Client) -> None:
     """Also when a name leads there: what counts is the address that would be connected to."""
     async with receiver() as other:
-        strict = hook(f"http://{host}:{other.port}/", allow_private=False, client=client)
+        strict = hook(f"http://{host}:{other.port}/", client=strict_client)
         with pytest.raises((GiveUp, Retry)) as raised:
             await strict.deliver(job())
         assert other.got == []
         if host in ("127.0.0.1", "localhost"):
             assert isinstance(raised.value, GiveUp)
-            assert "private addresses are not allowed" in str(raised.value)
+            assert "is a private address" in str(raised.value)
 
 
 async def test_a_name_that_leads_elsewhere_the_second_time_is_refused_all_the_same(
-    client: HttpClient, monkeypatch: pytest.MonkeyPatch
+    client: Client, strict_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """DNS rebinding: the system's resolver is made to lie; the socket is what is checked."""
     real = socket.getaddrinfo
@@ -166,8 +171,8 @@ async def test_a_name_that_leads_elsewhere_the_second_time_is_refused_all_the_sa
 
     monkeypatch.setattr(socket, "getaddrinfo", lying)
     async with receiver() as other:
-        strict = hook(f"http://rebound.example:{other.port}/", allow_private=False, client=client)
-        with pytest.raises(GiveUp, match="private addresses are not allowed"):
+        strict = hook(f"http://rebound.example:{other.port}/", client=strict_client)
+        with pytest.raises(GiveUp, match="is a private address"):
             await strict.deliver(job())
         await hook(f"http://rebound.example:{other.port}/", client=client).deliver(job())
         assert len(other.got) == 1
@@ -196,15 +201,15 @@ async def test_a_name_that_leads_elsewhere_the_second_time_is_refused_all_the_sa
     ],
 )
 def test_private_addresses(address: str) -> None:
-    assert is_private(address)
+    assert not public(ip_address(address))
 
 
 @pytest.mark.parametrize("address", ["1.1.1.1", "2606:4700:4700::1111", "64:ff9b::101:101"])
 def test_public_addresses(address: str) -> None:
-    assert not is_private(address)
+    assert public(ip_address(address))
 
 
-async def test_a_hook_wants_what_it_names_and_no_news_of_its_own_trouble(client: HttpClient) -> None:
+async def test_a_hook_wants_what_it_names_and_no_news_of_its_own_trouble(client: Client) -> None:
     crm = hook("http://x.example", events=["call.missed", "delivery_failing"], lines=["off*"], client=client)
 
     def wants(kind: str, subject: str = "c", **data: str) -> bool:

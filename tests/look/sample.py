@@ -7,8 +7,15 @@ from __future__ import annotations
 
 import math
 import random
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
+
+from ctserver.domain.call import Call, Leg, Step
+from ctserver.domain.times import times
+from ctserver.http.dashboard import timeline
+from ctserver.http.dashboard.filters import COLUMNS, USUAL
+from ctserver.http.dashboard.period import PERIODS
 
 NOW = int(datetime(2026, 11, 21, 14, 32, 10, tzinfo=UTC).timestamp() * 1000)
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
@@ -98,7 +105,19 @@ def frame(page: str, **own: Any) -> dict[str, Any]:
 def calls_page(**own: Any) -> dict[str, Any]:
     page = {
         "calls": call_rows(),
-        "filters": {"outcome": "", "q": "", "site": ""},
+        "texts": {},
+        "chips": [],
+        "periods": PERIODS,
+        "options": {name: {} for name in ("channel", "line", "caller", "target", "category")},
+        "all_columns": COLUMNS,
+        "columns": USUAL,
+        "views": [],
+        "may_export": True,
+        "query": "",
+        "more": {},
+        "looked_to": None,
+        "filtered": False,
+        "live": True,
         "sites": [{"id": "shop", "name": "Lighthouse Bicycles"}, {"id": "hire", "name": "Lighthouse Hire"}],
         "older": "/calls?before=01JD000049",
         "today": {
@@ -141,14 +160,6 @@ def one_call(**own: Any) -> dict[str, Any]:
         "pbx": "main",
         "dial": "PJSIP/desk-1&PJSIP/desk-2",
     }
-    events = [
-        (0, "arrived", "Arrived on +44 20 7946 0104", "plain"),
-        (0.1, "routed", "Put through to Front desk", "plain"),
-        (0.3, "ringing", "Two phones ring: desk-1, desk-2", "warn"),
-        (12, "answered", "Olivia answered", "ok"),
-        (12.2, "recording", "Recording started, each party on a channel", "plain"),
-        (108, "ended", "The caller hung up", "plain"),
-    ]
     before = start - 9 * MINUTE
     visits = [
         (0, "/?utm_source=google&utm_medium=cpc&utm_campaign=spring-tune-up", "/", "Bicycle repair and hire in London"),
@@ -158,9 +169,7 @@ def one_call(**own: Any) -> dict[str, Any]:
     ]
     page = {
         "call": row,
-        "timeline": [
-            {"at": start + int(o * 1000), "offset": o, "kind": k, "text": t, "tone": tone} for o, k, t, tone in events
-        ],
+        **way(talked(start)),
         "attribution": {
             "kind": "exact",
             "kind_label": "one holder of the number",
@@ -197,10 +206,72 @@ def one_call(**own: Any) -> dict[str, Any]:
     return frame("calls", **(page | own))
 
 
+def talked(start: int) -> Call:
+    """A queue rings two people; the one who answers asks a third and puts the caller through."""
+    legs = (
+        Leg("o1", "PJSIP/desk-1-01", start + 9_000, start + 9_300, None, start + 24_000, "NOANSWER", 0, "Olivia"),
+        Leg("m1", "PJSIP/desk-2-02", start + 9_000, start + 9_300, None, start + 24_000, "NOANSWER", 0, "Marc"),
+        Leg(
+            "o2",
+            "PJSIP/desk-1-03",
+            start + 28_000,
+            start + 28_300,
+            start + 33_000,
+            start + 71_000,
+            "ANSWER",
+            16,
+            "Olivia",
+        ),
+        Leg("m2", "PJSIP/desk-2-04", start + 28_000, start + 28_300, None, start + 33_000, "CANCEL", 26, "Marc"),
+        Leg(
+            "w1",
+            "PJSIP/workshop-05",
+            start + 71_000,
+            start + 71_000,
+            start + 71_000,
+            start + 141_000,
+            "ANSWER",
+            16,
+            "Workshop",
+        ),
+    )
+    steps = (
+        Step(start + 300, "greeting"),
+        Step(start + 3_000, "menu"),
+        Step(start + 9_000, "queued", "sales"),
+        Step(start + 52_000, "hold", "", "o2"),
+        Step(start + 71_000, "unhold", "", "o2"),
+        Step(start + 71_000, "attended", "PJSIP/workshop-05", "o2"),
+    )
+    made = Call("c", "pbx", "1", "1", "PJSIP/t", "", "", "", start, legs=legs, steps=steps, queue="sales", keys="1")
+    return replace(
+        made,
+        answered_at=start + 33_000,
+        ended_at=start + 141_000,
+        outcome="answered",
+        reason="completed",
+        hung_up_by="caller",
+    )
+
+
+def given_up(start: int) -> Call:
+    legs = (Leg("o1", "PJSIP/desk-1-01", start, start + 300, None, start + 31_000, "CANCEL", None, "Olivia"),)
+    made = Call(
+        "c", "pbx", "1", "1", "PJSIP/t", "", "", "", start, ringing_at=start + 300, ended_at=start + 31_000, legs=legs
+    )
+    return replace(made, outcome="missed", reason="abandoned", hung_up_by="caller")
+
+
+def way(call: Call) -> dict[str, Any]:
+    now = call.arrived_at + 120_000
+    moments, bars = timeline.moments(call, "Front desk"), timeline.bars(call, now)
+    return {"timeline": moments, "bars": bars, "took": times(call, now), "queue": call.queue, "keys": call.keys}
+
+
 def call_now() -> dict[str, Any]:
     page = one_call(flash={"kind": "ok", "text": "Test call placed."})
     page["call"] |= {"state": "talking", "outcome": None, "ended_at": None, "talk_seconds": 41, "has_recording": False}
-    page["timeline"] = page["timeline"][:-1]
+    page |= way(replace(talked(page["call"]["arrived_at"]), ended_at=None))
     page["recording"] = {"url": "", "peaks_url": "", "seconds": 0, "state": "recording"}
     return page
 
@@ -225,9 +296,7 @@ def missed_call() -> dict[str, Any]:
         "confidence": 0.0,
         "attribution_kind": "none",
     }
-    gave_up = {"at": start + 31_000, "offset": 31, "kind": "ended", "tone": "bad"}
-    gave_up["text"] = "The caller gave up after 31 seconds"
-    page["timeline"] = [*page["timeline"][:3], gave_up]
+    page |= way(given_up(start))
     page["attribution"] = {
         "kind": "none",
         "kind_label": "nobody",
@@ -328,14 +397,18 @@ PAGES: dict[str, tuple[str, dict[str, Any]]] = {
         calls_page(
             calls=[r for r in call_rows() if r["outcome"] == "missed"],
             older=None,
-            filters={"outcome": "missed", "q": "google", "site": "shop"},
+            texts={"outcome": "missed", "q": "google"},
+            chips=[{"text": "Missed", "query": "q=google"}, {"text": "“google”", "query": "outcome=missed"}],
+            filtered=True,
             health=SICK,
         ),
     ),
     "calls-none": ("calls.html", calls_page(calls=[], older=None, today=NO_TODAY, sites=[])),
     "calls-no-match": (
         "calls.html",
-        calls_page(calls=[], older=None, filters={"outcome": "", "q": "Zürich", "site": ""}),
+        calls_page(
+            calls=[], older=None, texts={"q": "Zürich"}, chips=[{"text": "“Zürich”", "query": ""}], filtered=True
+        ),
     ),
     "call": ("call.html", one_call()),
     "call-missed": ("call.html", missed_call()),

@@ -7,6 +7,8 @@ import contextlib
 import sqlite3
 from pathlib import Path
 
+import pytest
+
 from ctserver import files
 from ctserver.asterisk import replay
 from ctserver.asterisk.translate import Translator
@@ -14,11 +16,12 @@ from ctserver.config import Settings
 from ctserver.domain import source
 from ctserver.domain.attribution import Answer
 from ctserver.domain.call import Arrived, CallerHungUp, Event, LegDone, LegStarted, Vanished
+from ctserver.domain.times import times
 from ctserver.services import visits
 from ctserver.services.attribution import Attributor
 from ctserver.services.calls import Journal
 from ctserver.services.visits import PageView
-from ctserver.storage import migrate, sqlite
+from ctserver.storage import calls, migrate, sqlite
 from ctserver.storage.sqlite import Sqlite
 
 ONE = "1700000000.1"
@@ -225,6 +228,56 @@ async def test_recorded_streams_end_up_in_the_journal_as_replay_tells_them(
         for call in replay.calls(replay.read(data), ["ct-inbound"])
     ]
     assert await rows(db) == wanted
+
+
+async def test_two_pbxs_may_use_the_same_uniqueids(db: Sqlite, settings: Settings, root: Path) -> None:
+    one, other = (Journal(db, settings, Attributor(settings, {}), pbx) for pbx in ("one", "other"))
+    views = {one: Translator(["ct-inbound"]), other: Translator(["ct-inbound"])}
+    streams = root / "tests/asterisk/streams"
+    told = {one: list(replay.read((streams / "answered/stream.txt").read_bytes())), other: []}
+    told[other] = [{**message, "DialStatus": "BUSY"} if "DialStatus" in message else message for message in told[one]]
+    for pair in zip(told[one], told[other], strict=True):
+        for journal, message in zip((one, other), pair, strict=True):
+            await journal.apply(list(views[journal].events(message, 0)))
+    found = await db.fetch("SELECT pbx, linkedid, outcome FROM calls ORDER BY pbx")
+    assert [(row["pbx"], row["outcome"]) for row in found] == [("one", "answered"), ("other", "missed")]
+    assert found[0]["linkedid"] == found[1]["linkedid"]
+    assert len(await db.fetch("SELECT * FROM legs")) == 2
+
+
+@pytest.mark.parametrize("apart", [False, True])
+async def test_a_party_whose_end_is_told_late_still_tells_that_the_network_broke(
+    db: Sqlite, settings: Settings, root: Path, apart: bool
+) -> None:
+    messages = list(replay.read((root / "tests/asterisk/streams/broken_by_the_network/stream.txt").read_bytes()))
+    messages[-2:] = sorted(messages[-2:], key=lambda message: message["Cause"])
+    assert [message["Cause"] for message in messages[-2:]] == ["16", "44"]
+    journal, translator = Journal(db, settings, Attributor(settings, {}), "pbx"), Translator(["ct-inbound"])
+    told = [list(translator.events(message, 0)) for message in messages]
+    for batch in told if apart else [[event for events in told for event in events]]:
+        await journal.apply(batch)
+    (row,) = await db.fetch("SELECT outcome, reason, hung_up_by, state FROM calls")
+    assert tuple(row) == ("answered", "broken", "network", "ended")
+
+
+async def test_the_way_of_a_call_is_kept(db: Sqlite, settings: Settings, root: Path) -> None:
+    """What the journal gives back is what the stream told, at the end and at every moment of a restart."""
+    stream = (root / "tests/asterisk/streams/attended_transfer/stream.txt").read_bytes()
+    messages = list(replay.read(stream))
+    (wanted,) = replay.calls(messages, ["ct-inbound"])
+    translator = Translator(["ct-inbound"])
+    for message in messages:
+        journal = Journal(db, settings, Attributor(settings, {}), "pbx")
+        await journal.resume()
+        await journal.apply(list(translator.events(message, 0)))
+    row = await db.one("SELECT id, wait_ms, ring_ms, talk_ms, hold_ms FROM calls")
+    assert row is not None
+    found = await calls.by_id(db, row["id"])
+    assert found is not None
+    assert (found.legs, sorted(found.steps, key=str)) == (wanted.legs, sorted(wanted.steps, key=str))
+    assert (found.hung_up_by, found.reason, found.answered_by) == ("caller", "completed", wanted.answered_by)
+    took = times(wanted, 0)
+    assert tuple(row)[1:] == (took.wait, took.ring, took.talk, took.hold)
 
 
 async def test_a_caller_name_comes_as_it_was_written(db: Sqlite, settings: Settings, root: Path) -> None:

@@ -14,6 +14,7 @@ from ctserver.config import Settings
 from ctserver.domain import report
 from ctserver.domain.model import Attribution, Source
 from ctserver.domain.report import DAY_MS, DIMENSIONS, HOUR_MS, MEASURES
+from ctserver.domain.rights import EVERYTHING, Scope
 from ctserver.services import reports
 from ctserver.services.demo import shop_of
 from ctserver.services.demo.write import days
@@ -51,6 +52,10 @@ async def roll(db: Sqlite, times: int = 1000) -> int:
 
 
 # ---- the plain count
+
+
+def of(site: str, *lines: str) -> Scope:
+    return Scope(frozenset([site]) if site else None, frozenset(lines) if lines else None)
 
 
 RULE = (1, 30_000, 0)  # answered, talk, first
@@ -149,7 +154,7 @@ async def compare(db: Sqlite, dice: random.Random, rule: tuple[int, int, int] = 
         span = (report.midnight(first, zone), until)
         by, site = dice.choice(DIMENSIONS), dice.choice(["", "shop", "other"])
         unit = dice.choice(report.UNITS)
-        found = await reports.ask(db, Question(by, span, unit, zone, site))
+        found = await reports.ask(db, Question(by, span, unit, zone, of(site)))
         assert {line.value: line.sums for line in found.lines} == book.by(by, span, site), (by, span, site)
         assert [sums for _, sums in found.series] == book.slots(span, [at for at, _ in found.series], site)
         if by in report.OF_VISITORS:
@@ -163,7 +168,9 @@ async def compare(db: Sqlite, dice: random.Random, rule: tuple[int, int, int] = 
 
 
 async def test_the_ready_made_sums_say_what_a_plain_count_says(shop: Sqlite) -> None:
-    assert (await shop.one("SELECT COUNT(*) AS n FROM rollups WHERE span = 'month'"))["n"] > 0
+    spans = await shop.fetch("SELECT span, COUNT(DISTINCT start) AS n FROM rollups GROUP BY span ORDER BY span")
+    assert [row["span"] for row in spans] == ["day", "month", "week"]
+    assert all(row["n"] >= 2 for row in spans)
     await compare(shop, random.Random(1))
 
 
@@ -275,15 +282,15 @@ async def test_what_changes_while_a_day_is_summed_makes_it_stale_again(shop: Sql
             return await shop.write(unit)
 
     await reports._roll_day(Meddler(), day)  # type: ignore[arg-type]
-    days, _ = await shop.read(reports.storage.valid)
-    assert day not in days
+    ready = await shop.read(reports.storage.valid)
+    assert day not in ready.days
     await compare(shop, random.Random(4))
 
 
 async def test_hours_of_the_week_are_those_of_the_zone(shop: Sqlite) -> None:
     zone = ZoneInfo("America/St_Johns")
     span = (report.midnight(date(2026, 10, 5), zone), report.midnight(date(2026, 11, 3), zone))
-    grid = await reports.heat(shop, span, zone, "shop")
+    grid = await reports.heat(shop, span, zone, of("shop"))
     wanted = [[0] * 24 for _ in range(7)]
     for row in await shop.fetch("SELECT arrived_at FROM calls WHERE site = 'shop'"):
         if span[0] <= row["arrived_at"] < span[1]:
@@ -296,7 +303,9 @@ async def test_hours_of_the_week_are_those_of_the_zone(shop: Sqlite) -> None:
 async def test_a_comparison_keeps_what_was_only_before(shop: Sqlite) -> None:
     zone = ZoneInfo("UTC")
     now = (NOW // DAY_MS) * DAY_MS
-    question = Question("keyword", (now - 2 * DAY_MS, now), "day", zone, "", (now - 30 * DAY_MS, now - 2 * DAY_MS))
+    question = Question(
+        "keyword", (now - 2 * DAY_MS, now), "day", zone, EVERYTHING, (now - 30 * DAY_MS, now - 2 * DAY_MS)
+    )
     found = await reports.ask(shop, question)
     assert any(line.sums[1] == 0 and line.before and line.before[1] for line in found.lines)
     assert found.before is not None
@@ -306,7 +315,23 @@ async def test_a_comparison_keeps_what_was_only_before(shop: Sqlite) -> None:
 
 
 async def test_nothing_is_summed_before_it_is_over(shop: Sqlite) -> None:
-    days, months = await shop.read(reports.storage.valid)
-    assert max(days) + DAY_MS <= NOW
-    assert all(report.next_month(month) <= NOW for month in months)
+    ready = await shop.read(reports.storage.valid)
+    assert max(ready.days) + DAY_MS <= NOW
+    assert max(ready.weeks) + 7 * DAY_MS <= NOW
+    assert report.next_month(max(ready.months)) <= NOW
     assert await roll(shop) == 0
+
+
+async def test_who_sees_some_sites_or_lines_has_those_counted(shop: Sqlite) -> None:
+    span, zone = (NOW - 60 * DAY_MS, NOW), ZoneInfo("Europe/London")
+    for scope in (
+        of("shop", "night"),
+        Scope(frozenset(["shop", "other"])),
+        Scope(frozenset()),
+        Scope(None, frozenset(["office"])),
+    ):
+        found = await reports.ask(shop, Question("source", span, "day", zone, scope))
+        rows = await shop.fetch("SELECT site, line FROM calls WHERE arrived_at >= $1 AND arrived_at < $2", span)
+        wanted = sum(scope.sees(row["site"], row["line"]) for row in rows)
+        assert sum(line.sums[1] for line in found.lines) == found.total[1] == wanted
+        assert (found.total[0] > 0) == (scope.lines is None and wanted > 0)

@@ -169,8 +169,9 @@ class Talk:
             if message.status >= 300:
                 print(f"{self.phone.user}: {message.method} was answered {message.start}")
             return
-        if message.status >= 200:
+        if tag_of(message.get("To")):
             self.remote = message.get("To")
+        if message.status >= 200:
             if message.status == 200:
                 self.target = uri_of(message.get("Contact"))
                 self.media = media_of(message)

@@ -19,6 +19,7 @@ import tempfile
 from pathlib import Path
 
 from ctserver.asterisk import replay
+from tests.stories import ways  # noqa: F401 - more stories
 from tests.stories.stories import STORIES, Story
 from tests.stories.world import World
 

@@ -216,7 +216,7 @@ async def blind_transfer(world: World) -> None:
     await call.hang_up()
 
 
-@story("answered completed")
+@story("answered lost_in_transfer")
 async def blind_transfer_to_nobody(world: World) -> None:
     """Alice sends the caller on to Bob, who does not come; the caller gives up."""
     call = world.trunk.dial(world.numbers["alice"])
@@ -293,5 +293,40 @@ async def forward(world: World) -> None:
     call = world.trunk.dial(world.numbers["alice"])
     (await world.phones["alice"].called()).forward("sip:102@127.0.0.1")
     await world.phones["bob"].picks_up()
+    await asyncio.sleep(1)
+    await call.hang_up()
+
+
+# ---- how trunks write numbers
+
+
+@story("answered completed")
+async def number_in_to(world: World) -> None:
+    """The trunk calls its account by name; the number that was dialled stands in To."""
+    uri = f"sip:trunk@{world.trunk.pbx[0]}:{world.trunk.pbx[1]}"
+    call = world.trunk.dial(world.numbers["alice"], uri=uri)
+    await world.phones["alice"].picks_up(0.5)
+    await asyncio.sleep(1)
+    await call.hang_up()
+
+
+@story("answered completed")
+async def number_in_diversion(world: World) -> None:
+    """Another operator has sent the call on to the trunk's own name: the number stands in Diversion."""
+    uri = f"sip:s@{world.trunk.pbx[0]}:{world.trunk.pbx[1]}"
+    number = world.numbers["alice"]
+    call = world.trunk.dial("trunk", ("Diversion", f"<sip:{number}@192.0.2.1>;reason=unconditional"), uri=uri)
+    await world.phones["alice"].picks_up(0.5)
+    await asyncio.sleep(1)
+    await call.hang_up()
+
+
+@story("answered completed")
+async def asserted_identity(world: World) -> None:
+    """From says anonymous; the trunk vouches for the number."""
+    world.trunk.user = "anonymous"
+    identity = ("P-Asserted-Identity", '"Carla" <sip:+447700900777@192.0.2.1>')
+    call = world.trunk.dial(world.numbers["alice"], identity, name="Anonymous")
+    await world.phones["alice"].picks_up(0.5)
     await asyncio.sleep(1)
     await call.hang_up()

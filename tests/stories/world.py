@@ -9,6 +9,8 @@ import socket
 from contextlib import closing
 from pathlib import Path
 
+import aiohttp
+
 from tests.e2e.conftest import Stack
 from tests.stories.phone import Phone
 
@@ -34,6 +36,7 @@ ami = "127.0.0.1:{ami}"
 ami_secret_file = "ami-secret"
 [sites.shop]
 domains = ["127.0.0.1"]
+serve_bots = true
 number = "+44 20 7946 0000"
 line = "alice"
 [lines.alice]
@@ -51,6 +54,40 @@ ring_seconds = 15
 [lines.gone]
 dial = "PJSIP/dave"
 ring_seconds = 4
+[lines.message]
+dial = "PJSIP/alice"
+ring_seconds = 2
+missed = "voicemail"
+voicemail_sound = "beep"
+voicemail_seconds = 10
+[lines.closed]
+dial = "PJSIP/alice"
+hours = "24/7 off"
+closed_sound = "beep"
+[lines.menu]
+dial = "PJSIP/bob"
+ring_seconds = 4
+greeting = "beep"
+[lines.menu.menu]
+sound = "beep"
+seconds = 3
+tries = 2
+wrong_sound = "beep"
+[lines.menu.menu.keys]
+1 = "alice"
+[lines.sales]
+queue = "sales"
+ring_seconds = 8
+[lines.mixed]
+dial = ["PJSIP/alice", "PJSIP/bob"]
+ring_seconds = 2
+[callers]
+blocked = ["+44 7700 900666"]
+[callbacks]
+dial = "PJSIP/ct-out/sip:{{number}}@@CAROL@"
+sites = ["shop"]
+ring_seconds = 5
+announcement = "beep"
 """
 NUMBERS = {line: f"+4420794601{number:02}" for number, line in enumerate(re.findall(r"^\[lines\.(\w+)\]", TOML, re.M))}
 TOML += "".join(
@@ -86,7 +123,10 @@ class World(Stack):
         await asyncio.to_thread(self.stop)
 
     def configure_pbx(self) -> None:
-        """The demo's configuration with ours behind it."""
+        """The demo's configuration with ours behind it. Carol's phone is also the visitor's who asks to be called."""
+        carol = self.phones["carol"]
+        text = self.config.read_text(encoding="utf-8").replace("@CAROL@", f"{carol.host}:{carol.port}")
+        self.config.write_text(text, encoding="utf-8")
         super().configure_pbx()
         values = {"RTP_TIMEOUT": "3"}
         for name, phone in self.phones.items():
@@ -101,16 +141,34 @@ class World(Stack):
         for phone in (*self.phones.values(), self.trunk):
             phone.ringing = asyncio.Queue()
             phone.on_call = phone.ringing.put_nowait
+        self.trunk.user = CALLER
 
     def pbx_log(self) -> str:
         """The end of Asterisk's log."""
         return (self.pbx.folder / "log" / "full.log").read_text(encoding="utf-8", errors="replace")[-3000:]
+
+    async def ring_back(self, caller: str) -> None:
+        """Somebody clicks on the number of a call in the dashboard."""
+        name, password = self.login()
+        (call,) = await self.eventually("SELECT id FROM calls WHERE caller = ? AND state = 'ended'", caller)
+        async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as client:
+            async with client.get(f"{self.url}/login") as page:
+                form = {"login": name, "password": password, "csrf": _csrf(await page.text())}
+            async with client.post(f"{self.url}/login", data=form) as page:
+                form = {"csrf": _csrf(await page.text())}
+            async with client.post(f"{self.url}/calls/{call['id']}/callback", data=form) as answer:
+                assert answer.status == 200, await answer.text()
 
     async def quiet(self, seconds: float = 20) -> None:
         """Waits until no channel is left."""
         async with asyncio.timeout(seconds):
             while "0 active channels" not in await asyncio.to_thread(self.pbx.cli, "core show channels count"):
                 await asyncio.sleep(0.2)
+
+
+def _csrf(html: str) -> str:
+    found = re.search(r'name="csrf" value="([^"]*)"', html)
+    return found.group(1) if found else ""
 
 
 def udp_port(host: str) -> int:

@@ -78,7 +78,7 @@
         let level = 0;
         for (let i = first; i < last && i < list.length; i += 1) level = Math.max(level, list[i]);
         const tall = Math.max(1, Math.sqrt(level / loudest) * half);
-        pen.globalAlpha = bar * 3 < played ? 1 : 0.42;
+        pen.globalAlpha = muted[voice] ? 0.12 : bar * 3 < played ? 1 : 0.42;
         pen.fillRect(bar * 3, voice === "caller" ? middle - 1 - tall : middle + 1, 2, tall);
       }
     }
@@ -136,6 +136,27 @@
     for (const one of box.querySelectorAll("button")) one.disabled = true;
   }
 
+  // Muting one party takes the two channels apart; until then the browser plays them as they are.
+  const gains = {};
+  const muted = { caller: false, company: false };
+  function mute(party) {
+    muted[party] = !muted[party];
+    button(`mute-${party}`).setAttribute("aria-pressed", String(muted[party]));
+    if (!gains.caller) {
+      const sound = new AudioContext();
+      const parts = sound.createChannelSplitter(2);
+      const whole = sound.createChannelMerger(2);
+      sound.createMediaElementSource(audio).connect(parts);
+      ["caller", "company"].forEach((one, channel) => {
+        gains[one] = sound.createGain();
+        parts.connect(gains[one], channel).connect(whole, 0, channel);
+      });
+      whole.connect(sound.destination);
+    }
+    for (const one of ["caller", "company"]) gains[one].gain.value = muted[one] ? 0 : 1;
+    draw();
+  }
+
   const acts = {
     play: () => (audio.paused ? audio.play().catch((error) => { if (error.name !== "AbortError") fail(); }) : audio.pause()),
     back: () => seek(audio.currentTime - 5),
@@ -144,6 +165,8 @@
     slower: () => speed(-1, false),
     faster: () => speed(1, false),
     skip: () => { skipping = !skipping; button("skip").setAttribute("aria-pressed", String(skipping)); draw(); },
+    "mute-caller": () => mute("caller"),
+    "mute-company": () => mute("company"),
     link: moment,
   };
   box.addEventListener("click", (event) => acts[event.target.closest("[data-do]")?.dataset.do]?.());

@@ -19,6 +19,7 @@ from ctserver.language import gettext as _
 from ctserver.storage import logins, tokens, users
 
 DAY_MS = 86_400_000
+NOT_OF_THE_API = (Right.TOKENS, Right.TESTCALL, Right.DELIVERIES, Right.USERS, Right.AUDIT)
 LIFETIMES = (0, 30, 90, 365)  # days that a new token is good; 0: until it is revoked
 
 
@@ -125,7 +126,7 @@ async def new_token(request: web.Request) -> web.StreamResponse:
     """A key to the API with some of one's rights; it is shown this once."""
     deps, user, form, now = request.app[DEPS], request[USER], await request.post(), request.app[DEPS].now()
     name, days = str(form.get("name", "")).strip()[:100], str(form.get("days", ""))
-    scopes = tokens.rights_of(" ".join(map(str, form.getall("scope", [])))) & user.rights
+    scopes = tokens.rights_of(" ".join(map(str, form.getall("scope", [])))) & user.rights - set(NOT_OF_THE_API)
     if not name or not scopes or days not in {str(count) for count in LIFETIMES}:
         return await _page(request, error=_("A token needs a name and at least one right."), status=400)
     text, id = TOKEN_PREFIX + ids.token(), ids.new(now)
@@ -158,7 +159,7 @@ async def _page(
         "session": user.session,
         "logins": await logins.of_user(deps.db, user.login, deps.now()),
         "tokens": await tokens.of_user(deps.db, user.login),
-        "rights": [right.value for right in Right if user.may(right) and right is not Right.TOKENS],
+        "rights": [right.value for right in Right if user.may(right) and right not in NOT_OF_THE_API],
         "lifetimes": LIFETIMES,
         "codes_left": await users.recovery_codes_left(deps.db, user.login),
         "min_password": MIN_PASSWORD,

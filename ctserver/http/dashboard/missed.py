@@ -10,6 +10,7 @@ from ctserver.domain import missed as work
 from ctserver.domain.missed import Case
 from ctserver.domain.rights import EVERYTHING, Right, Role, may
 from ctserver.http import render
+from ctserver.http.dashboard import callback
 from ctserver.http.dashboard.rows import call_row
 from ctserver.http.deps import DEPS, USER, Deps, scope_of
 from ctserver.storage import journal, missed, users
@@ -88,6 +89,7 @@ async def _context(request: web.Request) -> dict[str, Any]:
         "cases": [_case(deps, case, rows[case.id], request) for case in listed[:SHOWN]],
         "people": await _people(deps) if request[USER].may(Right.WORK) else [],
         "may_work": request[USER].may(Right.WORK),
+        "wishes": await callback.waiting(request),
     }
 
 

@@ -95,7 +95,7 @@ class Town:
         content = f"ad-{1 + _low(dice, 12 * shop.variety)}" if campaign else ""
         page, title = words.PAGES[_low(dice, len(words.PAGES))]
         if shop.variety > 1 and dice.random() < 0.5:
-            page = f"{page.rstrip('/')}/{_low(dice, 40 * shop.variety)}"
+            page = f"{page.rstrip('/')}/{_low(dice, 6 * shop.variety)}"
         query = f"?utm_source={way.source}&utm_medium={way.medium}&utm_campaign={campaign}" if campaign else ""
         clicks = f'{{"{way.click}": "{dice.getrandbits(60):x}"}}' if way.click else "{}"
         country, region, city = dice.choices(words.PLACES, words.PLACE_WEIGHTS)[0]
@@ -205,7 +205,7 @@ def _category(dice: random.Random, talk: int) -> tuple[str, int | None]:
 
 
 def _id(dice: random.Random, at: int) -> str:
-    return f"{ids.since(at)}{dice.getrandbits(64):016x}"
+    return f"{ids.first(at)}{dice.getrandbits(64):016x}"
 
 
 @lru_cache(4096)

@@ -84,6 +84,6 @@ MISSES = ("no_answer", "abandoned", "busy", "abandoned_early", "unreachable", "r
 MISS_WEIGHTS = (44, 30, 12, 8, 3, 2, 0.7, 0.3)
 CAUSES = {"no_answer": 19, "busy": 17, "unreachable": 20, "rejected": 21, "congestion": 34, "failed": 38}
 
-CATEGORIES = ("order", "consultation_order", "consultation", "out_of_stock", "wrong_number", "not_customer", "lost")
+CATEGORIES = ("order", "consulted_order", "consultation", "out_of_stock", "wrong_number", "not_a_customer", "lost")
 CATEGORY_WEIGHTS = (24, 10, 40, 8, 5, 10, 3)
-SOLD = ("order", "consultation_order")
+SOLD = ("order", "consulted_order")

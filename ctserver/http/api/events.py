@@ -1,0 +1,60 @@
+"""Calls as they change, as server-sent events. Each event's id is the cursor of the change, so that whoever comes back goes on where
+he was (Last-Event-ID); after a restart of the server too."""
+
+from __future__ import annotations
+
+import asyncio
+
+from aiohttp import web
+
+from ctserver.http.api import calls
+from ctserver.http.api.registry import Problem
+from ctserver.http.api.types import END, START, cursor, place
+from ctserver.http.deps import DEPS, scope_of
+from ctserver.http.problems import problem
+from ctserver.storage import feed
+from ctserver.storage.feed import Wanted
+
+BEAT_SECONDS = 15.0  # shorter than any proxy's patience
+LIFE_SECONDS = 300.0  # then the client connects again, and is asked who it is
+SEND_SECONDS = 10.0
+BURST = 200
+
+
+def add_routes(app: web.Application) -> None:
+    app.router.add_get("/api/v1/events", events)
+
+
+async def events(request: web.Request) -> web.StreamResponse:
+    """`event: call`, `data:` a call as /api/v1/calls/{id} has it."""
+    deps, scope = request.app[DEPS], scope_of(request)
+    wanted = Wanted(START, END + 1, site=scope.only_site)
+    try:
+        after = place(request.headers.get("Last-Event-ID", ""), await feed.last_change(deps.db))
+    except Problem as refused:
+        return problem(refused.status, refused.detail)
+    response = web.StreamResponse(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+    response.content_type = "text/event-stream"
+    await response.prepare(request)
+    loop = asyncio.get_running_loop()
+    until, text = loop.time() + LIFE_SECONDS, f"retry: 2000\nid: {cursor(*after)}\n\n"
+    try:
+        while loop.time() < until and not deps.live.closed:
+            await asyncio.wait_for(response.write(text.encode()), SEND_SECONDS)
+            version = deps.live.version
+            rows = await feed.changed(deps.db, scope, wanted, after, BURST)
+            if not rows:
+                await deps.live.after(version, BEAT_SECONDS)
+                rows = await feed.changed(deps.db, scope, wanted, after, BURST)
+            text = ": still here\n\n"
+            if rows:
+                after = rows[-1]["updated_at"], rows[-1]["id"]
+                found = await calls.as_calls(deps, scope, rows)
+                pairs = zip(rows, found, strict=True)
+                text = "".join(
+                    f"id: {cursor(row['updated_at'], row['id'])}\nevent: call\ndata: {call.model_dump_json()}\n\n"
+                    for row, call in pairs
+                )
+    except (ConnectionError, TimeoutError):
+        pass  # the client has gone
+    return response

@@ -1,0 +1,323 @@
+"""The resources as programs see them. Flat on purpose: a row of a table, a line of a spreadsheet. Times are ISO 8601 in UTC, durations
+whole seconds, phone numbers E.164, "" what is not known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pydantic import Field
+
+from ctserver.domain import phone
+from ctserver.domain.rights import Scope
+from ctserver.http.api.registry import Model
+from ctserver.http.api.types import Time
+from ctserver.storage import sessions
+from ctserver.storage.db import Row
+
+
+class Call(Model):
+    """A call, as it is now."""
+
+    id: str
+    site: str
+    did: str = Field(description="the number that was dialled")
+    caller: str = Field(description='"" when withheld; masked for those without the right `callers`')
+    caller_name: str
+    line: str
+    state: str = Field(description="arrived, ringing, talking, ended")
+    outcome: str = Field(description='answered, missed; "" while it goes on')
+    reason: str
+    arrived_at: Time
+    ringing_at: Time | None
+    answered_at: Time | None
+    ended_at: Time | None
+    ring_seconds: int = Field(description="until the answer or the end")
+    talk_seconds: int
+    answered_by: str
+    hangup_cause: int | None = Field(description="Q.850")
+    attribution: str = Field(description="static, exact, tapped, likely, repeat, ambiguous, none")
+    confidence: float = Field(description="probability, 0 to 1")
+    session: str
+    channel: str = Field(description="the channel of advertising")
+    medium: str
+    source: str
+    campaign: str
+    term: str
+    content: str
+    click_ids: dict[str, str]
+    category: str
+    value: int | None = Field(description="what the call was worth, in hundredths")
+    tags: list[str]
+    note: str
+    recording: bool = Field(description="there is one, and it may be heard")
+    pbx: str
+    linkedid: str
+    updated_at: Time
+
+
+class Calls(Model):
+    """A page of calls."""
+
+    data: list[Call]
+    next: str | None = Field(description="the address of the next page, null at the end")
+    cursor: str = Field(
+        description="keep that of the first page (with `updated_after`: of the last): as `updated_after` it brings what changed since"
+    )
+
+
+class Leg(Model):
+    """One party's part of a call."""
+
+    channel: str
+    started_at: Time
+    ringing_at: Time | None
+    answered_at: Time | None
+    ended_at: Time | None
+    status: str = Field(description="Asterisk's DIALSTATUS")
+    cause: int | None = Field(description="Q.850")
+
+
+class Legs(Model):
+    data: list[Leg]
+
+
+class Recording(Model):
+    """What is known of a call's recording; the sound is at `url`."""
+
+    state: str = Field(description="waiting, ready, missing")
+    seconds: float
+    url: str
+
+
+class Session(Model):
+    """A run of visits with one source."""
+
+    id: str
+    site: str
+    visitor: str
+    started_at: Time
+    last_seen_at: Time
+    landing_url: str
+    referrer: str
+    channel: str
+    medium: str
+    source: str
+    campaign: str
+    term: str
+    content: str
+    click_ids: dict[str, str]
+    country: str
+    region: str
+    city: str
+    device: str
+    browser: str
+    os: str
+
+
+class Sessions(Model):
+    data: list[Session]
+    next: str | None
+
+
+class Visit(Model):
+    """A page view."""
+
+    at: Time
+    url: str
+    title: str
+    referrer: str
+
+
+class Signal(Model):
+    """What a visitor did that makes a call likely: seen, revealed, tapped, copied, ..."""
+
+    at: Time
+    kind: str
+    number: str
+
+
+class WholeSession(Session):
+    visits: list[Visit]
+    signals: list[Signal]
+
+
+class Visitor(Model):
+    """A browser."""
+
+    id: str
+    first_seen_at: Time
+    last_seen_at: Time
+    sessions: int
+
+
+class Visitors(Model):
+    data: list[Visitor]
+    next: str | None
+
+
+class Number(Model):
+    """A tracked number."""
+
+    number: str
+    site: str
+    line: str
+    pool: str = Field(description='"" for a static number')
+    medium: str
+    source: str
+    campaign: str
+    shown: bool = Field(description="a visitor holds it now")
+    held_until: Time | None
+
+
+class Numbers(Model):
+    data: list[Number]
+
+
+class Pool(Model):
+    """Numbers given to visitors in turn."""
+
+    id: str
+    numbers: int
+    shown: int
+    free: int
+    hold_minutes: int
+
+
+class Pools(Model):
+    data: list[Pool]
+
+
+class Holder(Model):
+    """A session that holds or held a number. Times are epoch milliseconds."""
+
+    session: str
+    visitor: str
+    site: str
+    exclusive: bool
+    shown_at: int
+    last_seen_at: int
+    left_at: int | None
+    until: int
+    landing_url: str
+    medium: str
+    source: str
+    campaign: str
+
+
+class Holders(Model):
+    number: str
+    at: int
+    holders: list[Holder]
+
+
+class Tag(Model):
+    tag: str
+    calls: int
+
+
+class Tags(Model):
+    data: list[Tag]
+
+
+class Problem(Model):
+    """An error (RFC 9457)."""
+
+    status: int
+    title: str
+    detail: str
+
+
+def call(row: Row, scope: Scope, tags: Sequence[str]) -> Call:
+    """`row` is one of storage.feed."""
+    source = sessions.source_of(row)
+    rang_until, talked_until = row["answered_at"] or row["ended_at"], row["ended_at"]
+    return Call(
+        id=row["id"],
+        site=row["site"],
+        did=row["did"],
+        caller=row["caller"] if scope.callers else phone.masked(row["caller"]),
+        caller_name=row["caller_name"] if scope.callers else "",
+        line=row["line"],
+        state=row["state"],
+        outcome=row["outcome"],
+        reason=row["reason"],
+        arrived_at=row["arrived_at"],
+        ringing_at=row["ringing_at"],
+        answered_at=row["answered_at"],
+        ended_at=row["ended_at"],
+        ring_seconds=_seconds(row["ringing_at"], rang_until),
+        talk_seconds=_seconds(row["answered_at"], talked_until),
+        answered_by=row["answered_by"],
+        hangup_cause=row["hangup_cause"],
+        attribution=row["attribution"],
+        confidence=row["confidence"],
+        session=row["session"],
+        channel=row["source_channel"],
+        medium=source.medium,
+        source=source.source,
+        campaign=source.campaign,
+        term=source.term,
+        content=source.content,
+        click_ids=source.click_ids,
+        category=row["category"],
+        value=row["value"],
+        tags=list(tags),
+        note=row["note"] or "",
+        recording=scope.recordings and row["recording"] == "ready",
+        pbx=row["pbx"],
+        linkedid=row["linkedid"],
+        updated_at=row["updated_at"],
+    )
+
+
+def leg(row: Row, scope: Scope) -> Leg:
+    """A leg's channel may hold the number that it was dialled to."""
+    return Leg(
+        channel=row["channel"] if scope.callers else phone.masked(row["channel"]),
+        started_at=row["started_at"],
+        ringing_at=row["ringing_at"],
+        answered_at=row["answered_at"],
+        ended_at=row["ended_at"],
+        status=row["status"],
+        cause=row["cause"],
+    )
+
+
+def session(row: Row) -> Session:
+    found = sessions.session_of(row)
+    facts, source = found.visitor_facts, found.source
+    return Session(
+        id=found.id,
+        site=found.site,
+        visitor=found.visitor,
+        started_at=found.started_at,
+        last_seen_at=found.last_seen_at,
+        landing_url=found.landing_url,
+        referrer=found.referrer,
+        channel=facts.channel,
+        medium=source.medium,
+        source=source.source,
+        campaign=source.campaign,
+        term=source.term,
+        content=source.content,
+        click_ids=source.click_ids,
+        country=facts.country,
+        region=facts.region,
+        city=facts.city,
+        device=facts.device,
+        browser=facts.browser,
+        os=facts.os,
+    )
+
+
+def visitor(row: Row) -> Visitor:
+    return Visitor(
+        id=row["visitor"],
+        first_seen_at=row["first_seen_at"],
+        last_seen_at=row["last_seen_at"],
+        sessions=row["sessions"],
+    )
+
+
+def _seconds(since: int | None, until: int | None) -> int:
+    return max(0, until - since) // 1000 if since is not None and until is not None else 0

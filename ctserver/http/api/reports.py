@@ -1,0 +1,91 @@
+"""Reports: what is counted, by one dimension, over a span of time."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import Field
+
+from ctserver import language
+from ctserver.domain.report import DAY_MS, MEASURES, Sums
+from ctserver.http.api.registry import Asked, Model, Nothing, Problem, Taken, operation
+from ctserver.http.api.types import Moment, Time
+from ctserver.services import reports
+from ctserver.services.reports import Question
+
+MOST_SLOTS = 5000
+_SLOT_MS = {"hour": 3_600_000, "day": DAY_MS, "week": 7 * DAY_MS, "month": 28 * DAY_MS}
+
+
+class ReportQuery(Taken):
+    by: Literal[
+        "channel", "source", "campaign", "keyword", "ad", "landing", "region", "device", "number", "line", "person", "category"
+    ] = "source"  # fmt: skip
+    since: Moment | None = Field(default=None, description="default: 30 days before `until`")
+    until: Moment | None = Field(default=None, description="default: now")
+    unit: Literal["hour", "day", "week", "month"] = Field(default="day", description="of the series")
+    zone: str = Field(default="UTC", max_length=60, description="IANA time zone of the days")
+    site: str = Field(default="", max_length=100)
+
+
+class Counts(Model):
+    """Times in milliseconds, revenue in hundredths."""
+
+    sessions: int
+    calls: int
+    answered: int
+    missed: int
+    targets: int
+    newcomers: int
+    talk_ms: int
+    ring_ms: int
+    deals: int
+    revenue: int
+
+
+class Line(Counts):
+    value: str = Field(description='of the dimension; "" what is not known')
+
+
+class Slot(Counts):
+    start: Time
+
+
+class Report(Model):
+    lines: list[Line] = Field(description="most calls first")
+    total: Counts
+    series: list[Slot]
+
+
+@operation(
+    "GET",
+    "/reports",
+    "Calls and sessions by one dimension, and over time",
+    part="Reports",
+    takes=ReportQuery,
+    gives=Report,
+)
+async def get_report(asked: Asked[ReportQuery, Nothing]) -> Report:
+    query, scope, deps = asked.query, asked.scope, asked.deps
+    if query.site and not (query.site in deps.settings.sites and scope.sees_site(query.site)):
+        raise Problem(404, "there is no such site")
+    if query.site:
+        scope = replace(scope, sites=frozenset({query.site}))
+    if query.zone not in language.zones():
+        raise Problem(400, "zone: no time zone of that name; write it like Europe/London")
+    until = query.until if query.until is not None else deps.now()
+    since = query.since if query.since is not None else max(0, until - 30 * DAY_MS)
+    if until <= since or (until - since) // _SLOT_MS[query.unit] > MOST_SLOTS:
+        raise Problem(400, f"since, until: a span of 1 to {MOST_SLOTS} units")
+    found = await reports.ask(deps.db, Question(query.by, (since, until), query.unit, ZoneInfo(query.zone), scope))
+    return Report(
+        lines=[Line(value=line.value, **_counts(line.sums)) for line in found.lines],
+        total=Counts(**_counts(found.total)),
+        series=[Slot(start=start, **_counts(sums)) for start, sums in found.series],
+    )
+
+
+def _counts(sums: Sums) -> dict[str, int]:
+    return dict(zip(MEASURES, sums, strict=True))

@@ -1,0 +1,74 @@
+"""Visitors and their sessions."""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+
+from aiohttp import web
+from pydantic import Field
+
+from ctserver.http.api import models
+from ctserver.http.api.registry import Asked, Nothing, Problem, Taken, operation
+from ctserver.http.api.types import END, START, Moment
+from ctserver.storage import feed, sessions
+
+
+class PageQuery(Taken):
+    cursor: str = Field(default="", max_length=100, description="the id after which to go on")
+    limit: int = Field(default=100, ge=1, le=1000)
+
+
+class SessionsQuery(PageQuery):
+    since: Moment = Field(default=START, description="began then or later")
+    until: Moment = Field(default=END, description="began before that")
+    site: str = Field(default="", max_length=100)
+    visitor: str = Field(default="", max_length=100)
+
+
+@operation(
+    "GET", "/sessions", "Sessions, the newest first", part="Visitors", takes=SessionsQuery, gives=models.Sessions
+)
+async def list_sessions(asked: Asked[SessionsQuery, Nothing]) -> models.Sessions:
+    query = asked.query
+    rows = await feed.sessions(
+        asked.deps.db, asked.scope, query.since, query.until, query.site, query.visitor, query.cursor, query.limit + 1
+    )
+    shown = rows[: query.limit]
+    more = _address(asked.request, shown[-1]["id"]) if len(rows) > query.limit else None
+    return models.Sessions(data=[models.session(row) for row in shown], next=more)
+
+
+@operation("GET", "/sessions/{id}", "One session with its page views", part="Visitors", gives=models.WholeSession)
+async def get_session(asked: Asked[Nothing, Nothing]) -> models.WholeSession:
+    db = asked.deps.db
+    row = await feed.session(db, asked.scope, asked.path("id"))
+    if row is None:
+        raise Problem(404, "there is no such session")
+    _found, visits, signals = await sessions.session_path(db, row["id"])
+    return models.WholeSession(
+        **dict(models.session(row)),
+        visits=[models.Visit(at=v.at, url=v.url, title=v.title, referrer=v.referrer) for v in visits],
+        signals=[models.Signal(at=s["at"], kind=s["kind"], number=s["number"]) for s in signals],
+    )
+
+
+@operation("GET", "/visitors", "Visitors, the newest first", part="Visitors", takes=PageQuery, gives=models.Visitors)
+async def list_visitors(asked: Asked[PageQuery, Nothing]) -> models.Visitors:
+    query = asked.query
+    rows = await feed.visitors(asked.deps.db, asked.scope, query.cursor, query.limit + 1)
+    shown = rows[: query.limit]
+    more = _address(asked.request, shown[-1]["visitor"]) if len(rows) > query.limit else None
+    return models.Visitors(data=[models.visitor(row) for row in shown], next=more)
+
+
+@operation("GET", "/visitors/{id}", "One visitor", part="Visitors", gives=models.Visitor)
+async def get_visitor(asked: Asked[Nothing, Nothing]) -> models.Visitor:
+    row = await feed.visitor(asked.deps.db, asked.scope, asked.path("id"))
+    if row is None:
+        raise Problem(404, "there is no such visitor")
+    return models.visitor(row)
+
+
+def _address(request: web.Request, id: str) -> str:
+    kept = {name: value for name, value in request.query.items() if name not in ("cursor", "api_key")}
+    return f"{request.path}?{urlencode({**kept, 'cursor': id})}"

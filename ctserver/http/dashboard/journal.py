@@ -1,0 +1,298 @@
+"""The journal of calls: filters, columns, saved views, and exactly what is filtered as a file."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl
+
+from aiohttp import web
+
+from ctserver import language
+from ctserver.domain import category
+from ctserver.domain.channel import NAMES as CHANNELS
+from ctserver.domain.rights import Right, Scope
+from ctserver.http import audit, render
+from ctserver.http.dashboard import filters as words
+from ctserver.http.dashboard import period
+from ctserver.http.dashboard.filters import Asked
+from ctserver.http.dashboard.rows import CallRow, call_row
+from ctserver.http.deps import DEPS, USER, Deps, scope_of
+from ctserver.language import gettext as _
+from ctserver.language import ngettext
+from ctserver.services import export
+from ctserver.storage import journal, search, views
+from ctserver.storage.db import Row
+
+PAGE = 50
+BLOCK = 1000  # calls at a time in exports
+SUGGESTED = ("source", "campaign", "keyword", "person")
+
+HEAD = ("id", "arrived_at", "site", "caller", "caller_name", "number", "line", "outcome", "reason", "answered_by",
+        "rang_seconds", "talked_seconds", "channel", "source", "medium", "campaign", "keyword", "ad", "attribution",
+        "confidence", "new_caller", "target", "category", "value", "recording", "session", "linkedid")  # fmt: skip
+
+
+def add_routes(app: web.Application) -> None:
+    app.router.add_get("/calls", calls_page)
+    app.router.add_get("/calls/rows", call_rows)
+    app.router.add_get("/calls/suggest", suggest)
+    app.router.add_get("/calls/export.{kind:[a-z]+}", export_calls)
+    app.router.add_post("/calls/views", save_view)
+    app.router.add_post("/calls/views/{id:[0-9a-z]{26}}/remove", remove_view)
+
+
+async def calls_page(request: web.Request) -> web.StreamResponse:
+    deps, scope = request.app[DEPS], scope_of(request)
+    asked = _asked(request)
+    context = await _rows(request, asked)
+    context |= {
+        "page": "calls",
+        "health": await deps.health(),
+        "sites": _sites(deps, scope),
+        "today": await today(deps, scope),
+        "live": not request.query.get("before"),
+        "flash": _flash(request),
+        "texts": asked.texts,
+        "chips": words.chips(asked, deps),
+        "periods": period.PERIODS,
+        "options": _options(deps, scope),
+        "all_columns": words.COLUMNS,
+        "views": await views.of(deps.db, request[USER].login, "calls"),
+        "may_export": request[USER].may(Right.EXPORT),
+    }
+    response = render.page(request, "calls.html", context)
+    if "HX-Request" in request.headers:  # the address as it is to be copied
+        response.headers["HX-Push-Url"] = f"/calls?{context['query']}" if context["query"] else "/calls"
+    return response
+
+
+async def call_rows(request: web.Request) -> web.StreamResponse:
+    """The rows alone, for htmx."""
+    return render.page(request, "_call_rows.html", await _rows(request, _asked(request)))
+
+
+def _asked(request: web.Request) -> Asked:
+    return words.read(request.query, request.query.getall("col", []), request.app[DEPS])
+
+
+async def _rows(request: web.Request, asked: Asked) -> dict[str, Any]:
+    deps, scope = request.app[DEPS], scope_of(request)
+    before = request.query.get("before", "")[:26]
+    found = await search.page(deps.db, scope, asked.filters, before=before, limit=PAGE)
+    now, query = deps.now(), asked.query()
+    older = f"/calls/rows?{asked.query(before=found.older)}" if found.older else None
+    return {
+        "calls": [call_row(row, deps.settings, now, scope) for row in found.rows],
+        "more": {row["id"]: _more(row, deps) for row in found.rows},
+        "columns": asked.columns,
+        "filtered": bool(asked.texts),
+        "query": query,
+        "older": older,
+        "looked_to": found.looked_to,
+    }
+
+
+def _more(row: Row, deps: Deps) -> dict[str, str]:
+    """The columns that a row of the journal does not have by itself."""
+    return {
+        "site": words.in_words("site", row["site"], deps) if row["site"] else "",
+        "channel": words.in_words("channel", row["source_channel"], deps) if row["source_channel"] else "",
+        "campaign": row["campaign"],
+        "keyword": row["term"],
+        "ad": row["content"],
+        "person": row["answered_by"],
+        "category": _(category.name_of(row["category"])) if row["category"] else "",
+        "value": language.money(row["value"] / 100) if row["value"] is not None else "",
+        "sure": language.percent(row["confidence"]) if row["source"] else "",
+        "new": _("new") if row["newcomer"] else "",
+        "target": _("yes") if row["target"] else "",
+    }
+
+
+def _options(deps: Deps, scope: Scope) -> dict[str, dict[str, str]]:
+    """What may be chosen where there are few values."""
+    lines = {
+        id: line.name or id for id, line in deps.settings.lines.items() if scope.lines is None or id in scope.lines
+    }
+    return {
+        "channel": {code: _(name) for code, name in CHANNELS.items()},
+        "line": lines,
+        "caller": {code: _(name) for code, name in words.CALLERS.items()},
+        "target": {code: _(name) for code, name in words.TARGETS.items()},
+        "category": {code: _(name) for code, name in _categories(deps).items()},
+    }
+
+
+def _categories(deps: Deps) -> dict[str, str]:
+    found = dict(category.CATEGORIES)
+    for site in deps.settings.sites.values():
+        found |= {name: name for name in site.categories}
+    return found
+
+
+async def suggest(request: web.Request) -> web.StreamResponse:
+    """The values that the filters' text fields suggest, most frequent first."""
+    deps, scope = request.app[DEPS], scope_of(request)
+    found = {name: await search.common(deps.db, scope, name, deps.now()) for name in SUGGESTED}
+    return render.page(request, "_suggest.html", {"found": found, "numbers": _numbers(deps, scope)})
+
+
+def _numbers(deps: Deps, scope: Scope) -> list[str]:
+    return sorted(use.number for use in deps.uses.values() if scope.sees_site(use.site))
+
+
+def _sites(deps: Deps, scope: Scope) -> list[dict[str, str]]:
+    return [{"id": id, "name": site.name or id} for id, site in deps.settings.sites.items() if scope.sees_site(id)]
+
+
+async def today(deps: Deps, scope: Scope) -> dict[str, Any]:
+    now = render.local(deps.now())
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    week = timedelta(days=7)
+    total, answered, missed = await journal.counts(deps.db, scope, _ms(midnight), _ms(now) + 1)
+    before, *_rest = await journal.counts(deps.db, scope, _ms(midnight - week), _ms(now - week))
+    summary = _summary(total, before, language.weekday(_ms(now)))
+    return {"calls": total, "answered": answered, "missed": missed, "last_week_calls": before, "summary": summary}
+
+
+def _summary(total: int, before: int, day: str) -> str:
+    """38 calls today, 6 more than last Saturday by now."""
+    if not total and not before:
+        return _("No calls yet today")
+    counted = ngettext("%(count)s call today", "%(count)s calls today", total) % {"count": language.number(total)}
+    if not before:
+        return counted
+    words = {
+        0: _("as many as last %(day)s by now"),
+        1: _("%(count)s more than last %(day)s by now"),
+        -1: _("%(count)s fewer than last %(day)s by now"),
+    }[(total > before) - (total < before)]
+    return f"{counted}, {words % {'count': language.number(abs(total - before)), 'day': day}}"
+
+
+def _ms(moment: Any) -> int:
+    return int(moment.timestamp() * 1000)
+
+
+def _flash(request: web.Request) -> dict[str, str] | None:
+    if request.query.get("done") == "testcall":
+        return {"kind": "ok", "text": _("The test call is on its way: it appears below as it rings.")}
+    return None
+
+
+# ---- saved views
+
+
+async def save_view(request: web.Request) -> web.StreamResponse:
+    """The filters and columns of `query` under `name`."""
+    deps, login = request.app[DEPS], request[USER].login
+    form = await request.post()
+    name = "".join(character for character in str(form.get("name", "")).strip()[:60] if character.isprintable())
+    kept = words.read(dict(parse_qsl(str(form.get("query", "")))), [], deps).query()
+    if not name:
+        raise web.HTTPBadRequest
+    now = deps.now()
+    await deps.db.write(lambda tx: views.put(tx, login, "calls", name, kept, now))
+    return render.see_other(f"/calls?{kept}")
+
+
+async def remove_view(request: web.Request) -> web.StreamResponse:
+    login, id = request[USER].login, request.match_info["id"]
+    if not await request.app[DEPS].db.write(lambda tx: views.remove(tx, login, id)):
+        raise web.HTTPNotFound
+    return render.see_other("/calls")
+
+
+# ---- export
+
+
+async def export_calls(request: web.Request) -> web.StreamResponse:
+    """Every call that the filters find, as a file."""
+    kind = export_kind(request)
+    asked = _asked(request)
+    await audit.write(request, "exported", "calls", asked.query())
+    return await send(request, kind, f"calls.{kind}", HEAD, _blocks(request, asked))
+
+
+def export_kind(request: web.Request) -> str:
+    """csv, xlsx or ndjson, as the address says."""
+    if request.match_info["kind"] not in export.KINDS:
+        raise web.HTTPNotFound
+    return request.match_info["kind"]
+
+
+async def send(
+    request: web.Request, kind: str, name: str, head: tuple[str, ...], blocks: AsyncIterator[export.Rows]
+) -> web.StreamResponse:
+    """A table as a file, row by row."""
+    response = web.StreamResponse(headers={"Content-Disposition": f'attachment; filename="{name}"'})
+    response.headers["Content-Type"] = export.KINDS[kind]
+    response.headers["Cache-Control"] = "private, no-store"
+    if kind != "xlsx":
+        await response.prepare(request)
+        async for part in export.text(kind, head, blocks):
+            await response.write(part)
+        await response.write_eof()
+        return response
+    with tempfile.TemporaryDirectory(prefix="ctserver-") as folder:
+        path = Path(folder) / name
+        await export.xlsx(path, head, blocks)
+        await response.prepare(request)
+        with path.open("rb") as file:
+            while part := file.read(1 << 16):
+                await response.write(part)
+    await response.write_eof()
+    return response
+
+
+async def _blocks(request: web.Request, asked: Asked) -> AsyncIterator[export.Rows]:
+    deps, scope, before = request.app[DEPS], scope_of(request), ""
+    while True:
+        found = await search.page(deps.db, scope, asked.filters, before=before, limit=BLOCK)
+        yield await asyncio.to_thread(_export_all, found.rows, deps, scope)
+        if found.older is None:
+            return
+        before = found.older
+
+
+def _export_all(rows: list[Row], deps: Deps, scope: Scope) -> export.Rows:
+    now = deps.now()
+    return [_exported(row, call_row(row, deps.settings, now, scope)) for row in rows]
+
+
+def _exported(row: Row, call: CallRow) -> tuple[export.Cell, ...]:
+    """In the order of HEAD."""
+    return (
+        row["id"],
+        render.local(row["arrived_at"]).isoformat(timespec="seconds"),
+        row["site"],
+        call.caller,
+        call.caller_name,
+        row["did"],
+        row["line"],
+        row["outcome"],
+        row["reason"],
+        row["answered_by"],
+        call.ring_seconds,
+        call.talk_seconds,
+        row["source_channel"],
+        row["source"],
+        row["medium"],
+        row["campaign"],
+        row["term"],
+        row["content"],
+        row["attribution"],
+        row["confidence"],
+        row["newcomer"],
+        row["target"],
+        row["category"],
+        row["value"] / 100 if row["value"] is not None else None,
+        int(call.has_recording),
+        row["session"],
+        row["linkedid"],
+    )

@@ -1,0 +1,120 @@
+"""The first page: does the phone ring, who was missed, what brought the calls, is anything wrong."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from aiohttp import web
+
+from ctserver import language
+from ctserver.domain import missed as work
+from ctserver.domain import report
+from ctserver.domain.report import DAY_MS, Span, Sums
+from ctserver.domain.rights import Right
+from ctserver.http import render
+from ctserver.http.dashboard import journal
+from ctserver.http.dashboard.filters import in_words
+from ctserver.http.dashboard.reports import PLACE
+from ctserver.http.dashboard.rows import call_row, colour
+from ctserver.http.deps import DEPS, USER, Deps, scope_of
+from ctserver.services import reports
+from ctserver.services.reports import Line, Question
+from ctserver.storage import missed, pools, sessions
+
+OFFICE = 8, 19  # hours that are always shown
+WAITING = 5  # missed callers shown
+SOURCES = 6
+MISSED_DAYS = 3
+
+
+def add_routes(app: web.Application) -> None:
+    app.router.add_get("/", overview)
+
+
+async def overview(request: web.Request) -> web.StreamResponse:
+    deps, scope = request.app[DEPS], scope_of(request)
+    now, zone = deps.now(), language.zone()
+    day = report.day_of(now, zone)
+    today = report.midnight(day, zone), report.midnight(day + timedelta(days=1), zone)
+    week = tuple(report.midnight(report.day_of(at, zone) - timedelta(days=7), zone) for at in today)
+    last_week: Span = (week[0], week[1])
+    by_now: Span = (week[0], week[0] + now - today[0])  # a day that is half over is compared with half a day
+    found = await reports.ask(deps.db, Question("source", today, "hour", zone, scope, by_now))
+    then = await reports.series(deps.db, last_week, "hour", zone, scope)
+    context = {
+        "page": "overview",
+        "health": await deps.health(),
+        "today": await journal.today(deps, scope),
+        "weekday": language.weekday(now),
+        "total": dict(zip(report.MEASURES, found.total, strict=True)),
+        "then": dict(zip(report.MEASURES, found.before or found.total, strict=True)),
+        "hours": _hours(found.series, then),
+        "sources": [_source(line, deps) for line in found.lines if line.sums[1]][:SOURCES],
+        "sees_visitors": scope.lines is None,
+        "may_report": request[USER].may(Right.REPORTS),
+        "pools": await _pools(deps, today[0], now) if request[USER].may(Right.NUMBERS) else [],
+        **await _waiting(request, now),
+    }
+    return render.page(request, "overview.html", context)
+
+
+def _hours(series: list[tuple[int, Sums]], before: list[tuple[int, Sums]]) -> dict[str, Any]:
+    """Today's calls by the hour with last week's beside them: the office's hours, and whatever else there was a call in."""
+    rows = []
+    for (at, sums), (_, then) in zip(series, before, strict=False):
+        calls, lost = sums[PLACE["calls"]], sums[PLACE["missed"]]
+        rows.append({"at": at, "calls": calls, "missed": lost, "then": then[PLACE["calls"]]})
+    busy = [place for place, row in enumerate(rows) if row["calls"] or row["then"]]
+    most = max((max(row["calls"], row["then"]) for row in rows), default=0)
+    shown = rows[min([*busy, OFFICE[0]]) : max([*busy, OFFICE[1]]) + 1]
+    return {"rows": shown, "most": most, "top": _round_up(most)}
+
+
+def _round_up(most: int) -> int:
+    """The end of an axis: 1, 2 or 5 times a power of ten."""
+    size = 1
+    while True:
+        for step in (1, 2, 5):
+            if most <= step * size:
+                return step * size
+        size *= 10
+
+
+def _source(line: Line, deps: Deps) -> dict[str, Any]:
+    return {
+        "words": in_words("source", line.value, deps),
+        "value": line.value or "-",
+        "colour": colour(line.value),
+        "calls": line.sums[PLACE["calls"]],
+        "targets": line.sums[PLACE["targets"]],
+        "before": line.before[PLACE["calls"]] if line.before else 0,
+    }
+
+
+async def _waiting(request: web.Request, now: int) -> dict[str, Any]:
+    """Missed callers nobody has spoken with yet, the latest first."""
+    deps, scope = request.app[DEPS], scope_of(request)
+    rows = {row["id"]: row for row in await missed.since(deps.db, scope, now - MISSED_DAYS * DAY_MS)}
+    cases = [
+        case for case in work.cases(map(missed.missed_call, rows.values())) if case.state == work.NEW and case.caller
+    ]
+    shown = [{"call": call_row(rows[case.id], deps.settings, now, scope), "times": len(case.calls)} for case in cases]
+    return {"waiting": shown[:WAITING], "waiting_count": len(cases)}
+
+
+async def _pools(deps: Deps, midnight: int, now: int) -> list[dict[str, Any]]:
+    """How many numbers of each pool are held, and how often none was free today."""
+    held = {row["number"] for row in await sessions.holders_now(deps.db) if row["until"] > now}
+    short = await sessions.shortages_since(deps.db, midnight)
+    told = await pools.latest_facts(deps.db, "pool_short", now - DAY_MS)
+    return [
+        {
+            "id": name,
+            "size": len(pool.numbers),
+            "held": len(held.intersection(pool.numbers)),
+            "short": sum(short.get(name, {}).values()),
+            "problem": told[name]["detail"] if name in told else "",
+        }
+        for name, pool in deps.settings.pools.items()
+    ]

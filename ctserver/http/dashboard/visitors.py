@@ -1,0 +1,108 @@
+"""Who came to the site, by what, and whether he called."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+
+from aiohttp import web
+
+from ctserver.http import render
+from ctserver.http.dashboard.calls import session_of
+from ctserver.http.dashboard.rows import call_row, colour, label_of
+from ctserver.http.deps import DEPS, Deps, scope_of
+from ctserver.storage import sessions, visitors
+from ctserver.storage.db import Row
+
+PAGE = 50
+
+
+def add_routes(app: web.Application) -> None:
+    app.router.add_get("/visitors", visitors_page)
+    app.router.add_get("/visitors/rows", visitor_rows)
+    app.router.add_get("/visitors/{id:[0-9a-z]{26}}", visitor_page)
+
+
+async def visitors_page(request: web.Request) -> web.StreamResponse:
+    deps, scope = request.app[DEPS], scope_of(request)
+    sites = [{"id": id, "name": site.name or id} for id, site in deps.settings.sites.items() if scope.sees_site(id)]
+    context = {"page": "visitors", "health": await deps.health(), "sites": sites, **await _list(request, deps)}
+    return render.page(request, "visitors.html", context)
+
+
+async def visitor_rows(request: web.Request) -> web.StreamResponse:
+    """The rows alone, for htmx."""
+    return render.page(request, "_visitor_rows.html", await _list(request, request.app[DEPS]))
+
+
+async def visitor_page(request: web.Request) -> web.StreamResponse:
+    deps, scope, id = request.app[DEPS], scope_of(request), request.match_info["id"]
+    row = await visitors.one(deps.db, scope, id)
+    if row is None:
+        raise web.HTTPNotFound
+    calls = await visitors.calls_of(deps.db, scope, id)
+    context = {
+        "page": "visitors",
+        "health": await deps.health(),
+        "visitor": {**_row(row, deps), **_known(row)},
+        "session": await session_of(deps, id),
+        "calls": [call_row(call, deps.settings, deps.now(), scope) for call in calls],
+        "numbers": [dict(number) for number in await visitors.numbers_of(deps.db, id)],
+        "others": [
+            {**_row(other, deps), "pages": other["pages"], "call": other["call"]}
+            for other in await visitors.same_visitor(deps.db, scope, row["visitor"], id)
+        ],
+    }
+    return render.page(request, "visitor.html", context)
+
+
+async def _list(request: web.Request, deps: Deps) -> dict[str, Any]:
+    query = request.query
+    site = query.get("site", "") if query.get("site", "") in deps.settings.sites else ""
+    filters = {"site": site, "q": query.get("q", "").strip()[:100], "called": "1" if query.get("called") else ""}
+    found = await visitors.page(
+        deps.db,
+        scope_of(request),
+        site=site,
+        source=filters["q"],
+        called=bool(filters["called"]),
+        before=query.get("before", "")[:26],
+        limit=PAGE + 1,
+    )
+    kept = {name: value for name, value in filters.items() if value}
+    older = f"/visitors?{urlencode({**kept, 'before': found[PAGE - 1]['id']})}" if len(found) > PAGE else ""
+    rows = [{**_row(row, deps), "pages": row["pages"], "call": row["call"]} for row in found[:PAGE]]
+    return {"rows": rows, "filters": filters, "older": older}
+
+
+def _row(row: Row, deps: Deps) -> dict[str, Any]:
+    source = sessions.source_of(row)
+    label = label_of(source)
+    site = deps.settings.sites.get(row["site"])
+    return {
+        "id": row["id"],
+        "started_at": row["started_at"],
+        "last_seen_at": row["last_seen_at"],
+        "site_name": (site.name or row["site"]) if site else row["site"],
+        "source_label": label,
+        "source_colour": colour(label),
+        "campaign": source.campaign,
+        "landing_url": row["landing_url"],
+        "place": ", ".join(part for part in (row["city"] or row["region"], row["country"]) if part),
+        "device": row["device"],
+    }
+
+
+def _known(row: Row) -> dict[str, Any]:
+    """What is known of the browser, and every id."""
+    source = sessions.source_of(row)
+    return {
+        "visitor": row["visitor"],
+        "browser": ", ".join(part for part in (row["browser"], row["os"]) if part),
+        "ip": row["ip"],
+        "channel": row["channel"],
+        "term": source.term,
+        "content": source.content,
+        "ids": sorted({**source.click_ids, **sessions.texts(row["ids"])}.items()),
+        "properties": sorted(sessions.texts(row["properties"]).items()),
+    }

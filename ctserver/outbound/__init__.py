@@ -1,0 +1,69 @@
+"""What everything that leaves ctserver obeys: a message or a fact is handed to the other side, which takes it, or asks
+for patience, or refuses.
+
+    OutboundError
+        Retry      not now: the other side is away, slow, or asks to wait
+        GiveUp     never: the same again would be refused again
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+
+class OutboundError(Exception):
+    """Why something was not delivered, in the other side's words. Holds no secret."""
+
+
+class Retry(OutboundError):
+    """Try again, `after` seconds from now if the other side named a time."""
+
+    def __init__(self, why: str, after: float | None = None) -> None:
+        self.after = after
+        super().__init__(why)
+
+
+class GiveUp(OutboundError):
+    """Do not try this one again. `unauthorised`: our key or password was refused, so the next one would be too."""
+
+    def __init__(self, why: str, *, unauthorised: bool = False) -> None:
+        self.unauthorised = unauthorised
+        super().__init__(why)
+
+
+@dataclass(frozen=True, slots=True)
+class Button:
+    """Something a person can do from a message: `url` is opened."""
+
+    text: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """Words for one person or group.
+
+    `id` stays the same over all tries; `to` is written as the channel wants it (E.164, an e-mail address, a chat id,
+    or "" where the channel has one fixed place). `text` is plain; `short` fits into as few SMS as the template allows.
+    """
+
+    id: str
+    to: str
+    subject: str
+    text: str
+    short: str = ""
+    html: str = ""
+    attachment: Path | None = None
+    buttons: tuple[Button, ...] = ()
+
+
+class Channel(Protocol):
+    """A way to tell a person something."""
+
+    async def send(self, message: Message) -> str:
+        """The other side's words when it took the message. Raises Retry or GiveUp."""
+
+    async def close(self) -> None:
+        """Give back connections."""

@@ -1,0 +1,62 @@
+"""What an alert must know at the moment it is told."""
+
+from __future__ import annotations
+
+from ctserver.storage.db import Database, Row, Transaction
+
+
+async def call(db: Database, id: str) -> Row | None:
+    """The call, with its recording's file ("" if there is none) and whose job it is (work_login, "" for nobody's)."""
+    return await db.one(
+        """
+        SELECT c.*, CASE WHEN r.state = 'ready' THEN r.file ELSE '' END AS file,
+               CASE WHEN w.state <> '' THEN w.login ELSE COALESCE(w.assignee, '') END AS work_login
+        FROM calls c LEFT JOIN recordings r ON r.call = c.id LEFT JOIN missed_work w ON w.call = c.id WHERE c.id = $1
+        """,
+        (id,),
+    )
+
+
+async def reached_at(db: Database, caller: str, since: int) -> int | None:
+    """When somebody has spoken with this caller after `since`: he got through, or was called back."""
+    row = await db.one(
+        """
+        SELECT MIN(at) AS at FROM (
+            SELECT MIN(answered_at) AS at FROM calls
+            WHERE caller = $1 AND arrived_at > $2 AND answered_at IS NOT NULL AND routed_by <> 'callback'
+            UNION ALL SELECT MIN(answered_at) FROM outgoing WHERE number = $1 AND began_at > $2) AS both_ways
+        """,
+        (caller, since),
+    )
+    return int(row["at"]) if row and row["at"] is not None else None
+
+
+async def told_at(db: Database, sink: str, topic: str, since: int) -> int | None:
+    """When this sink was last told of this topic, after `since`."""
+    row = await db.one(
+        """
+        SELECT MAX(settled_at) AS at FROM outbox
+        WHERE sink = $1 AND topic = $2 AND state = 'done' AND settled_at > $3
+        """,
+        (sink, topic, since),
+    )
+    return int(row["at"]) if row and row["at"] is not None else None
+
+
+def take_together(tx: Transaction, id: str, sink: str, topic: str, now: int) -> int:
+    """What else waits for this sink about this topic goes with the row `id`; how many go with it in all."""
+    tx.execute(
+        """
+        UPDATE outbox SET state = 'dropped', settled_at = $4, answer = $5
+        WHERE sink = $2 AND topic = $3 AND state = 'waiting' AND id <> $1
+        """,
+        (id, sink, topic, now, _together(id)),
+    )
+    row = tx.one(
+        "SELECT COUNT(*) AS n FROM outbox WHERE sink = $1 AND topic = $2 AND answer = $3", (sink, topic, _together(id))
+    )
+    return int(row["n"]) if row else 0
+
+
+def _together(id: str) -> str:
+    return f"told together with {id}"

@@ -1,0 +1,176 @@
+"""What programs read: calls and sessions in the order of time, from a place on. `$1` and `$2` are Scope.values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ctserver import ids
+from ctserver.domain.rights import Scope
+from ctserver.storage.db import Database, Row, Transaction
+
+Place = tuple[int, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Of calls that arrived in [since, until); empty text: any. `caller` is E.164."""
+
+    since: int
+    until: int
+    site: str = ""
+    line: str = ""
+    did: str = ""
+    caller: str = ""
+    outcome: str = ""
+    source: str = ""
+    campaign: str = ""
+
+    @property
+    def values(self) -> tuple[int | str, ...]:
+        """`$3` to `$11`."""
+        return (
+            self.since, self.until, self.site, self.line, self.did, self.caller, self.outcome, self.source, self.campaign,
+        )  # fmt: skip
+
+
+async def newest(db: Database, scope: Scope, wanted: Wanted, before: Place, limit: int) -> list[Row]:
+    """Calls before the place (arrived_at, id), newest first."""
+    return await db.fetch(
+        """
+        SELECT c.*, r.state AS recording, n.text AS note
+        FROM calls c LEFT JOIN recordings r ON r.call = c.id LEFT JOIN call_notes n ON n.call = c.id
+        WHERE ($1 = '' OR REPLACE($1, ' ' || c.site || ' ', '') <> $1)
+          AND ($2 = '' OR REPLACE($2, ' ' || c.line || ' ', '') <> $2)
+          AND c.arrived_at >= $3 AND c.arrived_at < $4 AND ($5 = '' OR c.site = $5) AND ($6 = '' OR c.line = $6)
+          AND ($7 = '' OR c.did = $7) AND ($8 = '' OR c.caller = $8) AND ($9 = '' OR c.outcome = $9)
+          AND ($10 = '' OR c.source = $10) AND ($11 = '' OR c.campaign = $11)
+          AND (c.arrived_at, c.id) < ($12, $13)
+        ORDER BY c.arrived_at DESC, c.id DESC LIMIT $14
+        """,
+        (*scope.values, *wanted.values, *before, limit),
+    )
+
+
+async def oldest(db: Database, scope: Scope, wanted: Wanted, after: Place, limit: int) -> list[Row]:
+    """Calls after the place (arrived_at, id), oldest first."""
+    return await db.fetch(
+        """
+        SELECT c.*, r.state AS recording, n.text AS note
+        FROM calls c LEFT JOIN recordings r ON r.call = c.id LEFT JOIN call_notes n ON n.call = c.id
+        WHERE ($1 = '' OR REPLACE($1, ' ' || c.site || ' ', '') <> $1)
+          AND ($2 = '' OR REPLACE($2, ' ' || c.line || ' ', '') <> $2)
+          AND c.arrived_at >= $3 AND c.arrived_at < $4 AND ($5 = '' OR c.site = $5) AND ($6 = '' OR c.line = $6)
+          AND ($7 = '' OR c.did = $7) AND ($8 = '' OR c.caller = $8) AND ($9 = '' OR c.outcome = $9)
+          AND ($10 = '' OR c.source = $10) AND ($11 = '' OR c.campaign = $11)
+          AND (c.arrived_at, c.id) > ($12, $13)
+        ORDER BY c.arrived_at, c.id LIMIT $14
+        """,
+        (*scope.values, *wanted.values, *after, limit),
+    )
+
+
+async def changed(db: Database, scope: Scope, wanted: Wanted, after: Place, limit: int) -> list[Row]:
+    """Calls that changed after the place (updated_at, id), in the order of their last change."""
+    return await db.fetch(
+        """
+        SELECT c.*, r.state AS recording, n.text AS note
+        FROM calls c LEFT JOIN recordings r ON r.call = c.id LEFT JOIN call_notes n ON n.call = c.id
+        WHERE ($1 = '' OR REPLACE($1, ' ' || c.site || ' ', '') <> $1)
+          AND ($2 = '' OR REPLACE($2, ' ' || c.line || ' ', '') <> $2)
+          AND c.arrived_at >= $3 AND c.arrived_at < $4 AND ($5 = '' OR c.site = $5) AND ($6 = '' OR c.line = $6)
+          AND ($7 = '' OR c.did = $7) AND ($8 = '' OR c.caller = $8) AND ($9 = '' OR c.outcome = $9)
+          AND ($10 = '' OR c.source = $10) AND ($11 = '' OR c.campaign = $11)
+          AND (c.updated_at, c.id) > ($12, $13)
+        ORDER BY c.updated_at, c.id LIMIT $14
+        """,
+        (*scope.values, *wanted.values, *after, limit),
+    )
+
+
+async def one(db: Database, scope: Scope, id: str) -> Row | None:
+    return await db.one(
+        """
+        SELECT c.*, r.state AS recording, n.text AS note
+        FROM calls c LEFT JOIN recordings r ON r.call = c.id LEFT JOIN call_notes n ON n.call = c.id
+        WHERE c.id = $3 AND ($1 = '' OR REPLACE($1, ' ' || c.site || ' ', '') <> $1)
+          AND ($2 = '' OR REPLACE($2, ' ' || c.line || ' ', '') <> $2)
+        """,
+        (*scope.values, id),
+    )
+
+
+async def tags_of(db: Database, calls: Sequence[str]) -> dict[str, list[str]]:
+    """The tags of each of these calls that has some, in the order in which they were given."""
+
+    def read(tx: Transaction) -> dict[str, list[str]]:
+        sql = "SELECT tag FROM call_tags WHERE call = $1 ORDER BY at, tag"
+        found = {call: [row["tag"] for row in tx.fetch(sql, (call,))] for call in calls}
+        return {call: tags for call, tags in found.items() if tags}
+
+    return await db.read(read)
+
+
+async def last_change(db: Database) -> Place:
+    """The place of the latest change of any call."""
+    row = await db.one("SELECT updated_at, id FROM calls ORDER BY updated_at DESC, id DESC LIMIT 1")
+    return (row["updated_at"], row["id"]) if row else (0, "")
+
+
+async def tags(db: Database, scope: Scope) -> list[Row]:
+    """tag and calls (how many), the most used first."""
+    return await db.fetch(
+        """
+        SELECT t.tag, COUNT(*) AS calls FROM call_tags t JOIN calls c ON c.id = t.call
+        WHERE ($1 = '' OR REPLACE($1, ' ' || c.site || ' ', '') <> $1)
+          AND ($2 = '' OR REPLACE($2, ' ' || c.line || ' ', '') <> $2)
+        GROUP BY t.tag ORDER BY calls DESC, t.tag LIMIT 1000
+        """,
+        scope.values,
+    )
+
+
+async def sessions(
+    db: Database, scope: Scope, since: int, until: int, site: str, visitor: str, before: str, limit: int
+) -> list[Row]:
+    """Sessions that began in [since, until), newest first, before the one with this id ("": from the newest)."""
+    return await db.fetch(
+        """
+        SELECT * FROM sessions
+        WHERE ($1 = '' OR REPLACE($1, ' ' || site || ' ', '') <> $1) AND id >= $2 AND id < $3
+          AND ($4 = '' OR site = $4) AND ($5 = '' OR visitor = $5) AND ($6 = '' OR id < $6)
+        ORDER BY id DESC LIMIT $7
+        """,
+        (scope.values[0], ids.new(since)[:10], ids.new(until)[:10], site, visitor, before, limit),
+    )
+
+
+async def visitors(db: Database, scope: Scope, before: str, limit: int) -> list[Row]:
+    """visitor, first_seen_at, last_seen_at, sessions; by their ids, which sort by time, newest first."""
+    return await db.fetch(
+        """
+        SELECT visitor, MIN(started_at) AS first_seen_at, MAX(last_seen_at) AS last_seen_at, COUNT(*) AS sessions
+        FROM sessions
+        WHERE ($1 = '' OR REPLACE($1, ' ' || site || ' ', '') <> $1) AND ($2 = '' OR visitor < $2)
+        GROUP BY visitor ORDER BY visitor DESC LIMIT $3
+        """,
+        (scope.values[0], before, limit),
+    )
+
+
+async def visitor(db: Database, scope: Scope, id: str) -> Row | None:
+    """The same of one."""
+    return await db.one(
+        """
+        SELECT visitor, MIN(started_at) AS first_seen_at, MAX(last_seen_at) AS last_seen_at, COUNT(*) AS sessions
+        FROM sessions WHERE visitor = $2 AND ($1 = '' OR REPLACE($1, ' ' || site || ' ', '') <> $1) GROUP BY visitor
+        """,
+        (scope.values[0], id),
+    )
+
+
+async def session(db: Database, scope: Scope, id: str) -> Row | None:
+    return await db.one(
+        "SELECT * FROM sessions WHERE id = $2 AND ($1 = '' OR REPLACE($1, ' ' || site || ' ', '') <> $1)",
+        (scope.values[0], id),
+    )

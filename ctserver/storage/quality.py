@@ -1,0 +1,122 @@
+"""Score cards, the queue of calls to listen to, the library of model calls, and links to share a call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ctserver import ids
+from ctserver.domain.rights import Scope
+from ctserver.storage.db import Database, Row, Transaction
+
+
+async def scores_of(db: Database, call: str) -> list[Row]:
+    """criterion, score, login, at."""
+    return await db.fetch("SELECT * FROM call_scores WHERE call = $1 ORDER BY criterion", (call,))
+
+
+def put_scores(tx: Transaction, call: str, scores: Mapping[str, int], login: str, now: int) -> None:
+    """The whole card anew; criteria that are not in it lose their score."""
+    tx.execute("DELETE FROM call_scores WHERE call = $1", (call,))
+    for criterion, score in scores.items():
+        tx.execute(
+            "INSERT INTO call_scores (call, criterion, score, login, at) VALUES ($1, $2, $3, $4, $5)",
+            (call, criterion, score, login, now),
+        )
+
+
+async def model_of(db: Database, call: str) -> Row | None:
+    return await db.one("SELECT * FROM model_calls WHERE call = $1", (call,))
+
+
+def put_model(tx: Transaction, call: str, why: str, login: str, now: int) -> None:
+    tx.execute(
+        """
+        INSERT INTO model_calls (call, why, login, at) VALUES ($1, $2, $3, $4)
+        ON CONFLICT (call) DO UPDATE SET why = $2, login = $3, at = $4
+        """,
+        (call, why, login, now),
+    )
+
+
+def forget_model(tx: Transaction, call: str) -> None:
+    tx.execute("DELETE FROM model_calls WHERE call = $1", (call,))
+
+
+async def answered(
+    db: Database, scope: Scope, since: int, least_ms: int, most_ms: int, rated: int, limit: int
+) -> list[Row]:
+    """Answered calls with a talk of so long since then, newest first. `rated`: 0 those without a score card, 1 those with
+    one, 2 those with one below 60 of 100."""
+    return await db.fetch(
+        """
+        SELECT c.*, r.state AS recording, s.score FROM calls c LEFT JOIN recordings r ON r.call = c.id
+        LEFT JOIN (SELECT call, AVG(score) * 20.0 AS score FROM call_scores GROUP BY call) s ON s.call = c.id
+        WHERE c.outcome = 'answered' AND c.id >= $3
+          AND ($1 = '' OR REPLACE($1, ' ' || c.site || ' ', '') <> $1)
+          AND ($2 = '' OR REPLACE($2, ' ' || c.line || ' ', '') <> $2)
+          AND c.ended_at - c.answered_at BETWEEN $4 AND $5
+          AND ($6 = 0 AND s.score IS NULL OR $6 = 1 AND s.score IS NOT NULL OR $6 = 2 AND s.score < 60)
+        ORDER BY c.id DESC LIMIT $7
+        """,
+        (*scope.values, ids.first(since), least_ms, most_ms, rated, limit),
+    )
+
+
+async def missed(db: Database, scope: Scope, since: int, limit: int) -> list[Row]:
+    """Missed calls since then, newest first."""
+    return await db.fetch(
+        """
+        SELECT c.*, r.state AS recording, NULL AS score FROM calls c LEFT JOIN recordings r ON r.call = c.id
+        WHERE c.outcome = 'missed' AND c.id >= $3
+          AND ($1 = '' OR REPLACE($1, ' ' || c.site || ' ', '') <> $1)
+          AND ($2 = '' OR REPLACE($2, ' ' || c.line || ' ', '') <> $2)
+        ORDER BY c.id DESC LIMIT $4
+        """,
+        (*scope.values, ids.first(since), limit),
+    )
+
+
+async def models(db: Database, scope: Scope, limit: int) -> list[Row]:
+    """The library, the latest addition first, with `why` it is there as model_why."""
+    return await db.fetch(
+        """
+        SELECT c.*, r.state AS recording, m.why AS model_why,
+               (SELECT AVG(score) * 20.0 FROM call_scores WHERE call = c.id) AS score
+        FROM model_calls m JOIN calls c ON c.id = m.call LEFT JOIN recordings r ON r.call = c.id
+        WHERE ($1 = '' OR REPLACE($1, ' ' || c.site || ' ', '') <> $1)
+          AND ($2 = '' OR REPLACE($2, ' ' || c.line || ' ', '') <> $2)
+        ORDER BY m.at DESC LIMIT $3
+        """,
+        (*scope.values, limit),
+    )
+
+
+# ---- links
+
+
+def add_share(tx: Transaction, token_hash: str, call: str, login: str, now: int, until: int) -> None:
+    tx.execute("DELETE FROM shares WHERE expires_at <= $1", (now,))
+    tx.execute(
+        "INSERT INTO shares (token_hash, call, login, at, expires_at) VALUES ($1, $2, $3, $4, $5)",
+        (token_hash, call, login, now, until),
+    )
+
+
+def end_shares(tx: Transaction, call: str) -> None:
+    tx.execute("DELETE FROM shares WHERE call = $1", (call,))
+
+
+async def shares_of(db: Database, call: str, now: int) -> list[Row]:
+    """The links to this call that are still good."""
+    return await db.fetch("SELECT * FROM shares WHERE call = $1 AND expires_at > $2 ORDER BY at", (call, now))
+
+
+async def shared(db: Database, token_hash: str, now: int) -> Row | None:
+    """The call that a link leads to, as a row of the journal with `expires_at`; None when the link has ended."""
+    return await db.one(
+        """
+        SELECT c.*, r.state AS recording, s.expires_at FROM shares s JOIN calls c ON c.id = s.call
+        LEFT JOIN recordings r ON r.call = c.id WHERE s.token_hash = $1 AND s.expires_at > $2
+        """,
+        (token_hash, now),
+    )

@@ -1,0 +1,85 @@
+"""Score cards, the library, links to a call for those without a login; visitors; the system page."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+from ctserver.storage import recordings
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from test_pages import make_wave, ring
+
+DAY = 86_400_000
+
+
+async def act(site: Any, path: str, **fields: str) -> Any:
+    return await site.post(path, {"csrf": await site.csrf(), **fields})
+
+
+async def shared(site: Any) -> tuple[str, str]:
+    """A call with a recording, and the path of a link to it."""
+    call = await ring(site)
+    make_wave(site.recordings / "a.wav")
+    await site.db.write(lambda tx: recordings.adopted(tx, call, "a.wav", 1, 1000))
+    html = await (await act(site, f"/calls/{call}/share")).text()
+    found = re.search(r"/shared/[\w-]+", html)
+    assert found
+    return call, found[0]
+
+
+async def test_a_rated_call_leaves_the_queue_and_a_low_rating_makes_another(alice: Any) -> None:
+    call = await ring(alice)
+    assert f'id="q-{call}"' in await alice.page("/quality?queue=short")
+    await act(alice, f"/calls/{call}/scores", **{"c.greeting": "2", "c.need": "3", "c.answer": "9"})
+    assert f'id="q-{call}"' not in await alice.page("/quality?queue=short")
+    assert f'id="q-{call}"' in await alice.page("/quality?queue=low")
+    assert "50 of 100" in await alice.page(f"/calls/{call}")
+
+
+async def test_the_library_holds_calls_to_learn_from(alice: Any) -> None:
+    call = await ring(alice)
+    await act(alice, f"/calls/{call}/model", why="<b>calm</b>")
+    assert "&lt;b&gt;calm&lt;/b&gt;" in await alice.page("/quality?queue=models")
+    await act(alice, f"/calls/{call}/model", remove="1")
+    assert f'id="q-{call}"' not in await alice.page("/quality?queue=models")
+
+
+async def test_a_link_lets_somebody_without_a_login_hear_one_call_until_it_ends(alice: Any) -> None:
+    call, path = await shared(alice)
+    alice.client.session.cookie_jar.clear()
+    html = await alice.page(path)
+    assert "+44 7700 900123" not in html
+    assert "+447700900123" not in html
+    assert (await (await alice.get(f"{path}/recording")).read()).startswith(b"RIFF")
+    assert (await alice.get(f"/calls/{call}")).status == 303
+    alice.clock[0] += 8 * DAY
+    for name in ("", "/recording", "/peaks.json"):
+        assert (await alice.get(path + name)).status == 404
+
+
+async def test_all_links_to_a_call_can_be_ended_at_once(alice: Any) -> None:
+    call, path = await shared(alice)
+    await act(alice, f"/calls/{call}/share", end="1")
+    assert (await alice.get(path)).status == 404
+    assert (await alice.get("/shared/" + "x" * 43)).status == 404
+
+
+async def test_a_visitor_has_a_page_with_his_path_and_his_calls(alice: Any) -> None:
+    call = await ring(alice)
+    row = await alice.db.one("SELECT session FROM calls WHERE id = $1", (call,))
+    assert f"/visitors/{row['session']}" in await alice.page("/visitors?called=1")
+    html = await alice.page(f"/visitors/{row['session']}")
+    assert f"/calls/{call}" in html
+    assert "title x" in html
+    assert (await alice.get("/visitors/" + "0" * 26)).status == 404
+
+
+async def test_the_system_page_shows_the_settings_and_no_secret(alice: Any) -> None:
+    html = await alice.page("/system")
+    assert "ami_secret_file" in html
+    assert "s3cret" not in html
+    assert "PJSIP/100&amp;PJSIP/101" in html

@@ -1,0 +1,250 @@
+"""The journal, the reports and the overview over HTTP: what is asked for is shown, and exported, and nothing else."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import zipfile
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+from ctserver.http.dashboard.filters import COLUMNS
+from ctserver.http.dashboard.reports import BY
+from ctserver.services import reports
+from ctserver.services.demo import shop_of
+from ctserver.services.demo.write import days
+from ctserver.storage import demo
+
+EVIL = "=cmd|' /C calc'!A0<script>alert(1)</script>"
+
+
+@pytest.fixture
+async def shop(alice: Any) -> Any:
+    """Alice's server after a week of a small shop, with a caller who means harm."""
+    base = shop_of(alice.settings)
+    for place, site in enumerate(("shop", "other")):
+        for day in days(replace(base, site=site, sessions=40, calls=16), 9, alice.clock[0], seed=place):
+            await alice.db.write(lambda tx, day=day: _insert(tx, day))
+    await alice.db.write(
+        lambda tx: tx.execute(
+            "UPDATE calls SET caller_name = $1, campaign = $1, term = $1 WHERE id = (SELECT MAX(id) FROM calls)",
+            (EVIL,),
+        )
+    )
+    while await reports.roll(alice.db, alice.clock[0]):
+        pass
+    return alice
+
+
+def _insert(tx: Any, day: Any) -> None:
+    demo.insert(tx, demo.SESSION, day.sessions)
+    demo.insert(tx, demo.CALL, day.calls)
+
+
+async def ids(site: Any, where: str = "1 = 1") -> list[str]:
+    return [row["id"] for row in await site.db.fetch(f"SELECT id FROM calls WHERE {where} ORDER BY id DESC")]
+
+
+# ---- the journal
+
+
+@pytest.mark.parametrize(
+    ("query", "where"),
+    [
+        ("outcome=missed", "outcome = 'missed'"),
+        ("source=google+/+cpc", "source = 'google' AND medium = 'cpc'"),
+        ("line=night&site=other", "line = 'night' AND site = 'other'"),
+        ("person=PJSIP/olivia", "answered_by = 'PJSIP/olivia'"),
+        ("talk_min=60&talk_max=120", "ended_at - answered_at BETWEEN 60000 AND 120000"),
+        ("sure=90", "confidence >= 0.9"),
+        ("q=%2B44+20+7946+0101", "did = '+442079460101'"),
+        ("category=order", "category = 'order'"),
+    ],
+)
+async def test_an_export_is_exactly_what_is_filtered(shop: Any, query: str, where: str) -> None:
+    wanted = await ids(shop, where)
+    assert wanted
+    lines = (await shop.page(f"/calls/export.ndjson?{query}")).splitlines()
+    assert [json.loads(line)["id"] for line in lines] == wanted
+    rows = list(csv.DictReader(io.StringIO((await shop.page(f"/calls/export.csv?{query}")).removeprefix("\ufeff"))))
+    assert [row["id"] for row in rows] == wanted
+    html = await shop.page(f"/calls?{query}")
+    assert html.count('class="call') == min(50, len(wanted))
+    assert all(f"call-{id}" in html for id in wanted[:50])
+
+
+async def test_an_xlsx_file_holds_the_calls_and_no_formula(shop: Any) -> None:
+    response = await shop.get("/calls/export.xlsx")
+    book = zipfile.ZipFile(io.BytesIO(await response.read()))
+    sheet = ElementTree.fromstring(book.read("xl/worksheets/sheet1.xml"))
+    space = {"x": "http://schemas.openxmlformats.org/spreadsheetml/2006/main"}
+    assert len(sheet.findall(".//x:row", space)) == len(await ids(shop)) + 1
+    assert sheet.findall(".//x:f", space) == []
+    assert EVIL in "".join(sheet.itertext())
+
+
+async def test_a_caller_puts_no_formula_into_a_spreadsheet(shop: Any) -> None:
+    for path in ("/calls/export.csv", "/reports/export.csv?by=campaign&period=30d"):
+        text = await shop.page(path)
+        cells = [cell for row in csv.reader(io.StringIO(text.removeprefix("\ufeff"))) for cell in row]
+        assert "'" + EVIL in cells
+        assert not any(cell[:1] in "=@" for cell in cells if cell)
+
+
+async def test_an_export_needs_the_right_and_is_in_the_audit_log(shop: Any) -> None:
+    await shop.page("/calls/export.csv?outcome=missed")
+    row = await shop.db.one("SELECT login, subject, detail FROM audit WHERE action = 'exported'")
+    assert tuple(row) == ("alice", "calls", "outcome=missed")
+    await shop.log_in_as("operator", lines="office")
+    assert (await shop.get("/calls/export.csv")).status == 403
+    assert "/calls/export" not in await shop.page("/calls")
+
+
+async def test_a_client_exports_his_site_alone(shop: Any) -> None:
+    await shop.log_in_as("client", sites="other")
+    rows = [json.loads(line) for line in (await shop.page("/calls/export.ndjson")).splitlines()]
+    assert {row["site"] for row in rows} == {"other"}
+    assert (await shop.page("/calls/export.ndjson?site=shop")) == ""
+    total = json.loads((await shop.page("/reports/export.ndjson?by=time&unit=month&period=12m")).splitlines()[-1])
+    assert total["calls"] <= len(rows)
+
+
+async def test_an_analyst_sees_no_whole_numbers_in_an_export(shop: Any) -> None:
+    caller = (await shop.db.one("SELECT caller FROM calls WHERE caller <> '' ORDER BY id DESC"))["caller"]
+    assert caller in await shop.page("/calls/export.csv")
+    await shop.log_in_as("analyst")
+    assert caller not in await shop.page("/calls/export.csv")
+
+
+async def test_every_column_can_be_shown_and_nothing_else(shop: Any) -> None:
+    html = await shop.page("/calls?cols=" + ",".join([*COLUMNS, "<script>", "secret"]))
+    assert all(f'class="c-{name}' in html for name in COLUMNS)
+    assert "c-secret" not in html
+    assert EVIL not in html
+    few = await shop.page("/calls?col=caller&col=campaign")
+    assert 'class="c-campaign' in few
+    assert 'class="c-when' not in few
+    assert "cols=caller%2Ccampaign" in few
+
+
+async def test_filters_can_be_taken_away_one_by_one(shop: Any) -> None:
+    html = await shop.page("/calls?outcome=missed&source=google&period=30d")
+    assert 'href="/calls?period=30d&amp;source=google"' in html
+    assert (
+        'href="/calls?period=30d&amp;outcome=missed"' in html or 'href="/calls?outcome=missed&amp;period=30d"' in html
+    )
+
+
+@pytest.mark.parametrize("name", ["period", "from", "to", "source", "talk_min", "sure", "cols", "tag", "target", "q"])
+@pytest.mark.parametrize(
+    "value", ["%00", "%ff", "99999999999999999999", "-", "2026-13-99", "9999-12-31", "' OR 1=1", "x" * 900]
+)
+async def test_an_address_may_hold_anything(shop: Any, name: str, value: str) -> None:
+    for path in ("/calls", "/calls/export.csv", "/reports", "/reports/export.csv"):
+        assert (await shop.get(f"{path}?{name}={value}")).status in (200, 400)
+
+
+async def test_a_view_is_kept_for_the_one_who_saved_it(shop: Any) -> None:
+    csrf = await shop.csrf()
+    saved = await shop.post(
+        "/calls/views", {"csrf": csrf, "name": "Missed <b>ads</b>", "query": "outcome=missed&source=google&evil=1"}
+    )
+    assert saved.headers["Location"] == "/calls?source=google&outcome=missed"
+    html = await shop.page("/calls")
+    assert "Missed &lt;b&gt;ads&lt;/b&gt;" in html
+    assert 'href="/calls?source=google&amp;outcome=missed"' in html
+    id = (await shop.db.one("SELECT id FROM saved_views"))["id"]
+    other = await shop.log_in_as("manager")
+    assert "Missed &lt;b&gt;" not in await shop.page("/calls")
+    assert (await shop.post(f"/calls/views/{id}/remove", {"csrf": other})).status == 404
+    assert (await shop.db.one("SELECT COUNT(*) AS n FROM saved_views"))["n"] == 1
+
+
+async def test_what_filters_suggest_is_what_there_was(shop: Any) -> None:
+    shop.clock[0] += 1
+    html = await shop.page("/calls/suggest")
+    assert '<option value="google / cpc">' in html
+    assert "+44 20 7946 0101" in html
+
+
+# ---- reports
+
+
+@pytest.mark.parametrize("by", BY)
+async def test_every_report_has_its_page_and_its_file(shop: Any, by: str) -> None:
+    html = await shop.page(f"/reports?by={by}&period=30d&compare=previous")
+    assert 'aria-current="page"' in html
+    assert EVIL not in html
+    rows = [json.loads(line) for line in (await shop.page(f"/reports/export.ndjson?by={by}&period=30d")).splitlines()]
+    assert sum(row["calls"] for row in rows) == len(await ids(shop))
+
+
+async def test_a_row_of_a_report_leads_to_its_calls(shop: Any) -> None:
+    html = await shop.page("/reports?by=source&period=30d&site=shop")
+    link = next(
+        part.split('"')[0] for part in html.split('href="') if part.startswith("/calls?") and "google+%2F+cpc" in part
+    )
+    found = await shop.page(link.replace("&amp;", "&").replace("/calls?", "/calls/export.ndjson?"))
+    wanted = await ids(shop, "source = 'google' AND medium = 'cpc' AND site = 'shop'")
+    assert [json.loads(line)["id"] for line in found.splitlines()] == wanted
+
+
+async def test_rows_are_sorted_as_asked(shop: Any) -> None:
+    def column(html: str, cell: int) -> list[int]:
+        body = html.split('class="list report')[1].split("<tbody>")[1]
+        rows = [row.split('<td class="num')[cell] for row in body.split("<tr>")[1:]]
+        return [int(row.split(">")[1].split("<")[0].replace(",", "")) for row in rows]
+
+    by_sessions = column(await shop.page("/reports?by=source&period=30d&sort=sessions"), 1)
+    assert by_sessions == sorted(by_sessions, reverse=True)
+    by_calls = column(await shop.page("/reports?by=source&period=30d"), 2)
+    assert by_calls == sorted(by_calls, reverse=True)
+    assert by_calls != by_sessions
+
+
+async def test_the_heat_map_has_a_cell_for_every_hour_of_the_week(shop: Any) -> None:
+    html = await shop.page("/reports?by=hours&period=30d&measure=missed")
+    assert html.count('<td class="h') == 7 * 24
+    assert f">{len(await ids(shop, 'outcome = ' + chr(39) + 'missed' + chr(39)))}<" not in html.split('class="sum')[0]
+
+
+async def test_the_zone_of_the_reader_decides_what_a_day_is(shop: Any) -> None:
+    async def of(zone: str) -> list[Any]:
+        csrf = await shop.csrf()
+        await shop.post("/settings", {"csrf": csrf, "language": "en", "zone": zone, "phones": ""})
+        text = await shop.page("/reports/export.ndjson?by=time&unit=day&period=7d")
+        return [json.loads(line) for line in text.splitlines()]
+
+    there, here = await of("Pacific/Auckland"), await of("America/St_Johns")
+    assert [row["from"][11:] for row in there] == ["00:00+13:00"] * 7
+    assert here[0]["from"].endswith("-03:30")
+    assert [row["calls"] for row in there] != [row["calls"] for row in here]
+
+
+# ---- the overview
+
+
+async def test_the_overview_tells_the_day(shop: Any, until: Callable[..., Any]) -> None:
+    html = await shop.page("/")
+    today = await ids(shop, f"arrived_at >= {shop.clock[0] // 86_400_000 * 86_400_000}")
+    assert f"{len(today)} call" in html or "No calls yet" in html
+    for text in ("Calls by the hour", "Missed and not called back", "What brought today", "Pools", "small"):
+        assert text in html
+
+
+async def test_an_operators_overview_has_no_pools_and_no_reports(shop: Any) -> None:
+    await shop.log_in_as("operator", lines="office")
+    html = await shop.page("/")
+    assert "/pools" not in html
+    assert "/reports" not in html
+
+
+async def test_the_overview_of_an_empty_journal_says_what_will_be_there(alice: Any) -> None:
+    html = await alice.page("/")
+    assert "No calls yet today" in html
+    assert "Nobody has rung today yet" in html

@@ -1,0 +1,212 @@
+"""Alerts: a call in the journal becomes a message in a channel, when somebody still needs it."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import Any
+
+from ctserver import config, ids
+from ctserver.config import Settings
+from ctserver.domain.call import Arrived, CallerHungUp
+from ctserver.outbound import Message
+from ctserver.services.alerts import Alerts
+from ctserver.services.attribution import Attributor
+from ctserver.services.calls import Journal
+from ctserver.services.delivery import Delivery
+from ctserver.services.facts import Facts
+from ctserver.services.words import mistakes
+from ctserver.storage import missed
+from ctserver.storage.sqlite import Sqlite
+from tests.services.test_calls import answered
+
+CHANNEL = """
+[notify.mail]
+type = "email"
+host = "127.0.0.1"
+sender = "ct@example.com"
+[notify.sms]
+type = "http"
+url = "http://127.0.0.1/"
+"""
+
+
+class Box:
+    """A channel that keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.sent: list[Message] = []
+
+    async def send(self, message: Message) -> str:
+        self.sent.append(message)
+        return "250 ok"
+
+    async def close(self) -> None: ...
+
+
+class Office:
+    """Settings with these alerts, a journal, and two channels that keep what they are given."""
+
+    def __init__(self, db: Sqlite, settings: Settings) -> None:
+        self.db = db
+        self.mail, self.sms = Box(), Box()
+        alerts = Alerts(db, settings, {"mail": self.mail, "sms": self.sms})
+        self.facts = Facts(settings, [alerts])
+        self.delivery = Delivery(db, alerts.vias({}), self.facts)
+        self.journal = Journal(db, settings, Attributor(settings, {}), "pbx", self.facts)
+        self._calls = 0
+
+    async def call(self, caller: str = "+447700900123", *, answer: bool = False) -> str:
+        """A call that ends now; its id."""
+        self._calls += 1
+        linkedid, at = f"17000000{self._calls:02}.1", ids.now_ms() - 5_000 + self._calls
+        events: list[Any] = [Arrived(linkedid, at, linkedid, "PJSIP/trunk-1", "02079460190", caller, "Alex")]
+        await self.journal.apply([*events, *(answered(linkedid) if answer else [])])
+        await self.journal.apply([CallerHungUp(linkedid, at + 4_000, 16)])
+        row = await self.db.one("SELECT id FROM calls WHERE linkedid = $1", (linkedid,))
+        assert row is not None
+        return str(row["id"])
+
+    async def answers(self) -> list[str]:
+        return [row["answer"] for row in await self.db.fetch("SELECT answer FROM outbox WHERE state = 'dropped'")]
+
+
+@asynccontextmanager
+async def office(db: Sqlite, toml: Any, alerts: str) -> Any:
+    toml.write_text(toml.read_text() + CHANNEL + alerts)
+    made = Office(db, config.load(toml))
+    await made.delivery.start()
+    try:
+        yield made
+    finally:
+        await made.delivery.stop()
+
+
+async def test_a_missed_call_reaches_a_person_at_once_with_all_he_needs(db: Sqlite, toml: Any, until: Any) -> None:
+    rule = '[alerts.missed]\non = ["missed"]\nby = "mail"\nto = ["a@example.com", "b@example.com"]\n'
+    async with office(db, toml, rule) as here:
+        call = await here.call()
+        await until(lambda: len(here.mail.sent) == 2, 2)
+        message = here.mail.sent[0]
+        assert {one.to for one in here.mail.sent} == {"a@example.com", "b@example.com"}
+        assert message.subject == "Missed call: +44 7700 900123"
+        assert "billboard" in message.text
+        assert f"http://127.0.0.1:8080/calls/{call}" in message.text
+        assert message.buttons[0].url.endswith(call)
+        await here.call(answer=True)
+        await asyncio.sleep(0.3)
+        assert len(here.mail.sent) == 2
+
+
+async def test_nothing_is_told_when_the_caller_got_through_meanwhile(db: Sqlite, toml: Any, until: Any) -> None:
+    rule = '[alerts.missed]\non = ["missed"]\nby = "mail"\nto = ["a@example.com"]\nafter_seconds = 1\n'
+    async with office(db, toml, rule) as here:
+        await here.call()
+        await here.call("+447700900999")
+        await here.call(answer=True)
+        await until(lambda: here.mail.sent, 4)
+        await asyncio.sleep(0.3)
+        (message,) = here.mail.sent
+        assert "900999" in message.subject
+        assert "somebody spoke with the caller" in (await here.answers())[0]
+
+
+async def test_the_next_person_is_told_when_nobody_reacts(db: Sqlite, toml: Any, until: Any) -> None:
+    rule = """
+[alerts.missed]
+on = ["missed"]
+by = "mail"
+to = ["a@example.com"]
+then = "boss"
+then_minutes = 1
+[alerts.boss]
+by = "sms"
+to = ["+447700900001"]
+"""
+    async with office(db, toml, rule) as here:
+        seen = await here.call()
+        await here.call("+447700900999")
+        await db.write(lambda tx: missed.assign(tx, seen, "alice", "alice", 0))
+        await until(lambda: len(here.mail.sent) == 2, 2)
+        assert here.sms.sent == []
+        await db.write(lambda tx: tx.execute("UPDATE outbox SET due_at = 0 WHERE via = 'notify.sms'"))
+        here.delivery.wake()
+        await until(lambda: here.sms.sent, 2)
+        await asyncio.sleep(0.3)
+        (message,) = here.sms.sent
+        assert "900999" in message.short
+        assert "Nobody has seen to it yet" in message.text
+        assert await here.answers() == ["alice sees to it"]
+
+
+async def test_repeated_calls_of_one_caller_come_together(db: Sqlite, toml: Any, until: Any) -> None:
+    rule = '[alerts.missed]\non = ["missed"]\nby = "mail"\nto = ["a@example.com"]\ngroup_minutes = 30\n'
+    async with office(db, toml, rule) as here:
+        await here.call()
+        await until(lambda: here.mail.sent, 2)
+        await asyncio.sleep(0.2)
+        for _ in range(3):
+            await here.call()
+        await here.call("+447700900999")
+        await until(lambda: len(here.mail.sent) == 2, 2)
+        await db.write(lambda tx: tx.execute("UPDATE outbox SET due_at = 0 WHERE state = 'waiting'"))
+        await db.write(lambda tx: tx.execute("UPDATE outbox SET settled_at = 1 WHERE state = 'done'"))
+        here.delivery.wake()
+        await until(lambda: len(here.mail.sent) == 3, 2)
+        await asyncio.sleep(0.3)
+        assert len(here.mail.sent) == 3
+        assert "(3 calls)" in here.mail.sent[2].text
+
+
+async def test_in_quiet_hours_messages_wait(db: Sqlite, toml: Any) -> None:
+    rule = '[alerts.missed]\non = ["missed"]\nby = "mail"\nquiet = "Mo-Su 00:00-24:00; Jan 01 off"\n'
+    async with office(db, toml, rule) as here:
+        await here.call()
+        await asyncio.sleep(0.4)
+        assert here.mail.sent == []
+        (row,) = await db.fetch("SELECT state, tries, due_at, answer FROM outbox")
+        assert (row["state"], row["tries"], row["answer"]) == ("waiting", 0, "quiet hours")
+        assert row["due_at"] > ids.now_ms()
+
+
+async def test_the_caller_is_texted_once_and_only_with_his_consent(db: Sqlite, toml: Any, until: Any) -> None:
+    rule = '[alerts.sorry]\non = ["missed"]\nby = "sms"\nto = ["caller"]\nconsent = "file"\nconsent_file = "agreed"\n'
+    (toml.parent / "agreed").write_text("+447700900123\n")
+    async with office(db, toml, rule) as here:
+        for caller in ("+447700900123", "+447700900999", "anonymous"):
+            await here.call(caller)
+        await until(lambda: here.sms.sent, 2)
+        await asyncio.sleep(0.3)
+        await here.call()
+        await asyncio.sleep(0.3)
+        (message,) = here.sms.sent
+        assert message.to == "+447700900123"
+        assert "/calls/" not in message.text
+        assert "once in 24 h is enough" in (await here.answers())[0]
+
+
+def test_a_mistake_in_a_text_is_found_before_the_night(toml: Any) -> None:
+    toml.write_text(
+        toml.read_text()
+        + CHANNEL
+        + '[alerts.a]\non = ["missed"]\nby = "mail"\ntext = "{{ calller }}"\nsubject = "{% if %}"\nshort = "{{ caller }}"\n'
+        + '[alerts.b]\nby = "mail"\ntext = "{{ \'\'.__class__.__mro__ }}"\n'
+    )
+    found = dict(mistakes(config.load(toml)))
+    assert set(found) == {"alerts.a.text", "alerts.a.subject", "alerts.b.text"}
+    assert "'calller' is undefined" in found["alerts.a.text"]
+    assert "SecurityError" in found["alerts.b.text"]
+
+
+def test_rules_that_lead_nowhere_are_told(toml: Any) -> None:
+    toml.write_text(
+        toml.read_text()
+        + CHANNEL
+        + '[alerts.a]\non = ["mised"]\nby = "mial"\nthen = "b"\nquiet = "at night"\n[alerts.b]\nby = "sms"\nthen = "a"\nto = ["caller"]\n'
+    )
+    try:
+        config.load(toml)
+    except config.ConfigError as error:
+        told = str(error)
+    for words in ("'mised' is none of", "did you mean 'mail'", "a circle", "no hours", "need a consent"):
+        assert words in told, words

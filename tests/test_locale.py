@@ -1,0 +1,136 @@
+"""Nothing that a person reads is left in one language only, and what is translated says the same with the same values."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from babel.messages import Message
+
+from ctserver import language
+from ctserver.domain import reasons
+from ctserver.http import render
+from ctserver.language import Reader, written_for
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "scripts"))
+
+import catalogues  # noqa: E402
+
+TEMPLATES = sorted((ROOT / "web" / "templates").glob("*.html"))
+OWN_NAMES = {"ctserver", "PNG", "CSV", "XLSX", "NDJSON", "ms"}
+NOT_TRANSLATED = {"demo.html", "api.html"}  # the pretend shop, and the reference for programmers, speak English
+VALUES = re.compile(r"%\(\w+\)s|\{\w+\}|</?\w+[^>]*>")
+
+
+def messages() -> Iterator[tuple[str, Message]]:
+    for file in catalogues.catalogues():
+        for message in catalogues.read(file):
+            if message.id:
+                yield file.parent.name, message
+
+
+def test_every_text_has_a_translation() -> None:
+    for file in catalogues.catalogues():
+        known = catalogues.read(file)
+        missing = [str(message.id) for message in catalogues.extracted() if message.id and message.id not in known]
+        assert missing == [], "run scripts/catalogues.py, then translate"
+        assert catalogues.untranslated(known) == []
+
+
+def test_a_translation_has_no_value_that_its_text_has_not() -> None:
+    for name, message in messages():
+        sources = message.id if isinstance(message.id, tuple) else (message.id,)
+        translations = message.string if isinstance(message.string, tuple) else (message.string,)
+        for text in translations:
+            assert set(VALUES.findall(text)) <= set(VALUES.findall(sources[-1])), f"{name}: {text}"
+
+
+class _Bare(HTMLParser):
+    """Collects words that stand in the markup itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self._quiet = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self._quiet += tag in ("code", "pre", "kbd", "script", "style")
+        for name, value in attrs:
+            if name in ("title", "aria-label", "placeholder", "alt"):
+                self.handle_data(value or "")
+
+    def handle_endtag(self, tag: str) -> None:
+        self._quiet -= tag in ("code", "pre", "kbd", "script", "style")
+
+    def handle_data(self, data: str) -> None:
+        words = set(re.findall(r"[^\W\d_]{2,}", re.sub(r"&\w+;|\S*/\w+\?\S+", " ", data))) - OWN_NAMES
+        if not self._quiet and words:
+            self.found.append(data.strip())
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in TEMPLATES if path.name not in NOT_TRANSLATED], ids=lambda path: path.name
+)
+def test_no_template_has_words_that_are_not_marked(path: Path) -> None:
+    markup, inside = [], False
+    source = re.sub(r"\{% block body_class %\}.*?\{% endblock %\}", "", path.read_text(encoding="utf-8"))
+    for _line, kind, text in render.environment().lex(source):
+        if kind == "name" and text in ("trans", "endtrans"):
+            inside = text == "trans"
+        elif kind == "data" and not inside:
+            markup.append(text)
+        elif kind in ("variable_begin", "block_begin"):
+            markup.append("1")
+    reader = _Bare()
+    reader.feed("".join(markup))
+    assert reader.found == []
+
+
+def test_a_reason_that_was_kept_in_english_is_told_in_the_readers_words() -> None:
+    kept = reasons.explain(reasons.Reason("tapped", {"seconds": 9}))
+    with written_for(Reader("ru")):
+        assert render.why(kept).replace("\u00a0", " ") == "нажал на этот номер за 9 с до звонка"
+    assert render.why("something of an older version") == "something of an older version"
+
+
+@pytest.mark.parametrize("code", reasons.WORDS)
+def test_every_reason_is_found_in_its_own_words_again(code: str) -> None:
+    text = reasons.explain(reasons.Reason(code, {"seconds": 180, "percent": 41}))
+    found = reasons.read(text)
+    assert found is not None
+    assert reasons.explain(found) == text
+
+
+@pytest.mark.parametrize(
+    ("accepted", "spoken"),
+    [("", "en"), ("ru", "ru"), ("ru-RU,ru;q=0.9,en;q=0.8", "ru"), ("en-GB,ru;q=0.5", "en"), ("de,ru;q=0.3", "ru"), ("de", "en"),
+     (";;q=x,,", "en"), ("ru;q=0", "en")],
+)  # fmt: skip
+def test_the_browser_is_heard(accepted: str, spoken: str) -> None:
+    assert language.negotiate(accepted) == spoken
+
+
+def test_plurals_dates_numbers_and_zones_follow_the_reader() -> None:
+    at = 1_700_000_000_000  # 14 November 2023, 22:13:20 UTC
+    with written_for(Reader("ru", "Europe/Moscow")):
+        said = [language.ngettext("%(count)s day", "%(count)s days", n) % {"count": n} for n in (1, 3, 5, 21)]
+        assert said == ["1 день", "3 дня", "5 дней", "21 день"]
+        assert language.full(at) == "15 ноября 2023, 01:13:20"
+        assert language.number(1_234_567) == "1\u00a0234\u00a0567"
+        assert language.ago(at, at + 300_000).replace("\u00a0", " ") == "5 мин. назад"
+    with written_for(Reader("en", "UTC")):
+        assert language.full(at) == "14 November 2023, 22:13:20"
+        assert language.number(1_234_567) == "1,234,567"
+        assert language.ago(at, at + 300_000) == "5 min ago"
+        assert language.percent(0.999) == "99\u00a0%"
+
+
+def test_numbers_of_ones_own_country_may_be_written_as_at_home() -> None:
+    with written_for(Reader("en", country="GB", national=True)):
+        assert language.phone("+442079460101") == "020 7946 0101"
+        assert language.phone("+74951234567") == "+7 495 123-45-67"
