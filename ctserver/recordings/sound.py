@@ -15,7 +15,7 @@ PEAKS_A_SECOND = 20
 TYPES = {"wav": "audio/wav", "opus": "audio/ogg", "mp3": "audio/mpeg"}
 _CODECS = {  # two voices at 8 kHz: beyond this nobody hears a difference
     "opus": ["-c:a", "libopus", "-b:a", "32k", "-application", "voip", "-mapping_family", "0", "-f", "ogg"],
-    "mp3": ["-c:a", "libmp3lame", "-b:a", "48k", "-joint_stereo", "0", "-f", "mp3"],
+    "mp3": ["-c:a", "libmp3lame", "-b:a", "32k", "-f", "mp3"],
 }
 SLOWEST = 20  # seconds of sound that the slowest machine converts in one
 LEAST_SECONDS = 60.0
