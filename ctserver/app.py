@@ -201,6 +201,7 @@ class Running:
             sounds=self.places,
             rules=rule_book(settings),
             delivery=self.sinks.delivery,
+            facts=self.sinks.facts,
             gate=Gate(settings, self.geo),
             live=self.live,
             callbacks=self.callbacks,

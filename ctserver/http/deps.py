@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -19,8 +19,10 @@ from ctserver.http.guesses import Guesses
 from ctserver.http.limits import Limiter
 from ctserver.services.callbacks import Callbacks
 from ctserver.services.delivery import Delivery
+from ctserver.services.facts import Facts
 from ctserver.services.live import Live
-from ctserver.storage.db import Database
+from ctserver.storage import marks
+from ctserver.storage.db import Database, Transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +113,23 @@ class Deps:
     gate: Gate
     mail: Mail | None = None
     delivery: Delivery | None = None
+    facts: Facts | None = None
     attempts: dict[str, list[int]] = field(default_factory=dict)
     live: Live = field(default_factory=Live)
     callbacks: Callbacks | None = None
     guesses: Guesses = field(default_factory=Guesses)
     started_at: int = 0
+
+    def tell_tags(self, tx: Transaction, call: str, before: Sequence[str]) -> None:
+        """The fact that a call's tags are others than before, in the transaction that changed them."""
+        tags = marks.tags(tx, call)
+        if self.facts and tags != list(before):
+            self.facts.tagged(tx, call, tags, self.now())
+
+    def wake(self) -> None:
+        """Facts were committed."""
+        if self.facts:
+            self.facts.wake()
 
     @cached_property
     def api_limit(self) -> Limiter:

@@ -25,6 +25,7 @@ from ctserver.http.gate import Gate
 from ctserver.http.geo import Geo
 from ctserver.recordings.places import Places
 from ctserver.services.callbacks import Callbacks
+from ctserver.services.facts import Facts
 from ctserver.services.live import Live
 from ctserver.storage import users
 from ctserver.storage.sqlite import Sqlite
@@ -127,6 +128,7 @@ async def site(db: Sqlite, settings: Settings, tmp_path: Path, now: int, aiohttp
         health=health,
         now=lambda: clock[0],
         sounds=Places(settings),
+        facts=Facts(settings),
         rules=[],
         gate=Gate(settings, Geo(None)),
         callbacks=Callbacks(db, settings, place),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -93,3 +94,12 @@ async def test_a_mark_is_a_change_that_others_fetch(alice: Any) -> None:
     await act(alice, f"/calls/{call}/marks", tag="x")
     after = await alice.db.one("SELECT updated_at FROM calls WHERE id = $1", (call,))
     assert after["updated_at"] > before["updated_at"]
+
+
+async def test_changed_tags_are_a_fact_and_the_same_ones_again_are_not(alice: Any) -> None:
+    call = await ring(alice, "1.1", alice.clock[0] - 300_000)
+    for fields in ({"tag": "a"}, {"tag": "a"}, {"note": "x"}, {"tag": "b"}, {"untag": "a"}):
+        await act(alice, f"/calls/{call}/marks", **fields)
+        alice.clock[0] += 1000
+    rows = await alice.db.fetch("SELECT data FROM facts WHERE kind = 'call.tagged' ORDER BY at")
+    assert [json.loads(row["data"])["tags"] for row in rows] == [["a"], ["a", "b"], ["b"]]

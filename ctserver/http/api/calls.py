@@ -117,13 +117,16 @@ async def change_call(asked: Asked[Nothing, CallChange]) -> models.Call:
         if change.note is not None:
             marks.put_note(tx, id, change.note.replace("\x00", "").strip(), login, now)
         if wanted is not None:
-            for tag in set(marks.tags(tx, id)) - set(wanted):
+            before = marks.tags(tx, id)
+            for tag in set(before) - set(wanted):
                 marks.remove_tag(tx, id, tag)
             for tag in wanted:
                 marks.add_tag(tx, id, tag, login, now)
+            deps.tell_tags(tx, id, before)
         calls.touch(tx, id)
 
     await deps.db.write(unit)
+    deps.wake()
     audit.describe(asked.request, "call changed", id, " ".join(sorted(given)))
     return (await as_calls(deps, asked.scope, [await _call(asked)]))[0]
 

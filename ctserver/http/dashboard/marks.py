@@ -56,10 +56,12 @@ async def save(request: web.Request) -> web.StreamResponse:
             marks.set_category(tx, id, form["category"][:MAX_NOTE])
         if "value" in form:
             marks.set_value(tx, id, value)
+        before = marks.tags(tx, id)
         if form.get("tag"):
             marks.add_tag(tx, id, form["tag"][:MAX_TAG].lower(), login, now)
         if form.get("untag"):
             marks.remove_tag(tx, id, form["untag"])
+        deps.tell_tags(tx, id, before)
         if "note" in form:
             marks.put_note(tx, id, form["note"][:MAX_NOTE], login, now)
         calls.touch(tx, id)
@@ -68,6 +70,7 @@ async def save(request: web.Request) -> web.StreamResponse:
     if form.get("category") and form["category"] not in known:
         raise web.HTTPBadRequest
     await deps.db.write(unit)
+    deps.wake()
     return await _answer(request)
 
 
