@@ -8,12 +8,13 @@ import signal
 import sys
 from types import ModuleType
 
-from benchmarks import attribution, calls, reports, visits
+from benchmarks import attribution, calls, deliveries, reports, visits
 from benchmarks.common import Figure, say
 
 BENCHMARKS: dict[str, ModuleType] = {
     "attribution": attribution,
     "calls": calls,
+    "deliveries": deliveries,
     "reports": reports,
     "visits": visits,
 }
