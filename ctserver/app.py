@@ -28,7 +28,7 @@ from ctserver.http.gate import Gate
 from ctserver.http.geo import Geo
 from ctserver.recordings.keeper import Keeper
 from ctserver.recordings.places import Places
-from ctserver.services import pools, reports
+from ctserver.services import digest, pools, reports
 from ctserver.services.attribution import Attributor
 from ctserver.services.callbacks import Callbacks, NotSent
 from ctserver.services.callers import Callers
@@ -261,6 +261,9 @@ class Running:
         async def watch_trouble() -> None:
             await watch.look((await self.health()).parts, ids.now_ms())
 
+        async def tell_digests() -> None:
+            await digest.tell(self.db, self._settings, self.sinks.facts, ids.now_ms())
+
         async def watch_pools() -> None:
             for fact in await pools.watch(self.db, self._settings, ids.now_ms(), self.sinks.facts):
                 log.warning("pool %s: %s", fact.pool, fact.detail)
@@ -288,6 +291,7 @@ class Running:
             ("forget what is over: logins, links, old entries of the audit log", forget_logins, 3600),
             ("learn from calls", learn, 1800),
             ("watch the pools", watch_pools, 300),
+            ("tell the digests", tell_digests, 300),
             ("measure the pools", measure_pools, 3600),
             ("speak", self.speaker.speak, 2),
             ("place callbacks", call_back, 1),
