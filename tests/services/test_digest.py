@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from ctserver import config
@@ -43,12 +43,25 @@ async def test_a_monday_morning_tells_of_the_day_and_of_the_week_once(db: Sqlite
     day = told[0].detail
     assert "15.11.2026\n4 calls, 2 answered, 2 missed; 3 more than the week before" in day
     assert "- billboard / offline: 4 calls (+3)" in day
-    assert "Missed and not called back, 1:\n- +44 7700 900123, 2 x" in day
     assert told[1].detail.startswith("09.11.2026 - 15.11.2026\n4 calls")
     assert await digest.tell(db, settings, office.facts, MONDAY + HOUR) == []
     tuesday = await digest.tell(db, settings, office.facts, MONDAY + DAY)
     assert [fact.kind for fact in tuesday] == ["digest.daily"]
     assert "0 calls, 0 answered, 0 missed" in tuesday[0].detail
+
+
+async def test_who_waits_to_be_called_back_is_named_with_how_often_he_rang(db: Sqlite, toml: Path) -> None:
+    settings = utc(toml)
+    office = Office(db, settings)
+    for caller in ("+447700900123", "+447700900123", "+447700900124", ""):
+        await office.call(caller)
+    born = date(2023, 11, 14)  # of the channels of these calls
+    text = await digest.words(db, settings, born, born + timedelta(days=1))
+    assert "Missed and not called back, 2:" in text
+    assert "- +44 7700 900123, 2 x" in text
+    assert "- +44 7700 900124, 1 x" in text
+    await office.call("+447700900123", answer=True)
+    assert "900123" not in await digest.words(db, settings, born, born + timedelta(days=1))
 
 
 async def test_an_evening_is_too_late_for_a_digest(db: Sqlite, toml: Path) -> None:
