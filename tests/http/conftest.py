@@ -105,8 +105,8 @@ def settings(toml: Path, overrides: dict[str, str]) -> Settings:
 async def site(db: Sqlite, settings: Settings, tmp_path: Path, now: int, aiohttp_client: Any) -> Site:
     """A server with one user, alice, who is not logged in."""
     clock, parts, placed = [now], {"database": "ok", "AMI": "ok"}, []
-    folder = tmp_path / "recordings"
-    folder.mkdir()
+    folder = settings.path(settings.recordings.folder)
+    folder.mkdir(parents=True)
     await db.write(lambda tx: users.put_user(tx, "u1", "alice", HASH, now))
 
     async def testcall(number: str) -> None:
