@@ -52,7 +52,7 @@ def remove_calls(tx: Transaction, mark: str) -> int:
         "DELETE FROM recordings WHERE call IN (SELECT id FROM calls WHERE pbx = $1)",
         "DELETE FROM legs WHERE call IN (SELECT id FROM calls WHERE pbx = $1)",
         "DELETE FROM credits WHERE call IN (SELECT id FROM calls WHERE pbx = $1)",
-        "DELETE FROM handled WHERE call IN (SELECT id FROM calls WHERE pbx = $1)",
+        "DELETE FROM steps WHERE call IN (SELECT id FROM calls WHERE pbx = $1)",
         "DELETE FROM call_tags WHERE call IN (SELECT id FROM calls WHERE pbx = $1)",
         "DELETE FROM call_notes WHERE call IN (SELECT id FROM calls WHERE pbx = $1)",
         "DELETE FROM missed_work WHERE call IN (SELECT id FROM calls WHERE pbx = $1)",
@@ -76,4 +76,5 @@ def remove_visitors(tx: Transaction, prefix: str, limit: int) -> int:
         tx.execute("DELETE FROM signals WHERE session = $1", id)
         tx.execute("DELETE FROM numbers WHERE session = $1", id)
         tx.execute("DELETE FROM sessions WHERE id = $1", id)
+    tx.memory.clear()  # it knows of sessions that are gone
     return len(rows)

@@ -67,7 +67,8 @@ async def _record(db: Database, recordings: Path, id: str, began: int, ended: in
 async def remove(db: Database, recordings: Path) -> int:
     """Take all of it away again; returns how many calls there were."""
     for name in await db.write(lambda tx: demo.files(tx, MARK)):
-        (recordings / MARK / Path(name).name).unlink(missing_ok=True)
+        for file in (recordings / MARK).glob(f"{Path(name).stem}.*"):
+            file.unlink()
     if (recordings / MARK).is_dir() and not any((recordings / MARK).iterdir()):
         (recordings / MARK).rmdir()
     calls = await db.write(lambda tx: demo.remove_calls(tx, MARK))
