@@ -8,6 +8,10 @@ JITTER = 0.2  # of the wait, both ways: those who failed together do not come ba
 LONGEST_SECONDS = 86_400.0  # whatever the other side asks for
 SLOW_FROM = 5  # failures in a row: from here on one try at a time
 SLOWEST_SECONDS = 30.0
+FASTEST_SECONDS = 0.1  # between tries, one at a time
+PATIENCE = (
+    0.1  # of the time it has failed already: who fails for long is asked seldom, who fails by chance is soon heard
+)
 PAUSE_FROM = 3  # refusals of our key in a row
 PAUSES_SECONDS = (900.0, 3600.0, 4 * 3600.0, 86_400.0)
 
@@ -23,9 +27,9 @@ def wait(tries: int, schedule: Sequence[float], chance: float, asked: float | No
     return own if asked is None else min(LONGEST_SECONDS, max(own, asked * (1 + JITTER * chance)))
 
 
-def gap(failures: int) -> float:
-    """Seconds between tries of whatever has failed so often in a row; 0: as fast as it goes."""
-    return 0.0 if failures < SLOW_FROM else min(SLOWEST_SECONDS, 0.1 * 2.0 ** min(20, failures - SLOW_FROM))
+def gap(failures: int, seconds: float) -> float:
+    """Seconds between tries of whatever has failed so often in a row and for so long; 0: as fast as it goes."""
+    return 0.0 if failures < SLOW_FROM else min(SLOWEST_SECONDS, max(FASTEST_SECONDS, PATIENCE * seconds))
 
 
 def pause(refusals: int) -> float:

@@ -228,7 +228,7 @@ class _Queue:
         if rest > 0 or self.stopping:
             await self._give_back()
             return min(rest, LOOK_SECONDS) if rest > 0 else LOOK_SECONDS
-        at_once = 1 if backoff.gap(self.state.failures) else self.via.at_once
+        at_once = 1 if self._gap() else self.via.at_once
         if len(self._claimed) < at_once:
             await self._claim_more(at_once)
         while self._claimed and len(self.under_way) < at_once:
@@ -249,6 +249,11 @@ class _Queue:
     def _rest(self) -> float:
         """Seconds for which nothing may start."""
         return max((self.state.paused_until - self.now()) / 1000, self._rest_until - time.monotonic())
+
+    def _gap(self) -> float:
+        """Seconds between tries."""
+        since = self.state.failing_at
+        return 0.0 if since is None else backoff.gap(self.state.failures, (self.now() - since) / 1000)
 
     async def _claim_more(self, at_once: int) -> None:
         wanted = at_once * PREFETCH if at_once > 1 else 1
@@ -326,7 +331,7 @@ class _Queue:
     def _failed(self, job: Job, answer: str, asked: float | None) -> Callable[[Transaction], object]:
         """Again later, if it may be tried once more."""
         self.state = self.state.failed(answer, self.now())
-        self._rest_until = time.monotonic() + max(backoff.gap(self.state.failures), asked or 0.0)
+        self._rest_until = time.monotonic() + max(self._gap(), asked or 0.0)
         seconds = backoff.wait(job.tries + 1, self.via.retry_seconds, ids.fraction(), asked)
         if seconds is None:
             return self._giving_up(job, answer)
