@@ -16,6 +16,7 @@ from ctserver.asterisk import lines as line_texts
 from ctserver.asterisk import variables
 from ctserver.asterisk.lines import literal
 from ctserver.config import Asterisk, ConfigError, Problem, Settings
+from ctserver.config.notify import Modem
 from ctserver.services.routing import Route, Router
 
 PROGRAM = "ct-route"
@@ -71,14 +72,13 @@ def texts(
     Raises OSError, ConfigError.
     """
     shipped = files.folder("asterisk-conf")
-    manager = (shipped / "ct-manager.conf").read_text(encoding="utf-8")
-    manager = manager.replace("@AMI_USER@", pbx.ami_user).replace("@AMI_SECRET@", secret.replace(";", "\\;"))
+    user = manager((shipped / "ct-manager.conf").read_text(encoding="utf-8"), settings, pbx, secret)
     script = files.folder("agi-scripts") / "ct_route.py"
     return {
         "ct-inbound.conf": File(seal((shipped / "ct-inbound.conf").read_text(encoding="utf-8"))),
         "ct-freepbx.conf": File(seal((shipped / "ct-freepbx.conf").read_text(encoding="utf-8"))),
         "ct-settings.conf": File(seal(render(settings, folder / PROGRAM, pbx))),
-        "ct-manager.conf": File(seal(manager if new_filters else _old_filters(manager)), 0o640),
+        "ct-manager.conf": File(seal(user if new_filters else _old_filters(user)), 0o640),
         PROGRAM: File(seal(wrapper(python, script, settings.path(settings.database.path)), "#"), 0o755),
     }
 
@@ -110,6 +110,16 @@ def put(path: Path, text: str, mode: int) -> None:
         os.chown(temporary, there.st_uid if there else -1, (there or path.parent.stat()).st_gid)
     temporary.chmod(mode)
     temporary.replace(path)
+
+
+def manager(text: str, settings: Settings, pbx: Asterisk, secret: str) -> str:
+    """ct-manager.conf for one Asterisk: the shipped text with user, secret and the rights that its modems take."""
+    text = text.replace("@AMI_USER@", pbx.ami_user).replace("@AMI_SECRET@", secret.replace(";", "\\;"))
+    first = settings.asterisk[0].id
+    modems = [table for table in settings.notify.values() if isinstance(table, Modem)]
+    if any(modem.driver == "message" and (modem.pbx or first) == pbx.id for modem in modems):
+        text = text.replace("\nwrite = call,", "\nwrite = message,call,")
+    return text
 
 
 def wrapper(python: Path, script: Path, database: Path) -> str:
