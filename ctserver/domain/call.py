@@ -351,11 +351,15 @@ def _stopped(call: Call, event: PbxStopped) -> Call:
     if call.state != ENDED:
         outcome = ANSWERED if call.answered_at is not None else BLOCKED if call.blocked else MISSED
         call = replace(call, state=ENDED, ended_at=_not_before(call, event.at), outcome=outcome, reason="completed")
-    elif call.hung_up_by != SYSTEM or (call.ended_at or 0) < event.at - STOPPING_MS:
-        return call
-    elif not (call.reason == "completed" or (call.reason == "unreachable" and call.ringing_at is not None)):
+    elif not _cut_off(call, event.at):
         return call
     return replace(call, hung_up_by=SYSTEM, reason="blocked" if call.outcome == BLOCKED else "broken")
+
+
+def _cut_off(call: Call, at: int) -> bool:
+    """Has the PBX, which stopped at `at`, ended this call of itself?"""
+    cut = call.reason == "completed" or (call.reason == "unreachable" and call.ringing_at is not None)
+    return cut and call.hung_up_by == SYSTEM and (call.ended_at or 0) >= at - STOPPING_MS
 
 
 def _not_before(call: Call, at: int) -> int:
