@@ -163,11 +163,7 @@ class Link:
         manager = self._manager
         if manager is None or manager.protocol is None or manager.protocol.closed:
             raise LinkDown(self.problem or "there is no link to the PBX")
-        answer = await asyncio.wait_for(manager.send_action(dict(action), as_list=as_list), seconds)
-        answers = [cast(Message, dict(part)) for part in (answer if isinstance(answer, list) else [answer])]
-        if text(answers[0], "Response") == "Error":
-            raise AmiError(text(answers[0], "Message") or "the PBX refused without a word")
-        return answers
+        return await _ask(manager, action, seconds, as_list=as_list)
 
     async def _once(self) -> None:
         manager = _Manager(self._events_put, **self._config, ping_delay=10**6, ping_interval=10**6)
@@ -251,6 +247,27 @@ async def connect(manager: _Manager) -> None:
     if not answer.success:
         pair[0].abort()
         raise LoginRefused(f"login refused for AMI user {config['username']!r}: {text(dict(answer), 'Message')}")
+
+
+async def _ask(manager: _Manager, action: Mapping[str, str], seconds: float, *, as_list: bool) -> list[Message]:
+    answer = await asyncio.wait_for(manager.send_action(dict(action), as_list=as_list), seconds)
+    answers = [cast(Message, dict(part)) for part in (answer if isinstance(answer, list) else [answer])]
+    if text(answers[0], "Response") == "Error":
+        raise AmiError(text(answers[0], "Message") or "the PBX refused without a word")
+    return answers
+
+
+async def ask_once(host: str, port: int, user: str, secret: str, action: Mapping[str, str]) -> Message:
+    """One action over a link of its own. Raises AmiError with the PBX's words, LinkDown, TimeoutError."""
+    _refuse_control_characters(action)
+    manager = _Manager(lambda _: None, host=host, port=port, username=user, secret=secret, ping_delay=10**6)
+    try:
+        await connect(manager)
+        return (await _ask(manager, action, ACTION_SECONDS, as_list=False))[0]
+    except OSError as error:
+        raise LinkDown(_words(error)) from error
+    finally:
+        manager.close()
 
 
 async def attempt(host: str, port: int, user: str, secret: str) -> None:

@@ -13,6 +13,7 @@ from ctserver.asterisk import lines as line_texts
 from ctserver.asterisk import variables
 from ctserver.asterisk.lines import literal
 from ctserver.config import Asterisk, ConfigError, Problem, Settings
+from ctserver.config.notify import Modem
 from ctserver.services.routing import Route, Router
 
 
@@ -56,15 +57,12 @@ def write(settings: Settings, folder: Path, python: Path, pbx: Asterisk | None =
     pbx = pbx or settings.asterisk[0]
     folder.mkdir(parents=True, exist_ok=True)
     shipped = files.folder("asterisk-conf")
-    manager = (shipped / "ct-manager.conf").read_text(encoding="utf-8")
     program = folder / "ct-route"
     script = files.folder("agi-scripts") / "ct_route.py"
     texts = {
         folder / "ct-inbound.conf": (shipped / "ct-inbound.conf").read_text(encoding="utf-8"),
         folder / "ct-settings.conf": render(settings, program, pbx),
-        folder / "ct-manager.conf": manager.replace("@AMI_USER@", pbx.ami_user).replace(
-            "@AMI_SECRET@", settings.secret(pbx).replace(";", "\\;")
-        ),
+        folder / "ct-manager.conf": manager((shipped / "ct-manager.conf").read_text(encoding="utf-8"), settings, pbx),
         program: wrapper(python, script, settings.path(settings.database.path)),
     }
     for path, text in texts.items():
@@ -74,6 +72,16 @@ def write(settings: Settings, folder: Path, python: Path, pbx: Asterisk | None =
         with contextlib.suppress(PermissionError):
             os.chown(path, -1, folder.stat().st_gid)  # written by root, read by Asterisk's group
     return list(texts)
+
+
+def manager(text: str, settings: Settings, pbx: Asterisk) -> str:
+    """ct-manager.conf for one Asterisk: the shipped text with user, secret and the rights that its modems take."""
+    text = text.replace("@AMI_USER@", pbx.ami_user).replace("@AMI_SECRET@", settings.secret(pbx).replace(";", "\\;"))
+    first = settings.asterisk[0].id
+    modems = [table for table in settings.notify.values() if isinstance(table, Modem)]
+    if any(modem.driver == "message" and (modem.pbx or first) == pbx.id for modem in modems):
+        text = text.replace("\nwrite = call,", "\nwrite = message,call,")
+    return text
 
 
 def wrapper(python: Path, script: Path, database: Path) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ctserver.config.problems import Problem, as_dict, as_list
@@ -21,6 +21,7 @@ def cross_checks(data: Mapping[str, Any], country: str) -> Iterator[Problem]:
         if count > 1:
             yield Problem("asterisk", f"the id {name!r} is used {count} times", "give each [[asterisk]] its own id")
     yield from _spools(data)
+    yield from _modems(data, names)
     yield from _alerts(data)
     if "base" in data:
         yield Problem("base", "unknown key", "remove it")
@@ -96,6 +97,15 @@ def _spools(data: Mapping[str, Any]) -> Iterator[Problem]:
             hint = "give each [[asterisk]] a spool folder of its own, then write its dialplan again"
             yield Problem(f"asterisk.{name}.spool", f"{first[spool]!r} writes into {where} as well", hint)
         first.setdefault(spool, name)
+
+
+def _modems(data: Mapping[str, Any], pbxs: Iterable[str]) -> Iterator[Problem]:
+    """A modem belongs to an Asterisk that there is."""
+    for name, table in as_dict(data.get("notify")).items():
+        wanted = as_dict(table).get("pbx")
+        if isinstance(wanted, str) and wanted and wanted not in pbxs:
+            known = ", ".join(pbxs) or "none"
+            yield Problem(f"notify.{name}.pbx", f"there is no [[asterisk]] with the id {wanted!r}", f"the ids: {known}")
 
 
 def _alerts(data: Mapping[str, Any]) -> Iterator[Problem]:
