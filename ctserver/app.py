@@ -16,7 +16,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from ctserver import __version__, files, ids, systemd
+from ctserver import __version__, files, ids, sinks, systemd
 from ctserver.asterisk import ami, recordings
 from ctserver.asterisk.bridge import Bridge
 from ctserver.asterisk.fastagi import Fastagi
@@ -167,7 +167,7 @@ class Running:
         self._steps.append(("FastAGI", self.fastagi.close))
 
     async def _start_sinks(self) -> None:
-        self.sinks = Sinks(self.db, self._settings)
+        self.sinks = Sinks(self.db, self._settings, ask_pbx=sinks.through(self.bridges))
         self._steps.append(("deliveries", self.sinks.stop))
         await self.sinks.start()
 
