@@ -82,8 +82,8 @@ def _sources(report: reports.Report) -> list[str]:
 
 
 async def _waiting(db: Database, since: int) -> list[str]:
-    rows = await missed.since(db, EVERYTHING, since)
-    cases = [case for case in work.cases(map(missed.missed_call, rows)) if case.state == work.NEW and case.caller]
+    rows = await db.read(lambda tx: [missed.missed_call(row) for row in missed.since(tx, EVERYTHING, since)])
+    cases = [case for case in work.cases(rows) if case.state == work.NEW and case.caller]
     if not cases:
         return ["Nobody waits to be called back."]
     callers = [f"- {phone.international(case.caller)}, {len(case.calls)} x" for case in cases[:MOST_WAITING]]
