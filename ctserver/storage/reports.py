@@ -179,49 +179,39 @@ _VALUE_OF_SESSION = """
         WHEN 'region' THEN CASE WHEN s.region <> '' THEN s.region || ', ' || s.country ELSE s.country END
         ELSE s.device END AS value, COUNT(*) AS sessions
 """
-_ONE_OF_CALLS = (
-    "SELECT CASE WHEN $5 = 1 THEN m.site ELSE '' END AS place,"
-    + _VALUE_OF_CALL
-    + """
+_OF_CALLS = """
     FROM (SELECT $6 AS name) d CROSS JOIN call_measures m
     WHERE m.arrived_at >= $1 AND m.arrived_at < $2 AND ($3 = '' OR REPLACE($3, ' ' || m.site || ' ', '') <> $3)
       AND ($4 = '' OR REPLACE($4, ' ' || m.line || ' ', '') <> $4)
     GROUP BY 1, 2
-    """
-)
-_ONE_OF_SESSIONS = (
-    "SELECT CASE WHEN $4 = 1 THEN s.site ELSE '' END AS place,"
-    + _VALUE_OF_SESSION
-    + """
+"""
+_OF_SESSIONS = """
     FROM (SELECT $5 AS name) d CROSS JOIN sessions s
     WHERE s.id >= $1 AND s.id < $2 AND ($3 = '' OR REPLACE($3, ' ' || s.site || ' ', '') <> $3)
     GROUP BY 1, 2
-    """
-)
+"""
 # All dimensions at once: a call is measured once, which costs more than the sums.
-_ALL_OF_CALLS = (
-    """
+_EVERY_CALL = """
     WITH m AS MATERIALIZED (SELECT * FROM call_measures WHERE arrived_at >= $1 AND arrived_at < $2),
     d (name) AS (
         VALUES ('channel'), ('source'), ('campaign'), ('keyword'), ('ad'), ('landing'), ('region'), ('device'),
                ('number'), ('line'), ('person'), ('category')
     )
-    SELECT d.name, m.site,"""
-    + _VALUE_OF_CALL
-    + "FROM d CROSS JOIN m GROUP BY 1, 2, 3"
-)
-_ALL_OF_SESSIONS = (
-    """
+    SELECT d.name, m.site,
+"""
+_EVERY_SESSION = """
     WITH s AS MATERIALIZED (
         SELECT site, channel, medium, source, campaign, term, content, landing_url, region, country, device
         FROM sessions WHERE id >= $1 AND id < $2
     ), d (name) AS (
         VALUES ('channel'), ('source'), ('campaign'), ('keyword'), ('ad'), ('landing'), ('region'), ('device')
     )
-    SELECT d.name, s.site,"""
-    + _VALUE_OF_SESSION
-    + "FROM d CROSS JOIN s GROUP BY 1, 2, 3"
-)
+    SELECT d.name, s.site,
+"""
+_ONE_OF_CALLS = "SELECT CASE WHEN $5 = 1 THEN m.site ELSE '' END," + _VALUE_OF_CALL + _OF_CALLS
+_ONE_OF_SESSIONS = "SELECT CASE WHEN $4 = 1 THEN s.site ELSE '' END," + _VALUE_OF_SESSION + _OF_SESSIONS
+_ALL_OF_CALLS = _EVERY_CALL + _VALUE_OF_CALL + "FROM d CROSS JOIN m GROUP BY 1, 2, 3"
+_ALL_OF_SESSIONS = _EVERY_SESSION + _VALUE_OF_SESSION + "FROM d CROSS JOIN s GROUP BY 1, 2, 3"
 
 
 def _collect(found: Values, dimension: str, rows: Iterable[Sequence[Any]]) -> None:
