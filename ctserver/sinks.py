@@ -16,6 +16,7 @@ from ctserver.outbound.client import Client
 from ctserver.services.alerts import Alerts
 from ctserver.services.delivery import Delivery
 from ctserver.services.facts import Facts
+from ctserver.services.letters import Letters
 from ctserver.storage.db import Database
 
 EVERYWHERE = ("0.0.0.0/0", "::/0")
@@ -38,8 +39,10 @@ class Sinks:
         ]
         self.channels = notify.make_all(settings, notify.Tools(self._client, db, ask_pbx or directly(settings)))
         alerts = Alerts(db, settings, self.channels)
-        self.facts = Facts(settings, [*hooks, alerts])
-        vias = [*(hook.via() for hook in hooks), *alerts.vias(channel_secrets(settings))]
+        letters = Letters(db, settings, self.channels)
+        self.facts = Facts(settings, [*hooks, alerts, letters])
+        secrets = channel_secrets(settings)
+        vias = [*(hook.via() for hook in hooks), *alerts.vias(secrets), *letters.vias(secrets)]
         self.delivery = Delivery(db, vias, self.facts, now)
 
     def _client_for(self, hook: WebHook) -> Client:
