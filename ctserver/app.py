@@ -30,6 +30,7 @@ from ctserver.recordings.keeper import Keeper
 from ctserver.recordings.places import Places
 from ctserver.services import digest, pools, reports
 from ctserver.services.attribution import Attributor
+from ctserver.services.blocked import BlackList
 from ctserver.services.callbacks import Callbacks, NotSent
 from ctserver.services.callers import Callers
 from ctserver.services.live import Live
@@ -156,7 +157,9 @@ class Running:
     async def _start_fastagi(self) -> None:
         self.speaker = Speaker(self._settings)
         callers = Callers(self.db, self._settings, self.attributor, self.speaker)
-        self.router = Router(self._settings, callers)
+        self.black_list = BlackList(self._settings)
+        await self.black_list.load(self.db)
+        self.router = Router(self._settings, callers, black_list=self.black_list)
         self.callbacks = Callbacks(self.db, self._settings, self._call_back)
         self.fastagi = Fastagi(self.router.answer, self.callbacks.route)
         host, port = _address(self._settings.fastagi.listen)
@@ -206,6 +209,7 @@ class Running:
             gate=Gate(settings, self.geo),
             live=self.live,
             callbacks=self.callbacks,
+            black_list=self.black_list,
             started_at=ids.now_ms(),
         )
         runner = web.AppRunner(

@@ -17,6 +17,7 @@ from ctserver.domain.rules import Rule
 from ctserver.http.gate import Gate
 from ctserver.http.guesses import Guesses
 from ctserver.http.limits import Limiter
+from ctserver.services.blocked import BlackList
 from ctserver.services.callbacks import Callbacks
 from ctserver.services.delivery import Delivery
 from ctserver.services.facts import Facts
@@ -106,6 +107,7 @@ class Deps:
     sounds: Sounds
     rules: list[Rule]
     gate: Gate
+    black_list: BlackList
     delivery: Delivery | None = None
     facts: Facts | None = None
     attempts: dict[str, list[int]] = field(default_factory=dict)

@@ -11,6 +11,7 @@ from ctserver.http import api, auth, callback, collect, demo, login, metrics, pa
 from ctserver.http.dashboard import (
     account,
     audit,
+    blocked,
     calls,
     deliveries,
     journal,
@@ -58,6 +59,7 @@ def make(deps: Deps) -> web.Application:
     journal.add_routes(app)
     reports.add_routes(app)
     calls.add_routes(app)
+    blocked.add_routes(app)
     live.add_routes(app)
     marks.add_routes(app)
     missed.add_routes(app)

@@ -24,6 +24,7 @@ from ctserver.http.deps import Deps, Health, TestCallFailed
 from ctserver.http.gate import Gate
 from ctserver.http.geo import Geo
 from ctserver.recordings.places import Places
+from ctserver.services.blocked import BlackList
 from ctserver.services.callbacks import Callbacks
 from ctserver.services.facts import Facts
 from ctserver.services.live import Live
@@ -132,6 +133,7 @@ async def site(db: Sqlite, settings: Settings, tmp_path: Path, now: int, aiohttp
         rules=[],
         gate=Gate(settings, Geo(None)),
         callbacks=Callbacks(db, settings, place),
+        black_list=BlackList(settings),
     )
     running = TestServer(server.make(deps))
     await running.start_server(lingering_time=0)  # as the command does
