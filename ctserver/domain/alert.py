@@ -40,7 +40,7 @@ class Alert:
     """What a message to a person is made of. Names, not ids; "" where it is not known or makes no sense.
 
     `occasion` is a key of OCCASIONS; `at` the moment it is about; `count` how many calls of this caller one message
-    tells of; `recording` a file in the recordings folder; `data` the fact's own, for templates.
+    tells of; `nth` which call of this caller it is; `recording` a file in the recordings folder; `data` the fact's own, for templates.
     """
 
     occasion: str
@@ -61,6 +61,7 @@ class Alert:
     waited_seconds: float | None = None
     talked_seconds: float | None = None
     count: int = 1
+    nth: int = 0
     first_call: bool = False
     out_of_hours: bool = False
     voicemail: bool = False

@@ -4,6 +4,7 @@ for patience, or refuses.
     OutboundError
         Retry      not now: the other side is away, slow, or asks to wait
         GiveUp     never: the same again would be refused again
+        Nobody     there is nobody to tell
 """
 
 from __future__ import annotations
@@ -33,6 +34,22 @@ class GiveUp(OutboundError):
         super().__init__(why)
 
 
+class Nobody(OutboundError):
+    """There is nobody to tell, and that is no mistake."""
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """The call that a message tells of, for a channel that knows who reads: whose call it is (site and line, "" where it
+    has none), and the words for those who may not know the caller."""
+
+    call: str
+    site: str
+    line: str
+    masked_subject: str
+    masked_text: str
+
+
 @dataclass(frozen=True, slots=True)
 class Button:
     """Something a person can do from a message: `url` is opened."""
@@ -46,7 +63,8 @@ class Message:
     """Words for one person or group.
 
     `id` stays the same over all tries; `to` is written as the channel wants it (E.164, an e-mail address, a chat id,
-    or "" where the channel has one fixed place). `text` is plain; `short` fits into as few SMS as the template allows.
+    or "" where the channel has one fixed place). `text` is plain; `short` fits into as few SMS as the template allows. After
+    `useful_seconds` (0: no such time) nobody wants to know it any more.
     """
 
     id: str
@@ -57,6 +75,8 @@ class Message:
     html: str = ""
     attachment: Path | None = None
     buttons: tuple[Button, ...] = ()
+    about: About | None = None
+    useful_seconds: int = 0
 
 
 class Channel(Protocol):

@@ -4,6 +4,7 @@ needs it, and the message."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,12 +14,13 @@ from ctserver import ids
 from ctserver.config import Settings
 from ctserver.config.alerts import CALLER
 from ctserver.config.alerts import Alert as Rule
+from ctserver.config.notify import Push
 from ctserver.domain import alert as rules
 from ctserver.domain import fact as facts
 from ctserver.domain import phone
 from ctserver.domain.alert import Alert, Conditions
 from ctserver.domain.fact import Fact
-from ctserver.outbound import Button, Channel, GiveUp, Message
+from ctserver.outbound import About, Button, Channel, GiveUp, Message, Nobody
 from ctserver.services.delivery import Drop, Hold, Job, Receipt, Via
 from ctserver.services.words import words
 from ctserver.storage import alerts
@@ -117,8 +119,9 @@ class Alerts:
             await self._not_again(job, rule, now)
         count = 1 + await self._grouped(job, rule, now)
         alert = self._alert(occasion, job.fact, call, count, escalated=len(steps) > 1, to_caller=to == CALLER)
+        alert = replace(alert, nth=await alerts.nth(self._db, alert.caller, alert.at) if alert.call else 0)
         try:
-            said = words(rule, alert)
+            said, about = words(rule, alert), self._about(rule, alert, job.fact)
         except TemplateError as error:
             raise GiveUp(f"alerts.{name} has a bad template: {error}") from None
         buttons = (Button("Open the call", alert.link),) if alert.call and not alert.to_caller else ()
@@ -130,8 +133,13 @@ class Alerts:
             short=said.short,
             attachment=self._recording(rule, alert),
             buttons=buttons,
+            about=about,
+            useful_seconds=STALE_RINGING_MS // 1000 if occasion == "ringing" else 0,
         )
-        answer = await self._channels[rule.by].send(message)
+        try:
+            answer = await self._channels[rule.by].send(message)
+        except Nobody as nobody:
+            raise Drop(str(nobody)) from None
         return Receipt(answer, f"{said.subject}\n{said.text}"[:4000])
 
     async def test(self, channel: str) -> str:
@@ -204,6 +212,16 @@ class Alerts:
             recording=call["file"] if call is not None else "",
             data=data,
         )
+
+    def _about(self, rule: Rule, alert: Alert, fact: Fact) -> About | None:
+        """What a channel needs that knows who reads. Raises TemplateError."""
+        if not alert.call or not isinstance(self._settings.notify[rule.by], Push):
+            return None
+        caller = phone.masked(alert.caller) if alert.caller else ""
+        data = {**alert.data, "caller": caller, "caller_name": ""}
+        said = words(rule, replace(alert, caller=caller, caller_name="", data=data))
+        site, line = str(fact.data.get("site") or ""), str(fact.data.get("line") or "")
+        return About(alert.call, site, line, said.subject, said.text)
 
     def _recording(self, rule: Rule, alert: Alert) -> Path | None:
         if not (rule.attach_recording and alert.recording) or alert.to_caller:

@@ -42,6 +42,8 @@ CALL_TEXT = """\
 {{ at|time }}{% if line %}, {{ line }}{% endif %}{% if site %}, {{ site }}{% endif %}
 {%- if source %}
 Source: {{ source }}{% if campaign %}, {{ campaign }}{% endif %}{% endif %}
+{%- if nth > 1 %}
+{{ nth|ordinal }} call{% endif %}
 {%- if waited_seconds is not none %}
 Waited {{ waited_seconds|round|int }} s{% endif %}
 {%- if escalated %}
@@ -107,7 +109,7 @@ def _render(text: str, values: dict[str, object]) -> str:
 @lru_cache(maxsize=1)
 def _environment() -> ImmutableSandboxedEnvironment:
     made = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False, cache_size=100)
-    made.filters |= {"phone": phone.international, "time": _time, "clock": _clock}
+    made.filters |= {"phone": phone.international, "time": _time, "clock": _clock, "ordinal": _ordinal}
     return made
 
 
@@ -117,3 +119,8 @@ def _time(ms: int) -> str:
 
 def _clock(ms: int) -> str:
     return f"{datetime.fromtimestamp(ms / 1000, UTC).astimezone():%H:%M}"
+
+
+def _ordinal(number: int) -> str:
+    ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"

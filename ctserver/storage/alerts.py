@@ -17,6 +17,18 @@ async def call(db: Database, id: str) -> Row | None:
     )
 
 
+async def nth(db: Database, caller: str, at: int) -> int:
+    """Which call of this caller the one that arrived at `at` is, from 1; 0 for a withheld number, and 100 for all later ones."""
+    row = await db.one(
+        """
+        SELECT COUNT(*) AS n FROM (
+            SELECT 1 FROM calls WHERE caller = $1 AND caller <> '' AND arrived_at <= $2 LIMIT 100) AS calls_so_far
+        """,
+        (caller, at),
+    )
+    return int(row["n"]) if row else 0
+
+
 async def reached_at(db: Database, caller: str, since: int) -> int | None:
     """When somebody has spoken with this caller after `since`: he got through, or was called back."""
     row = await db.one(
