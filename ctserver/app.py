@@ -166,7 +166,9 @@ class Running:
         self._steps.append(("FastAGI", self.fastagi.close))
 
     async def _start_sinks(self) -> None:
-        self.sinks = Sinks(self.db, self._settings)
+        self.sinks = Sinks(
+            self.db, self._settings, sounds=self.places.local, ring=self.callbacks.ring, changed=self.live.changed
+        )
         self._steps.append(("deliveries", self.sinks.stop))
         await self.sinks.start()
 

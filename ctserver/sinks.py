@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 from ctserver import ids, notify
@@ -9,9 +10,11 @@ from ctserver.config import ConfigError, Problem, Settings, WebHook, secret_line
 from ctserver.domain import signature
 from ctserver.integrations.webhook import Hook
 from ctserver.outbound.client import Client
-from ctserver.services.alerts import Alerts
+from ctserver.outbound.press import Press, Pressed
+from ctserver.services.alerts import Alerts, Sounds, no_sounds
 from ctserver.services.delivery import Delivery
 from ctserver.services.facts import Facts
+from ctserver.services.presses import Presses, Ring
 from ctserver.storage.db import Database
 
 EVERYWHERE = ("0.0.0.0/0", "::/0")
@@ -23,7 +26,16 @@ class Sinks:
     Make it inside a running loop. Raises ConfigError for a secret that is missing or malformed.
     """
 
-    def __init__(self, db: Database, settings: Settings, now: Callable[[], int] = ids.now_ms) -> None:
+    def __init__(
+        self,
+        db: Database,
+        settings: Settings,
+        now: Callable[[], int] = ids.now_ms,
+        *,
+        sounds: Sounds = no_sounds,
+        ring: Ring | None = None,
+        changed: Callable[[], None] = lambda: None,
+    ) -> None:
         self._client = Client(settings.outbound.private_networks, seconds=settings.outbound.timeout_seconds)
         self._anywhere = Client(EVERYWHERE)
         hooks = [
@@ -31,18 +43,29 @@ class Sinks:
             for name, hook in settings.webhooks.items()
         ]
         self.channels = notify.make_all(settings, notify.Tools(self._client, db))
-        alerts = Alerts(db, settings, self.channels)
+        alerts = Alerts(db, settings, self.channels, sounds)
+        self._presses = Presses(db, settings, alerts, ring, changed)
         self.facts = Facts(settings, [*hooks, alerts])
         vias = [*(hook.via() for hook in hooks), *alerts.vias(channel_secrets(settings))]
         self.delivery = Delivery(db, vias, self.facts, now)
+        self._now = now
+        self._listening: list[asyncio.Task[None]] = []
 
     def _client_for(self, hook: WebHook) -> Client:
         return self._anywhere if hook.allow_private else self._client
 
     async def start(self) -> None:
         await self.delivery.start()
+        listeners = notify.listeners(self.channels, self._hear)
+        self._listening = [asyncio.create_task(one.run(), name=f"buttons of {name}") for name, one in listeners.items()]
+
+    async def _hear(self, press: Press) -> Pressed:
+        return await self._presses.press(press, self._now())
 
     async def stop(self) -> None:
+        for task in self._listening:
+            task.cancel()
+        await asyncio.gather(*self._listening, return_exceptions=True)
         await self.delivery.stop()
         for channel in self.channels.values():
             await channel.close()
