@@ -3,7 +3,6 @@ needs it, and the message."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -63,7 +62,7 @@ class Alerts:
         self._settings = settings
         self._channels = channels
         self._sounds = sounds
-        self._links: dict[str, str] = {}  # what a try has made for a job; the next one uses it again
+        self._key = ids.token()  # of the links of this run: every try of a message has the same
 
     def vias(self, secrets: Mapping[str, tuple[str, ...]]) -> list[Via]:
         """One queue for each channel; `secrets` by the channel's name."""
@@ -143,7 +142,6 @@ class Alerts:
             alert = replace(alert, recording=await self._link(job, name, now))
         message = await self._message(job, name, alert, sound)
         answer = await self._channels[rule.by].send(message)
-        self._links.pop(job.id, None)
         said = message.subject if occasion in DIGESTS else f"{message.subject}\n{message.text}"  # no list of callers
         return Receipt(answer, said[:4000])
 
@@ -200,18 +198,15 @@ class Alerts:
 
     async def _link(self, job: Job, rule: str, now: int) -> str:
         """A link to the recording that needs no login, and ends."""
-        if job.id not in self._links:
-            token, call = ids.token(), job.fact.call
-            until = now + self._settings.quality.share_days * DAY_MS
-            hashed = hashlib.sha256(token.encode()).hexdigest()
+        token, call = ids.token_of(self._key, job.id), job.fact.call
+        until = now + self._settings.quality.share_days * DAY_MS
 
-            def unit(tx: Transaction) -> None:
-                quality.add_share(tx, hashed, call, f"alerts.{rule}", now, until)
+        def unit(tx: Transaction) -> None:
+            if quality.add_share(tx, ids.token_hash(token), call, f"alerts.{rule}", now, until):
                 audit.add(tx, audit.Entry(now, f"alerts.{rule}", "alert", "shared", call, job.addressee))
 
-            await self._db.write(unit)
-            self._links[job.id] = f"{self._settings.server.public_url}/shared/{token}"
-        return self._links[job.id]
+        await self._db.write(unit)
+        return f"{self._settings.server.public_url}/shared/{token}"
 
     async def test(self, channel: str) -> str:
         """Raises Retry, GiveUp."""
