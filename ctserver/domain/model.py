@@ -112,9 +112,7 @@ class Lease:
 
     def moved(self, seen_at: int, until: int, left_at: int | None = None) -> Lease:
         """The same, held until another time."""
-        return Lease(
-            self.id, self.number, self.pool, self.session, self.how, self.shown_at, seen_at, until, left_at
-        )
+        return Lease(self.id, self.number, self.pool, self.session, self.how, self.shown_at, seen_at, until, left_at)
 
 
 @dataclass(frozen=True, slots=True)
