@@ -126,8 +126,9 @@ class Running:
         db = await open_database(path)
         self._steps.append(("database", db.close))
         try:
-            for migration in await migrate.migrate(db, migrate.read(files.folder("migrations"))):
-                log.info("database: applied migration %04d (%s)", migration.number, migration.name)
+            async with systemd.patience():
+                for migration in await migrate.migrate(db, migrate.read(files.folder("migrations"))):
+                    log.info("database: applied migration %04d (%s)", migration.number, migration.name)
             await self._write_routes(db)
         except StorageError as error:
             raise StartError(f"the database {path}: {error}", "then start ctserver again") from error
