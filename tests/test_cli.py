@@ -435,7 +435,7 @@ async def test_the_dialplan_is_printed_or_written(typed: Run, tmp_path: Path) ->
     assert "[ct-defaults]" in (await typed("dialplan")).out
     written = await typed("dialplan", "--write", "conf")
     assert {Path(line).name for line in written.out.splitlines()} == {
-        "ct-inbound.conf", "ct-settings.conf", "ct-manager.conf", "ct-route",
+        "ct-inbound.conf", "ct-freepbx.conf", "ct-settings.conf", "ct-manager.conf", "ct-route",
     }  # fmt: skip
     (tmp_path / "file").touch()
     is_mistake(await typed("dialplan", "--write", "file/below"))

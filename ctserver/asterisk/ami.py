@@ -17,6 +17,7 @@ from panoramisk import Manager
 from panoramisk.ami_protocol import AMIProtocol
 from panoramisk.message import Message as PanoramiskMessage
 
+from ctserver import ids
 from ctserver.asterisk.wire import Message, Splitter, text
 
 log = logging.getLogger(__name__)
@@ -130,6 +131,7 @@ class Link:
         self._events: list[Message] = []
         self._some = asyncio.Event()
         self.problem: str | None = NOT_YET
+        self.alive_at = 0  # epoch ms: the PBX's last sign of life while it was followed; 0: none yet
 
     async def run(self) -> None:
         """Until cancelled: connect, consume, notice the end, wait a little, again."""
@@ -173,6 +175,8 @@ class Link:
         tasks: set[asyncio.Task[Any]] = {consumer, pinger, lost}
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            if lost in done and self.problem is None:
+                self.alive_at = ids.now_ms()
             for task in done:
                 task.result()
             raise LinkDown("the PBX closed the link")
@@ -180,6 +184,7 @@ class Link:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            await self.drain()  # what it said last tells how calls ended
 
     def _events_put(self, message: Message) -> None:
         if len(self._events) >= MAX_QUEUE:
@@ -212,6 +217,8 @@ class Link:
             await asyncio.sleep(PING_SECONDS)
             try:
                 await self.send({"Action": "Ping"})
+                if self.problem is None:
+                    self.alive_at = ids.now_ms()
             except TimeoutError as error:
                 raise LinkDown("the PBX does not answer") from error
 

