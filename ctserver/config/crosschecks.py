@@ -23,6 +23,7 @@ def cross_checks(data: Mapping[str, Any], country: str) -> Iterator[Problem]:
     yield from _spools(data)
     yield from _modems(data, names)
     yield from _alerts(data)
+    yield from _mail(data)
     if "base" in data:
         yield Problem("base", "unknown key", "remove it")
 
@@ -122,6 +123,14 @@ def _alerts(data: Mapping[str, Any]) -> Iterator[Problem]:
         if "caller" in as_list(table.get("to")) and table.get("consent", "none") == "none":
             hint = 'consent = "call" where the law lets you take his call for it, or "file" with a list'
             yield Problem(f"alerts.{name}.to", "texts to callers need a consent", hint)
+
+
+def _mail(data: Mapping[str, Any]) -> Iterator[Problem]:
+    """Letters to those who log in go by e-mail."""
+    name, channels = as_dict(data.get("people")).get("mail"), as_dict(data.get("notify"))
+    yield from _reference("people.mail", name, "notify", data)
+    if isinstance(name, str) and name in channels and as_dict(channels[name]).get("type") != "email":
+        yield Problem("people.mail", f"[notify.{name}] is no e-mail", 'name a channel with type = "email"')
 
 
 def _reference(key: str, wanted: object, target: str, data: Mapping[str, Any]) -> Iterator[Problem]:
