@@ -127,8 +127,9 @@ class Running:
         db = await open_database(path)
         self._steps.append(("database", db.close))
         try:
-            for migration in await migrate.migrate(db, migrate.read(files.folder("migrations"))):
-                log.info("database: applied migration %04d (%s)", migration.number, migration.name)
+            async with systemd.patience():
+                for migration in await migrate.migrate(db, migrate.read(files.folder("migrations"))):
+                    log.info("database: applied migration %04d (%s)", migration.number, migration.name)
             await self._write_routes(db)
         except StorageError as error:
             raise StartError(f"the database {path}: {error}", "then start ctserver again") from error
@@ -167,7 +168,14 @@ class Running:
         self._steps.append(("FastAGI", self.fastagi.close))
 
     async def _start_sinks(self) -> None:
-        self.sinks = Sinks(self.db, self._settings, ask_pbx=sinks.through(self.bridges))
+        self.sinks = Sinks(
+            self.db,
+            self._settings,
+            ask_pbx=sinks.through(self.bridges),
+            sounds=self.places.local,
+            ring=self.callbacks.ring,
+            changed=self.live.changed,
+        )
         self._steps.append(("deliveries", self.sinks.stop))
         await self.sinks.start()
 

@@ -4,7 +4,8 @@ asterisk/dialplan.py and asterisk/lines.py write."""
 from __future__ import annotations
 
 ROUTE_VARIABLE = "CT_ROUTE"
-ROUTE_SCRIPT = "route"  # agi://host:port/route
+ROUTE_SCRIPT = "route"  # agi://host:port/route?pbx=ID
+ASKED_BY = "?pbx="
 CALLBACK_SCRIPT = "callback"  # agi://host:port/callback
 
 EVENT_ROUTED = "CTRoute"

@@ -33,6 +33,8 @@ HOURS_12 = 12 * 3600
 class WebPush:
     """Encrypts for each browser and hands it to the browser's push service. Raises BadChannel."""
 
+    attaches = 0
+
     def __init__(self, table: tables.Push, settings: Settings, client: Client, db: Database) -> None:
         self._table, self._client, self._db = table, client, db
         self._vapid = key(settings)

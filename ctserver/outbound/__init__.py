@@ -33,12 +33,17 @@ class GiveUp(OutboundError):
         super().__init__(why)
 
 
+DONE, CALL_BACK = "done", "call"
+
+
 @dataclass(frozen=True, slots=True)
 class Button:
-    """Something a person can do from a message: `url` is opened."""
+    """Something a person can do from a message: `url` is opened, or `action` (DONE, CALL_BACK) is done. Channels that
+    cannot hear what is pressed leave actions out."""
 
     text: str
-    url: str
+    url: str = ""
+    action: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +65,10 @@ class Message:
 
 
 class Channel(Protocol):
-    """A way to tell a person something."""
+    """A way to tell a person something. `attaches`: the largest file that it can send, in bytes; 0: none."""
+
+    @property
+    def attaches(self) -> int: ...
 
     async def send(self, message: Message) -> str:
         """The other side's words when it took the message. Raises Retry or GiveUp."""
