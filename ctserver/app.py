@@ -225,6 +225,7 @@ class Running:
             live=self.live,
             callbacks=self.callbacks,
             started_at=ids.now_ms(),
+            push_key=self.sinks.push_key,
         )
         runner = web.AppRunner(
             server.make(deps), access_log=None, shutdown_timeout=STOP_SECONDS, keepalive_timeout=30, lingering_time=0

@@ -26,6 +26,7 @@ from ctserver.http.dashboard import (
     audit,
     calls,
     deliveries,
+    devices,
     journal,
     live,
     marks,
@@ -50,7 +51,8 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 CONTENT_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; media-src 'self'; "
-    "connect-src 'self'; font-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+    "connect-src 'self'; font-src 'self'; worker-src 'self'; manifest-src 'self'; form-action 'self'; "
+    "frame-ancestors 'none'; base-uri 'none'"
 )
 
 
@@ -83,6 +85,7 @@ def make(deps: Deps) -> web.Application:
     deliveries.add_routes(app)
     reader.add_routes(app)
     account.add_routes(app)
+    devices.add_routes(app)
     users.add_routes(app)
     audit.add_routes(app)
     api.add_routes(app)
