@@ -96,6 +96,7 @@ class Running:
         await self._start_sinks()
         for pbx in settings.asterisk:
             await self._start_bridge(Bridge(self.db, settings, self.attributor, pbx, self.sinks.facts))
+        await self._start_provider()
         await self._start_web()
         self._start_upkeep()
         gc.collect()
@@ -178,6 +179,15 @@ class Running:
         self._steps.append(("deliveries", self.sinks.stop))
         await self.sinks.start()
 
+    async def _start_provider(self) -> None:
+        self.provider = None
+        if self._settings.oidc.issuer:
+            from ctserver.services.provider import Provider  # takes a while, and few have one
+
+            self.provider = Provider(self._settings)
+            self._steps.append(("sign-in provider", self.provider.stop))
+            await self.provider.start()
+
     async def _start_bridge(self, bridge: Bridge) -> None:
         """A PBX that is away is waited for; one that refuses our secret is a mistake to be told at once."""
         await try_login(self._settings, bridge.pbx.id)
@@ -210,6 +220,7 @@ class Running:
             rules=rule_book(settings),
             delivery=self.sinks.delivery,
             facts=self.sinks.facts,
+            provider=self.provider,
             gate=Gate(settings, self.geo),
             live=self.live,
             callbacks=self.callbacks,

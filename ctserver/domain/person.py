@@ -18,6 +18,7 @@ class Person:
     sites: tuple[str, ...] = ()
     lines: tuple[str, ...] = ()
     second_factor: bool = False
+    by_provider: bool = False  # he has no password of ours: a sign-in provider vouches for him
 
     @property
     def scope(self) -> Scope:

@@ -77,10 +77,12 @@ def _refuse(request: web.Request) -> web.StreamResponse:
 
 def _lacks_second_factor(request: web.Request, user: User, need: object) -> bool:
     """Of a person whose role must have one. What everybody may (his account, logging out) stays open, to set it up."""
-    required = request.app[DEPS].settings.people.second_factor
+    settings = request.app[DEPS].settings
+    vouched = user.person.by_provider and settings.oidc.second_factor == "provider"
     return (
-        user.person.role in required
+        user.person.role in settings.people.second_factor
         and not user.person.second_factor
+        and not vouched
         and not user.by_token
         and need is not rights.SOMEBODY
     )

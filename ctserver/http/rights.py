@@ -40,6 +40,8 @@ ROUTES: dict[str, Right | Open] = {
     "POST /login": ANYBODY,
     "GET /login/code": ANYBODY,
     "POST /login/code": ANYBODY,
+    "GET /login/oidc": ANYBODY,
+    "GET /login/oidc/callback": ANYBODY,
     "GET /forgot": ANYBODY,
     "POST /forgot": ANYBODY,
     "GET /link/{token}": ANYBODY,

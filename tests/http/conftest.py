@@ -102,7 +102,13 @@ def settings(toml: Path, overrides: dict[str, str]) -> Settings:
 
 
 @pytest.fixture
-async def site(db: Sqlite, settings: Settings, tmp_path: Path, now: int, aiohttp_client: Any) -> Site:
+def provider() -> Any:
+    """At which people sign in; here none."""
+    return None
+
+
+@pytest.fixture
+async def site(db: Sqlite, settings: Settings, provider: Any, now: int, aiohttp_client: Any) -> Site:
     """A server with one user, alice, who is not logged in."""
     clock, parts, placed = [now], {"database": "ok", "AMI": "ok"}, []
     folder = settings.path(settings.recordings.folder)
@@ -129,6 +135,7 @@ async def site(db: Sqlite, settings: Settings, tmp_path: Path, now: int, aiohttp
         now=lambda: clock[0],
         sounds=Places(settings),
         facts=Facts(settings),
+        provider=provider,
         rules=[],
         gate=Gate(settings, Geo(None)),
         callbacks=Callbacks(db, settings, place),
