@@ -27,6 +27,7 @@ from ctserver.recordings.places import Places
 from ctserver.services.callbacks import Callbacks
 from ctserver.services.facts import Facts
 from ctserver.services.live import Live
+from ctserver.services.pauses import Pauses, PbxAway
 from ctserver.storage import users
 from ctserver.storage.sqlite import Sqlite
 
@@ -117,9 +118,15 @@ async def site(db: Sqlite, settings: Settings, tmp_path: Path, now: int, aiohttp
     async def place(callback: str, channel: str, seconds: int) -> None:
         placed.append(channel)
 
+    async def mute(pbx: str, uniqueid: str, silent: bool) -> None:
+        if parts["AMI"] != "ok":
+            raise PbxAway
+        placed.append(f"{uniqueid} {'silent' if silent else 'heard'}")
+
     async def health() -> Health:
         return Health(parts)
 
+    live = Live()
     deps = Deps(
         db=db,
         settings=settings,
@@ -132,6 +139,8 @@ async def site(db: Sqlite, settings: Settings, tmp_path: Path, now: int, aiohttp
         rules=[],
         gate=Gate(settings, Geo(None)),
         callbacks=Callbacks(db, settings, place),
+        pauses=Pauses(db, mute, settings.recordings.pause_seconds, live.changed),
+        live=live,
     )
     running = TestServer(server.make(deps))
     await running.start_server(lingering_time=0)  # as the command does
