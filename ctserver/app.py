@@ -27,9 +27,11 @@ from ctserver.http.geo import Geo
 from ctserver.recordings.places import Places
 from ctserver.services import reports
 from ctserver.services.attribution import Attributor
+from ctserver.services.blocked import BlackList
 from ctserver.services.callbacks import Callbacks, NotSent
 from ctserver.services.callers import Callers
 from ctserver.services.live import Live
+from ctserver.services.pauses import Pauses, PbxAway
 from ctserver.services.routing import Router
 from ctserver.services.speech import Speaker
 from ctserver.services.visits import rule_book
@@ -92,6 +94,7 @@ class Running:
         await self._start_sinks()
         for pbx in settings.asterisk:
             await self._start_bridge(Bridge(self.db, settings, self.attributor, pbx, self.sinks.facts))
+        await self._start_provider()
         await self._start_web()
         self._start_upkeep()
         gc.collect()
@@ -122,8 +125,9 @@ class Running:
         db = await open_database(path)
         self._steps.append(("database", db.close))
         try:
-            for migration in await migrate.migrate(db, migrate.read(files.folder("migrations"))):
-                log.info("database: applied migration %04d (%s)", migration.number, migration.name)
+            async with systemd.patience():
+                for migration in await migrate.migrate(db, migrate.read(files.folder("migrations"))):
+                    log.info("database: applied migration %04d (%s)", migration.number, migration.name)
             await self._write_routes(db)
         except StorageError as error:
             raise StartError(f"the database {path}: {error}", "then start ctserver again") from error
@@ -151,7 +155,10 @@ class Running:
     async def _start_fastagi(self) -> None:
         self.speaker = Speaker(self._settings)
         callers = Callers(self.db, self._settings, self.attributor, self.speaker)
-        self.router = Router(self._settings, callers)
+        self.black_list = BlackList(self._settings)
+        await self.black_list.load(self.db)
+        self.router = Router(self._settings, callers, black_list=self.black_list)
+        self.pauses = Pauses(self.db, self._mute, self._settings.recordings.pause_seconds, self.live.changed)
         self.callbacks = Callbacks(self.db, self._settings, self._call_back)
         self.fastagi = Fastagi(self.router.answer, self.callbacks.route)
         host, port = _address(self._settings.fastagi.listen)
@@ -162,9 +169,25 @@ class Running:
         self._steps.append(("FastAGI", self.fastagi.close))
 
     async def _start_sinks(self) -> None:
-        self.sinks = Sinks(self.db, self._settings, ask_pbx=sinks.through(self.bridges))
+        self.sinks = Sinks(
+            self.db,
+            self._settings,
+            ask_pbx=sinks.through(self.bridges),
+            sounds=self.places.local,
+            ring=self.callbacks.ring,
+            changed=self.live.changed,
+        )
         self._steps.append(("deliveries", self.sinks.stop))
         await self.sinks.start()
+
+    async def _start_provider(self) -> None:
+        self.provider = None
+        if self._settings.oidc.issuer:
+            from ctserver.services.provider import Provider  # takes a while, and few have one
+
+            self.provider = Provider(self._settings)
+            self._steps.append(("sign-in provider", self.provider.stop))
+            await self.provider.start()
 
     async def _start_bridge(self, bridge: Bridge) -> None:
         """A PBX that is away is waited for; one that refuses our secret is a mistake to be told at once."""
@@ -198,10 +221,14 @@ class Running:
             rules=rule_book(settings),
             delivery=self.sinks.delivery,
             facts=self.sinks.facts,
+            provider=self.provider,
             gate=Gate(settings, self.geo),
             live=self.live,
             callbacks=self.callbacks,
+            pauses=self.pauses,
+            black_list=self.black_list,
             started_at=ids.now_ms(),
+            push_key=self.sinks.push_key,
         )
         runner = web.AppRunner(
             server.make(deps), access_log=None, shutdown_timeout=STOP_SECONDS, keepalive_timeout=30, lingering_time=0
@@ -223,6 +250,7 @@ class Running:
             sinks=self.sinks,
             attributor=self.attributor,
             callbacks=self.callbacks,
+            pauses=self.pauses,
             speaker=self.speaker,
             health=self.health,
         )
@@ -237,6 +265,12 @@ class Running:
             await (linked or self.bridges)[0].testcall(number, TEST_CALLER)
         except (ami.AmiError, TimeoutError) as error:
             raise TestCallFailed(str(error) or "the PBX does not answer") from error
+
+    async def _mute(self, pbx: str, uniqueid: str, silent: bool) -> None:
+        bridge = next((one for one in self.bridges if one.pbx.id == pbx), None)
+        if bridge is None:
+            raise PbxAway
+        await bridge.mute(uniqueid, silent)
 
     async def _call_back(self, callback: str, channel: str, seconds: int) -> None:
         linked = [bridge for bridge in self.bridges if bridge.link.problem is None]

@@ -21,6 +21,7 @@ from ctserver.recordings.places import Places
 from ctserver.services import digest, pools, reports
 from ctserver.services.attribution import Attributor
 from ctserver.services.callbacks import Callbacks
+from ctserver.services.pauses import Pauses
 from ctserver.services.retention import Retention
 from ctserver.services.simulation import PoolSize
 from ctserver.services.speech import Speaker
@@ -39,7 +40,7 @@ class Upkeep:
 
     def __init__(
         self, *, db: Sqlite, settings: Settings, places: Places, bridges: Sequence[Bridge], sinks: Sinks,
-        attributor: Attributor, callbacks: Callbacks, speaker: Speaker, health: Callable[[], Awaitable[Health]],
+        attributor: Attributor, callbacks: Callbacks, pauses: Pauses, speaker: Speaker, health: Callable[[], Awaitable[Health]],
     ) -> None:  # fmt: skip
         self._db = db
         self._settings = settings
@@ -48,6 +49,7 @@ class Upkeep:
         self._sinks = sinks
         self._attributor = attributor
         self._callbacks = callbacks
+        self._pauses = pauses
         self._speaker = speaker
         self._health = health
         self._tasks: list[asyncio.Task[None]] = []
@@ -79,6 +81,7 @@ class Upkeep:
             ("measure the pools", self._measure_pools, 3600),
             ("speak", self._speaker.speak, 2),
             ("place callbacks", self._call_back, 1),
+            ("resume paused recordings", self._resume_recordings, 1),
             ("watch for trouble", self._watch_trouble, 15),
             ("look after deliveries", self._sinks.delivery.upkeep, 600),
             ("sum up the reports", self._sum_up, 120),
@@ -138,6 +141,9 @@ class Upkeep:
 
     async def _call_back(self) -> None:
         await self._callbacks.work(ids.now_ms())
+
+    async def _resume_recordings(self) -> None:
+        await self._pauses.work(ids.now_ms())
 
     # ---- figures
 

@@ -18,7 +18,7 @@ from ctserver.storage.outgoing import Outgoing
 from ctserver.storage.sqlite import Sqlite
 
 OF_CALLS = (
-    "legs", "steps", "credits", "recordings", "call_tags", "call_notes", "missed_work", "call_scores", "model_calls", "shares",
+    "legs", "steps", "pauses", "credits", "recordings", "call_tags", "call_notes", "missed_work", "call_scores", "model_calls", "shares",
 )  # fmt: skip
 OF_SESSIONS = ("visits", "signals", "leases")
 TABLES = ("calls", "sessions", *OF_CALLS, *OF_SESSIONS, "facts", "outbox", "tries", "callbacks", "outgoing", "audit",
@@ -99,6 +99,7 @@ def _rings(tx: Transaction, life: Life, at: int, confidence: float) -> None:
     recordings.kept(
         tx, life.call, f"{life.call[:6]}/{life.call}.wav", "wav", "disk", life.sound.stat().st_size, "0" * 64
     )
+    tx.execute("INSERT INTO pauses (call, began_at, login) VALUES ($1, $2, 'bob')", (life.call, at))
     marks.add_tag(tx, life.call, "vip", "bob", at)
     marks.put_note(tx, life.call, f"Ann, mother of two, ring {life.number[:6]} {life.number[6:]}", "bob", at)
     marks.set_category(tx, life.call, "order")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from ctserver import ids
 from ctserver.config import NumberUse, Settings, number_uses
 from ctserver.domain import phone
 from ctserver.domain.attribution import NOBODY, Answer, CallFacts, attribute
@@ -14,6 +16,7 @@ from ctserver.domain.callback import SITE
 from ctserver.domain.delay import PUBLISHED, DelayModel
 from ctserver.domain.learning import KnownCall, learn, seen_between
 from ctserver.domain.reasons import Reason
+from ctserver.services.facts import Facts
 from ctserver.storage import attribution as evidence
 from ctserver.storage import callbacks, calls, sessions
 from ctserver.storage.db import Database, Transaction
@@ -76,16 +79,27 @@ class Attributor:
             return 0
 
         def unit(tx: Transaction) -> tuple[DelayModel, int]:
-            known = [self._known(tx, call) for call in calls.of_site(tx, site, since, now)]
+            arrived = calls.of_site(tx, site, since, now)
+            known = (self._known(tx, call) for call in arrived)
             numbers = [use.number for use in self.uses.values() if use.site == site and use.pool]
             shown = [candidate for number in numbers for candidate in evidence.candidates(tx, number, since, now)]
             seen = seen_between(shown, since, now, len(numbers))
-            learnt = learn(self.model(site), known, seen, fade=FADE)
-            evidence.save_model(tx, site, learnt.counts, now)
-            return learnt, len(known)
+            return learn(self.model(site), _gently(known), seen, fade=FADE), len(arrived)
 
-        self.models[site], count = await db.write(unit)
+        learnt, count = await db.read(unit)
+        await db.write(lambda tx: evidence.save_model(tx, site, learnt.counts, now))
+        self.models[site] = learnt
         return count
+
+
+def _gently(known: Iterable[KnownCall]) -> Iterator[KnownCall]:
+    """One at a time, since each holds everybody who was shown its number, and with as much rest as work: whoever rings or
+    opens a page meanwhile needs the same interpreter."""
+    began = time.perf_counter()
+    for one in known:
+        yield one
+        time.sleep(time.perf_counter() - began)
+        began = time.perf_counter()
 
 
 def _asked_for(tx: Transaction, call: Call) -> Answer | None:
@@ -133,10 +147,12 @@ class Change:
     after: tuple[str, str, float]
 
 
-async def reattribute(db: Database, attributor: Attributor, since: int, until: int, *, apply: bool) -> list[Change]:
+async def reattribute(
+    db: Database, attributor: Attributor, since: int, until: int, apply: Facts | None = None
+) -> list[Change]:
     """Ask again for every call in [since, until); what differs in kind, session or by 0.05 in confidence.
 
-    Nothing is changed unless `apply`.
+    Nothing is changed without `apply`, which tells others of each change.
     """
 
     def unit(tx: Transaction) -> list[Change]:
@@ -153,6 +169,7 @@ async def reattribute(db: Database, attributor: Attributor, since: int, until: i
             if apply:
                 calls.set_attribution(tx, call.id, new)
                 save_answer(tx, call.id, answer)
+                apply.attributed_anew(tx, replace(call, attribution=new), ids.now_ms())
         return changes
 
     return await db.write(unit)

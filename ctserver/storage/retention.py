@@ -32,6 +32,7 @@ def remove_calls(tx: Transaction, calls: Sequence[str]) -> int:
         "DELETE FROM legs WHERE call = $1",
         "DELETE FROM credits WHERE call = $1",
         "DELETE FROM steps WHERE call = $1",
+        "DELETE FROM pauses WHERE call = $1",
         "DELETE FROM call_tags WHERE call = $1",
         "DELETE FROM call_notes WHERE call = $1",
         "DELETE FROM missed_work WHERE call = $1",
