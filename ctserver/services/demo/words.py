@@ -87,3 +87,14 @@ CAUSES = {"no_answer": 19, "busy": 17, "unreachable": 20, "rejected": 21, "conge
 CATEGORIES = ("order", "consulted_order", "consultation", "out_of_stock", "wrong_number", "not_a_customer", "lost")
 CATEGORY_WEIGHTS = (24, 10, 40, 8, 5, 10, 3)
 SOLD = ("order", "consulted_order")
+
+LOGINS = ("olivia", "jack", "amelia", "anna")
+TAGS = ("christmas", "gift", "wants an e-mail", "club member", "urgent", "price too high", "repair")
+NOTES = (
+    "Comes by on Saturday to try the folding one.", "Wants it before the 24th; promised to ring when it is ready.",
+    "Asked for the child's size, 20 inch. Sent a link.", "Compared us with the shop in Camden; we are cheaper with service.",
+    "Needs an invoice to the company.", "Brakes and a new chain, tomorrow at nine.", "Перезвонить после шести, говорит по-русски.",
+)  # fmt: skip
+LESSONS = (
+    "How to ask for the size without boring him", "A complaint that ended in an order", "Agrees on the next step in one sentence",
+)  # fmt: skip
