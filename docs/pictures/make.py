@@ -70,8 +70,8 @@ async def _all(browser: Browser, shop: Shop, options: argparse.Namespace) -> Non
         for name, path in views.items():
             if not only & set(views) or name in only:
                 await page.goto(shop.address + path)
-                await page.wait_for_load_state("load")
-                await page.wait_for_timeout(250)  # plots and wave forms
+                await page.wait_for_load_state("networkidle")
+                await page.wait_for_timeout(100)  # plots and wave forms
                 await page.screenshot(path=options.all / f"{name}-{size}-{theme}-{language}.png", full_page=True)
         if not only & set(views) or "login" in only:
             await context.clear_cookies()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from ctserver.domain.reasons import Reason, explain
+
 
 class Way(NamedTuple):
     """One way to the shop: of 1,000 visitors, and how much likelier than others they are to ring."""
@@ -71,13 +73,16 @@ NAMES = ("Alice Martin", "Пётр Вавилов", "O'Brien & Sons", "Конс�
 
 KINDS = (("exact", 0.93), ("tapped", 0.97), ("likely", 0.62), ("repeat", 0.7), ("ambiguous", 0.3))
 WHY = {
-    "exact": "Nobody else was shown this number then.",
-    "tapped": "The visitor tapped this number moments before.",
-    "likely": "Several visitors were shown this number; this one fits best.",
-    "repeat": "The same caller rang before, after a visit of his.",
-    "ambiguous": "Several visitors were shown this number, and none stands out.",
-    "static": "The number stands for this source.",
-    "none": "Nobody was shown this number lately.",
+    kind: explain(Reason(code, {"seconds": seconds, "percent": 41}))
+    for kind, code, seconds in (
+        ("exact", "only", 190),
+        ("tapped", "tapped", 9),
+        ("likely", "on_page", 140),
+        ("repeat", "repeat", 3 * 86_400),
+        ("ambiguous", "ambiguous", 0),
+        ("static", "static", 0),
+        ("none", "no_candidates", 0),
+    )
 }
 
 MISSES = ("no_answer", "abandoned", "busy", "abandoned_early", "unreachable", "rejected", "congestion", "failed")
