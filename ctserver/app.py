@@ -16,7 +16,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from ctserver import __version__, files, ids, systemd
+from ctserver import __version__, files, ids, sinks, systemd
 from ctserver.asterisk import ami, recordings
 from ctserver.asterisk.bridge import Bridge
 from ctserver.asterisk.fastagi import Fastagi
@@ -126,8 +126,9 @@ class Running:
         db = await open_database(path)
         self._steps.append(("database", db.close))
         try:
-            for migration in await migrate.migrate(db, migrate.read(files.folder("migrations"))):
-                log.info("database: applied migration %04d (%s)", migration.number, migration.name)
+            async with systemd.patience():
+                for migration in await migrate.migrate(db, migrate.read(files.folder("migrations"))):
+                    log.info("database: applied migration %04d (%s)", migration.number, migration.name)
             await self._write_routes(db)
         except StorageError as error:
             raise StartError(f"the database {path}: {error}", "then start ctserver again") from error
@@ -166,7 +167,7 @@ class Running:
         self._steps.append(("FastAGI", self.fastagi.close))
 
     async def _start_sinks(self) -> None:
-        self.sinks = Sinks(self.db, self._settings)
+        self.sinks = Sinks(self.db, self._settings, ask_pbx=sinks.through(self.bridges))
         self._steps.append(("deliveries", self.sinks.stop))
         await self.sinks.start()
 

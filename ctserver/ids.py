@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import hmac
 import os
 import secrets
 import time
@@ -57,6 +58,17 @@ def _time(now: int) -> str:
 def token() -> str:
     """256 random bits as URL-safe text, for cookies and one-time secrets."""
     return secrets.token_urlsafe(32)
+
+
+def token_of(key: str, name: str) -> str:
+    """A token as `token` makes them, the same for the same key and name: who does not know the key cannot tell it."""
+    made = hmac.digest(key.encode(), name.encode(), "sha256")
+    return base64.urlsafe_b64encode(made).decode("ascii").rstrip("=")
+
+
+def token_hash(token: str) -> str:
+    """Under which the database knows a token."""
+    return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()
 
 
 def fraction() -> float:

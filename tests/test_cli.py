@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from ctserver import cli, files
 from ctserver.storage import migrate, sqlite
@@ -293,6 +294,76 @@ async def test_without_a_pbx_there_is_no_test_call(typed: Run) -> None:
     )
 
 
+# ---- tests of channels and web hooks
+
+NOTIFY = """
+[notify.sms]
+type = "smsru"
+base_url = "URL"
+secret_file = "secret"
+to = "+447700900001"
+[notify.modem]
+type = "modem"
+device = "dongle0"
+to = "+447700900001"
+[webhooks.crm]
+url = "URL/hook"
+allow_private = true
+secret_file = "hook-secret"
+[outbound]
+private_networks = ["127.0.0.0/8"]
+"""
+
+
+@pytest.fixture
+async def notify(typed: Run, toml: Path, db: sqlite.Sqlite, serve: Any, pbx: Any) -> Callable[..., Awaitable[Done]]:
+    """`ctserver notify test NAME`, where a gateway and a web hook answer with this status and text."""
+
+    toml.with_name("hook-secret").write_text("whsec_" + "A" * 44)
+
+    async def notify(name: str, status: int = 200, text: str = "") -> Done:
+        url = await serve(lambda _: web.Response(status=status, text=text))
+        if "[notify.sms]" not in toml.read_text():
+            toml.write_text(toml.read_text() + NOTIFY)
+        toml.write_text(re.sub(r"http://127[.0-9]*:\d+|\bURL\b", url, toml.read_text()))
+        where = ["--set", f"asterisk.pbx.ami={pbx.address}", "--set", f"database.path={toml.with_name('ctserver.db')}"]
+        return await typed("notify", "test", name, *where)
+
+    return notify
+
+
+async def test_what_takes_the_test_message_ends_with_its_words_and_status_0(notify: Any, pbx: Any) -> None:
+    taken = json.dumps(
+        {"status": "OK", "status_code": 100, "sms": {"447700900001": {"status_code": 100, "sms_id": "9-1"}}}
+    )
+    assert await notify("sms", text=taken) == Done(0, "taken: id 9-1\n", "")
+    assert await notify("crm", text="thank you") == Done(0, "taken: 200 thank you\n", "")
+    pbx.answers["DongleSendSMS"] = "Response: Success\nActionID: @ID@\nMessage: [dongle0] SMS queued for send\n\n"
+    assert await notify("modem") == Done(0, "taken: [dongle0] SMS queued for send\n", "")
+    (sent,) = pbx.sent("DongleSendSMS")
+    assert (sent["Device"], sent["Number"]) == ("dongle0", "+447700900001")
+    assert "a test of the channel modem" in sent["Message"]
+
+
+async def test_what_refuses_the_test_message_ends_with_its_words_and_status_1(notify: Any, pbx: Any) -> None:
+    broke = json.dumps({"status": "ERROR", "status_code": 201, "status_text": "no money"})
+    pbx.answers["DongleSendSMS"] = "Response: Error\nActionID: @ID@\nMessage: [dongle0] Device disconnected\n\n"
+    for name, answer, words in (
+        ("sms", (200, broke), "error 201: no money"),
+        ("sms", (503, "s3cret is away"), "answered 503 Service Unavailable: *** is away"),
+        ("crm", (410, "gone"), "410 gone"),
+        ("modem", (200, ""), "[dongle0] Device disconnected"),
+    ):
+        done = await notify(name, *answer)
+        assert (done.status, done.out, done.err.splitlines()[0]) == (1, "", f"not taken: {words}")
+    await pbx.stop()
+    assert "no link to the PBX" in (await notify("modem")).err
+
+
+async def test_a_name_that_no_channel_has_is_told_with_those_there_are(notify: Any) -> None:
+    is_mistake(await notify("mial"), "'mial'", "crm, sms, modem")
+
+
 # ---- record and replay
 
 
@@ -364,7 +435,7 @@ async def test_the_dialplan_is_printed_or_written(typed: Run, tmp_path: Path) ->
     assert "[ct-defaults]" in (await typed("dialplan")).out
     written = await typed("dialplan", "--write", "conf")
     assert {Path(line).name for line in written.out.splitlines()} == {
-        "ct-inbound.conf", "ct-settings.conf", "ct-manager.conf", "ct-route",
+        "ct-inbound.conf", "ct-freepbx.conf", "ct-settings.conf", "ct-manager.conf", "ct-route",
     }  # fmt: skip
     (tmp_path / "file").touch()
     is_mistake(await typed("dialplan", "--write", "file/below"))

@@ -17,6 +17,7 @@ from panoramisk import Manager
 from panoramisk.ami_protocol import AMIProtocol
 from panoramisk.message import Message as PanoramiskMessage
 
+from ctserver import ids
 from ctserver.asterisk.wire import Message, Splitter, text
 
 log = logging.getLogger(__name__)
@@ -130,6 +131,7 @@ class Link:
         self._events: list[Message] = []
         self._some = asyncio.Event()
         self.problem: str | None = NOT_YET
+        self.alive_at = 0  # epoch ms: the PBX's last sign of life while it was followed; 0: none yet
 
     async def run(self) -> None:
         """Until cancelled: connect, consume, notice the end, wait a little, again."""
@@ -161,11 +163,7 @@ class Link:
         manager = self._manager
         if manager is None or manager.protocol is None or manager.protocol.closed:
             raise LinkDown(self.problem or "there is no link to the PBX")
-        answer = await asyncio.wait_for(manager.send_action(dict(action), as_list=as_list), seconds)
-        answers = [cast(Message, dict(part)) for part in (answer if isinstance(answer, list) else [answer])]
-        if text(answers[0], "Response") == "Error":
-            raise AmiError(text(answers[0], "Message") or "the PBX refused without a word")
-        return answers
+        return await _ask(manager, action, seconds, as_list=as_list)
 
     async def _once(self) -> None:
         manager = _Manager(self._events_put, **self._config, ping_delay=10**6, ping_interval=10**6)
@@ -177,6 +175,8 @@ class Link:
         tasks: set[asyncio.Task[Any]] = {consumer, pinger, lost}
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            if lost in done and self.problem is None:
+                self.alive_at = ids.now_ms()
             for task in done:
                 task.result()
             raise LinkDown("the PBX closed the link")
@@ -184,6 +184,7 @@ class Link:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            await self.drain()  # what it said last tells how calls ended
 
     def _events_put(self, message: Message) -> None:
         if len(self._events) >= MAX_QUEUE:
@@ -216,6 +217,8 @@ class Link:
             await asyncio.sleep(PING_SECONDS)
             try:
                 await self.send({"Action": "Ping"})
+                if self.problem is None:
+                    self.alive_at = ids.now_ms()
             except TimeoutError as error:
                 raise LinkDown("the PBX does not answer") from error
 
@@ -244,6 +247,27 @@ async def connect(manager: _Manager) -> None:
     if not answer.success:
         pair[0].abort()
         raise LoginRefused(f"login refused for AMI user {config['username']!r}: {text(dict(answer), 'Message')}")
+
+
+async def _ask(manager: _Manager, action: Mapping[str, str], seconds: float, *, as_list: bool) -> list[Message]:
+    answer = await asyncio.wait_for(manager.send_action(dict(action), as_list=as_list), seconds)
+    answers = [cast(Message, dict(part)) for part in (answer if isinstance(answer, list) else [answer])]
+    if text(answers[0], "Response") == "Error":
+        raise AmiError(text(answers[0], "Message") or "the PBX refused without a word")
+    return answers
+
+
+async def ask_once(host: str, port: int, user: str, secret: str, action: Mapping[str, str]) -> Message:
+    """One action over a link of its own. Raises AmiError with the PBX's words, LinkDown, TimeoutError."""
+    _refuse_control_characters(action)
+    manager = _Manager(lambda _: None, host=host, port=port, username=user, secret=secret, ping_delay=10**6)
+    try:
+        await connect(manager)
+        return (await _ask(manager, action, ACTION_SECONDS, as_list=False))[0]
+    except OSError as error:
+        raise LinkDown(_words(error)) from error
+    finally:
+        manager.close()
 
 
 async def attempt(host: str, port: int, user: str, secret: str) -> None:

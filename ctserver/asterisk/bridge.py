@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 
 from ctserver import ids
-from ctserver.asterisk import variables
+from ctserver.asterisk import recordings, variables
 from ctserver.asterisk.ami import AmiError, Link
 from ctserver.asterisk.evidence import Notes
 from ctserver.asterisk.placed import originate, placed
 from ctserver.asterisk.translate import Translator
 from ctserver.asterisk.wire import Message, text
 from ctserver.config import Asterisk, Settings
-from ctserver.domain.call import Event, Vanished
+from ctserver.domain.call import Call, Event, Vanished
 from ctserver.domain.callback import Placed
 from ctserver.services.attribution import Attributor
 from ctserver.services.calls import Journal
@@ -32,7 +33,8 @@ class Bridge:
         host, _, port = pbx.ami.rpartition(":")
         self.pbx = pbx
         self.journal = Journal(db, settings, attributor, pbx.id, facts)
-        self.notes = Notes(db, self.journal, settings.spool(pbx), pbx.id)
+        self._spool = settings.spool(pbx)
+        self.notes = Notes(db, self.journal, self._spool, pbx.id)
         self.on_placed: Callable[[str, Sequence[Placed]], Awaitable[None]] | None = None
         self._contexts = pbx.inbound_contexts
         self._translator = Translator(self._contexts)
@@ -68,10 +70,16 @@ class Bridge:
         alive = {text(channel, "Uniqueid") for channel in listed}
         now = ids.now_ms()
         await self.notes.read(now, settled=False)
-        gone = [Vanished(call.linkedid, now) for call in self.journal.open_calls() if call.uniqueid not in alive]
+        gone = [call for call in self.journal.open_calls() if call.uniqueid not in alive]
         if gone:
             log.info("AMI %s: %d calls ended while nobody watched", self.pbx.id, len(gone))
-            await self.journal.apply(gone)
+            await self.journal.apply([await asyncio.to_thread(self._vanished, call, link.alive_at) for call in gone])
+
+    def _vanished(self, call: Call, alive_at: int) -> Vanished:
+        """It lived when the PBX gave its last sign of life, and when its sound was written for the last time."""
+        found = recordings.trace(self._spool, call.uniqueid)
+        at = max(alive_at, found.at if found else 0, call.arrived_at)
+        return Vanished(call.linkedid, at, found.millis if found else 0)
 
     async def _consume(self, messages: Sequence[Message]) -> None:
         now = ids.now_ms()

@@ -4,8 +4,11 @@ ctserver, AMI and AstDB all gone."""
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
+import re
 import shlex
+from dataclasses import dataclass
 from pathlib import Path
 
 from ctserver import files, ids
@@ -13,7 +16,10 @@ from ctserver.asterisk import lines as line_texts
 from ctserver.asterisk import variables
 from ctserver.asterisk.lines import literal
 from ctserver.config import Asterisk, ConfigError, Problem, Settings
+from ctserver.config.notify import Modem
 from ctserver.services.routing import Route, Router
+
+PROGRAM = "ct-route"
 
 
 def render(settings: Settings, script: Path, pbx: Asterisk | None = None) -> str:
@@ -40,12 +46,41 @@ def render(settings: Settings, script: Path, pbx: Asterisk | None = None) -> str
     for digits, route in sorted(router.table().items()):
         lines += _default(digits, route)
     lines += _default("_[0-9]!", router.default)
+    lines += ["", "[ct-tracked]", *(f"exten => {digits},1,NoOp()" for digits in sorted(router.table()))]
     for name, line in settings.lines.items():
         lines += line_texts.context(name, line, router.hours(name), ids.now_ms())
     if settings.calls.outgoing_context:
         steps = ["Gosub(ct-outgoing,s,1(${EXTEN}))", f"Goto({settings.calls.outgoing_context},${{EXTEN}},1)"]
         lines += ["", "[ct-phones]", *line_texts.extension_of("_[+*#0-9a-zA-Z]!", steps)]
     return "\n".join(lines) + "\n"
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """One of the files that Asterisk is given: its text, sealed, and its mode."""
+
+    text: str
+    mode: int = 0o644
+
+
+def texts(
+    settings: Settings, folder: Path, python: Path, pbx: Asterisk, secret: str, *, new_filters: bool = True
+) -> dict[str, File]:
+    """All files that an Asterisk includes or starts, by their names in `folder`. `new_filters`: it knows the event filters
+    of Asterisk 18.26, 20.11, 21.6 and 22.1.
+
+    Raises OSError, ConfigError.
+    """
+    shipped = files.folder("asterisk-conf")
+    user = manager((shipped / "ct-manager.conf").read_text(encoding="utf-8"), settings, pbx, secret)
+    script = files.folder("agi-scripts") / "ct_route.py"
+    return {
+        "ct-inbound.conf": File(seal((shipped / "ct-inbound.conf").read_text(encoding="utf-8"))),
+        "ct-freepbx.conf": File(seal((shipped / "ct-freepbx.conf").read_text(encoding="utf-8"))),
+        "ct-settings.conf": File(seal(render(settings, folder / PROGRAM, pbx))),
+        "ct-manager.conf": File(seal(user if new_filters else _old_filters(user)), 0o640),
+        PROGRAM: File(seal(wrapper(python, script, settings.path(settings.database.path)), "#"), 0o755),
+    }
 
 
 def write(settings: Settings, folder: Path, python: Path, pbx: Asterisk | None = None) -> list[Path]:
@@ -55,31 +90,61 @@ def write(settings: Settings, folder: Path, python: Path, pbx: Asterisk | None =
     """
     pbx = pbx or settings.asterisk[0]
     folder.mkdir(parents=True, exist_ok=True)
-    shipped = files.folder("asterisk-conf")
-    manager = (shipped / "ct-manager.conf").read_text(encoding="utf-8")
-    program = folder / "ct-route"
-    script = files.folder("agi-scripts") / "ct_route.py"
-    texts = {
-        folder / "ct-inbound.conf": (shipped / "ct-inbound.conf").read_text(encoding="utf-8"),
-        folder / "ct-settings.conf": render(settings, program, pbx),
-        folder / "ct-manager.conf": manager.replace("@AMI_USER@", pbx.ami_user).replace(
-            "@AMI_SECRET@", settings.secret(pbx).replace(";", "\\;")
-        ),
-        program: wrapper(python, script, settings.path(settings.database.path)),
-    }
-    for path, text in texts.items():
-        mode = {"ct-route": 0o755, "ct-manager.conf": 0o640}.get(path.name, 0o644)
-        path.write_text(text, encoding="utf-8")
-        path.chmod(mode)
-        with contextlib.suppress(PermissionError):
-            os.chown(path, -1, folder.stat().st_gid)  # written by root, read by Asterisk's group
-    return list(texts)
+    made = texts(settings, folder, python, pbx, settings.secret(pbx))
+    for name, file in made.items():
+        put(folder / name, file.text, file.mode)
+    return [folder / name for name in made]
+
+
+def put(path: Path, text: str, mode: int) -> None:
+    """Write a file whole or not at all. A file that is there keeps its owner; a new one gets the group of its folder, since
+    it is written by root and read by Asterisk's group. Raises OSError."""
+    there = path.stat() if path.exists() else None
+    temporary = path.with_name(f".{path.name}.new")
+    with contextlib.suppress(FileNotFoundError):
+        temporary.unlink()
+    opened = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode & 0o700)
+    with open(opened, "w", encoding="utf-8", errors="surrogateescape", newline="") as out:
+        out.write(text)
+    with contextlib.suppress(PermissionError):
+        os.chown(temporary, there.st_uid if there else -1, (there or path.parent.stat()).st_gid)
+    temporary.chmod(mode)
+    temporary.replace(path)
+
+
+def manager(text: str, settings: Settings, pbx: Asterisk, secret: str) -> str:
+    """ct-manager.conf for one Asterisk: the shipped text with user, secret and the rights that its modems take."""
+    text = text.replace("@AMI_USER@", pbx.ami_user).replace("@AMI_SECRET@", secret.replace(";", "\\;"))
+    first = settings.asterisk[0].id
+    modems = [table for table in settings.notify.values() if isinstance(table, Modem)]
+    if any(modem.driver == "message" and (modem.pbx or first) == pbx.id for modem in modems):
+        text = text.replace("\nwrite = call,", "\nwrite = message,call,")
+    return text
 
 
 def wrapper(python: Path, script: Path, database: Path) -> str:
     """The program that CT_SCRIPT names: ct_route.py with its Python and its database."""
     command = shlex.join([str(python), "-IB", str(script), "--database", str(database)])
     return f"#!/bin/sh\n# Written by `ctserver dialplan`.\nexec {command}\n"
+
+
+def seal(text: str, comment: str = ";") -> str:
+    """The text with a last line by which `is_sealed` knows that nobody has changed it since."""
+    return f"{text}{comment} ctserver {hashlib.sha256(text.encode()).hexdigest()[:16]}\n"
+
+
+def is_sealed(text: str) -> bool:
+    """Is this a file as ctserver wrote it?"""
+    body, _, last = text.rstrip("\n").rpartition("\n")
+    return text in (seal(f"{body}\n"), seal(f"{body}\n", "#")) and bool(last)
+
+
+def _old_filters(manager: str) -> str:
+    """The event filters as every version reads them: patterns over the whole message."""
+    manager = re.sub(
+        r"^eventfilter\(.*name\(UserEvent\).*\) = (\w+)$", r"eventfilter = UserEvent: \1", manager, flags=re.M
+    )
+    return re.sub(r"^eventfilter\(.*name\((\w+)\)\) =$", r"eventfilter = Event: \1", manager, flags=re.M)
 
 
 def _default(pattern: str, route: Route) -> list[str]:

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ctserver.asterisk.variables import CALLER_PART, COMPANY_PART
+from ctserver.domain import call as machine
 from ctserver.services.facts import Facts
 from ctserver.storage import recordings
 from ctserver.storage.db import Database, Row, StorageError, Transaction
@@ -26,6 +27,7 @@ from ctserver.storage.db import Database, Row, StorageError, Transaction
 log = logging.getLogger(__name__)
 
 HEADER_BYTES = 44
+RATE = 8000  # of what Asterisk writes, unless the file says otherwise
 BLOCK = 16_000  # samples joined at a time
 PATIENCE_MS = 60_000  # files that Asterisk has not closed by then were left by a crash
 _SAFE = re.compile(r"[A-Za-z0-9_.-]{1,100}")
@@ -40,19 +42,31 @@ class Adopted:
     millis: int
 
 
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """What the files of a call tell that nobody saw end: when sound was written for the last time, and how much there is."""
+
+    at: int
+    millis: int
+
+
 class StillOpen(Exception):
     """Asterisk is not done with the files."""
+
+
+class Unreadable(Exception):
+    """They are no sound."""
 
 
 def adopt(folder: Path, spool: Path, uniqueid: str, call: str, *, patient: bool) -> Adopted | None:
     """Join the two files that Asterisk wrote into `spool`; None if there are none, or nothing was said (then they are
     removed). What was joined before is found again: an older copy of the database does not know of it.
 
-    Raises StillOpen while Asterisk writes them and `patient` is true, OSError.
+    Raises StillOpen while Asterisk writes them and `patient` is true, Unreadable, OSError.
     """
     if not _SAFE.fullmatch(uniqueid):
         return None
-    parts = [spool / f"{uniqueid}{CALLER_PART}", spool / f"{uniqueid}{COMPANY_PART}"]
+    parts = _parts(spool, uniqueid)
     target = f"{call[:6]}/{call}.wav"
     if not any(part.exists() for part in parts):
         return _joined_before(folder, target)
@@ -65,6 +79,23 @@ def adopt(folder: Path, spool: Path, uniqueid: str, call: str, *, patient: bool)
     return Adopted(target, (folder / target).stat().st_size, max(lengths) * 1000 // max(rates))
 
 
+def trace(spool: Path, uniqueid: str) -> Trace | None:
+    """None if nothing was written. Asterisk writes a talk block by block, of two seconds each."""
+    if not _SAFE.fullmatch(uniqueid):
+        return None
+    caller, company = _parts(spool, uniqueid)
+    try:
+        state = company.stat()  # only a talk is written here; a voice message stands in the caller's file alone
+        _, samples = _header(caller, patient=False)
+    except (OSError, Unreadable):
+        return None
+    return Trace(state.st_mtime_ns // 1_000_000, samples * 1000 // RATE)
+
+
+def _parts(spool: Path, uniqueid: str) -> list[Path]:
+    return [spool / f"{uniqueid}{CALLER_PART}", spool / f"{uniqueid}{COMPANY_PART}"]
+
+
 def _joined_before(folder: Path, target: str) -> Adopted | None:
     rate, samples = _header(folder / target, patient=False)
     return Adopted(target, (folder / target).stat().st_size, samples * 500 // rate) if rate else None
@@ -72,14 +103,16 @@ def _joined_before(folder: Path, target: str) -> Adopted | None:
 
 def _header(file: Path, *, patient: bool) -> tuple[int, int]:
     """(rate, 16-bit samples) of a mono WAV file, also of one whose header was never completed. A side that was never heard
-    has no file."""
+    has no file; one whose first block was never written has an empty one."""
     if not file.exists():
         return 0, 0
     with file.open("rb") as sound:
         head = sound.read(HEADER_BYTES)
+    if len(head) < HEADER_BYTES and not patient:
+        return 0, 0
     if len(head) < HEADER_BYTES or head[:4] != b"RIFF":
-        raise StillOpen if patient else OSError(f"{file} is no WAV file")
-    rate = struct.unpack_from("<I", head, 24)[0] or 8000
+        raise StillOpen if patient else Unreadable(f"{file} is no WAV file")
+    rate = struct.unpack_from("<I", head, 24)[0] or RATE
     told = struct.unpack_from("<I", head, 40)[0]
     size = file.stat().st_size - HEADER_BYTES
     if patient and told != size:
@@ -144,13 +177,16 @@ class Adopter:
 
     async def _one(self, row: Row, now: int) -> bool:
         call = row["call"]
-        patient = now - row["ended_at"] < PATIENCE_MS
+        patient = row["reason"] != machine.UNKNOWN and now - row["ended_at"] < PATIENCE_MS
         try:
             spool = self._spools.get(row["pbx"], self._folder)
             found = await asyncio.to_thread(adopt, self._folder, spool, row["uniqueid"], call, patient=patient)
         except StillOpen:
             await self._again(row, now, 500)
             return False
+        except Unreadable as error:
+            log.error("the recording of call %s is lost: %s", call, error)
+            found = None
         if found:
             await self._db.write(lambda tx: self._ready(tx, call, found, now))
             if self._facts:

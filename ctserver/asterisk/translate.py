@@ -29,7 +29,7 @@ class Translator:
         self.callers: dict[str, str] = {}  # Uniqueid of a caller's channel -> linkedid
         self.legs: dict[str, str] = {}  # Uniqueid of a dialled channel -> linkedid
         self.open: set[str] = set()
-        self.gone: dict[str, None] = {}  # Uniqueids of the last callers who hung up: events may overtake each other
+        self.gone: dict[str, str] = {}  # as callers, those who hung up last: events may overtake each other
         self.heard: dict[str, Message] = {}  # Uniqueid of a channel that is neither yet -> how it began
         self.halves: dict[str, str] = {}  # name of the half of a Local channel that was dialled -> linkedid
         self.exchanged: dict[str, str] = {}  # name of a caller's channel that another is about to take -> its Uniqueid
@@ -138,12 +138,17 @@ class Translator:
         cause = _number(text(message, "Cause"))
         if linkedid := self.callers.pop(uniqueid, None):
             self.open.discard(linkedid)
-            self.gone[uniqueid] = None
+            self.gone[uniqueid] = linkedid
             if len(self.gone) > MAX_GONE:
                 del self.gone[next(iter(self.gone))]
             yield calls.CallerHungUp(linkedid, at, cause)
         elif linkedid := self.legs.pop(uniqueid, None):
             yield calls.LegHungUp(linkedid, at, uniqueid, cause)
+
+    def _shutdown(self, message: Message, at: int) -> Iterator[calls.Event]:
+        """Said after the hangups of the channels that it hung up."""
+        for linkedid in (*self.gone.values(), *self.open):
+            yield calls.PbxStopped(linkedid, at)
 
     # ---- from hand to hand
 
@@ -235,6 +240,7 @@ _HANDLERS: dict[str, Callable[[Translator, Message, int], Iterator[calls.Event]]
     "BlindTransfer": Translator._blind_transfer,
     "AttendedTransfer": Translator._attended_transfer,
     "Hangup": Translator._hangup,
+    "Shutdown": Translator._shutdown,
     "Join": Translator._queued,
     **older.HANDLERS,
 }

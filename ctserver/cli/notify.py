@@ -12,9 +12,11 @@ from ctserver.config import Settings
 from ctserver.outbound import OutboundError
 from ctserver.sinks import Sinks
 
+NOT_TAKEN = 1
+
 
 def register(add: Add) -> None:
-    notify = add("notify", _notify, "send a test message through a channel or web hook")
+    notify = add("notify", _notify, "send a test message through a channel or web hook; status 1 if it is not taken")
     notify.add_argument("what", choices=["test"])
     notify.add_argument("name", help="a [notify] channel or a [webhooks] web hook")
 
@@ -28,18 +30,20 @@ def _notify(options: argparse.Namespace) -> int:
     if options.name not in known:
         names = ", ".join(known) or "there are none yet: see docs/alerts.md"
         raise app.StartError(f"there is no channel or web hook {options.name!r}", f"name one of: {names}")
-    sys.stdout.write(asyncio.run(_test(settings, known[options.name])) + "\n")
+    try:
+        words = asyncio.run(_test(settings, known[options.name]))
+    except OutboundError as error:
+        sys.stderr.write(f"not taken: {error}\n  what to do: correct what it says in ctserver.toml, and try again\n")
+        return NOT_TAKEN
+    sys.stdout.write(f"taken: {words}\n")
     return 0
 
 
 async def _test(settings: Settings, via: str) -> str:
+    """The other side's words. Raises OutboundError."""
     async with open_database(settings) as db:
         sinks = Sinks(db, settings)
         try:
-            return f"taken: {await sinks.delivery.test(via)}"
-        except OutboundError as error:
-            raise app.StartError(
-                f"not taken: {error}", "correct what it says in ctserver.toml, and try again"
-            ) from None
+            return await sinks.delivery.test(via)
         finally:
             await sinks.stop()

@@ -51,7 +51,7 @@ def _token(options: argparse.Namespace) -> int:
         async with open_database(settings) as db:
             if await users.one(db, options.login) is None:
                 raise app.StartError(f"there is no user {options.login!r}", "make one: ctserver user LOGIN")
-            hashed, id = auth.token_hash(text), ids.new(now)
+            hashed, id = ids.token_hash(text), ids.new(now)
             await db.write(lambda tx: tokens.add(tx, id, hashed, options.login, options.name, scopes, now, expires))
             await db.write(lambda tx: audit.add(tx, entry))
 

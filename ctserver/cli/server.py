@@ -7,6 +7,8 @@ import asyncio
 import sys
 from pathlib import Path
 
+import uvloop
+
 from ctserver import app, logs
 from ctserver.asterisk import dialplan
 from ctserver.check import check
@@ -30,7 +32,7 @@ def register(add: Add) -> None:
 def _serve(options: argparse.Namespace) -> int:
     settings = load_settings(options)
     logs.setup(settings.log.level, settings.log.format)
-    asyncio.run(app.run(settings))
+    uvloop.run(app.run(settings))
     return 0
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ctserver.config.problems import Problem, as_dict, as_list
@@ -21,7 +21,9 @@ def cross_checks(data: Mapping[str, Any], country: str) -> Iterator[Problem]:
         if count > 1:
             yield Problem("asterisk", f"the id {name!r} is used {count} times", "give each [[asterisk]] its own id")
     yield from _spools(data)
+    yield from _modems(data, names)
     yield from _alerts(data)
+    yield from _mail(data)
     if "base" in data:
         yield Problem("base", "unknown key", "remove it")
 
@@ -98,6 +100,15 @@ def _spools(data: Mapping[str, Any]) -> Iterator[Problem]:
         first.setdefault(spool, name)
 
 
+def _modems(data: Mapping[str, Any], pbxs: Iterable[str]) -> Iterator[Problem]:
+    """A modem belongs to an Asterisk that there is."""
+    for name, table in as_dict(data.get("notify")).items():
+        wanted = as_dict(table).get("pbx")
+        if isinstance(wanted, str) and wanted and wanted not in pbxs:
+            known = ", ".join(pbxs) or "none"
+            yield Problem(f"notify.{name}.pbx", f"there is no [[asterisk]] with the id {wanted!r}", f"the ids: {known}")
+
+
 def _alerts(data: Mapping[str, Any]) -> Iterator[Problem]:
     """A chain of `then` ends somewhere; texts to callers ask for their consent."""
     tables = {name: as_dict(table) for name, table in as_dict(data.get("alerts")).items()}
@@ -112,6 +123,14 @@ def _alerts(data: Mapping[str, Any]) -> Iterator[Problem]:
         if "caller" in as_list(table.get("to")) and table.get("consent", "none") == "none":
             hint = 'consent = "call" where the law lets you take his call for it, or "file" with a list'
             yield Problem(f"alerts.{name}.to", "texts to callers need a consent", hint)
+
+
+def _mail(data: Mapping[str, Any]) -> Iterator[Problem]:
+    """Letters to those who log in go by e-mail."""
+    name, channels = as_dict(data.get("people")).get("mail"), as_dict(data.get("notify"))
+    yield from _reference("people.mail", name, "notify", data)
+    if isinstance(name, str) and name in channels and as_dict(channels[name]).get("type") != "email":
+        yield Problem("people.mail", f"[notify.{name}] is no e-mail", 'name a channel with type = "email"')
 
 
 def _reference(key: str, wanted: object, target: str, data: Mapping[str, Any]) -> Iterator[Problem]:

@@ -6,12 +6,14 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from ctserver.config.types import Table, network
+from ctserver.config.types import Reference, Table, network
 
 
 class People(Table):
     login_days: int = Field(default=14, ge=1, le=365)
     link_days: int = Field(default=7, ge=1, le=90)
+    reset_minutes: int = Field(default=60, ge=5, le=1440)
+    mail: Reference = ""
     second_factor: list[Literal["owner", "manager", "operator", "analyst", "client"]] = []
     audit_days: int = Field(default=730, ge=1, le=36_500)
 

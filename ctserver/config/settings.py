@@ -66,6 +66,11 @@ class Settings(Table):
         """The line of whatever names no line of its own."""
         return self.calls.default_line or next(iter(self.lines))
 
+    @property
+    def mail_channel(self) -> str:
+        """The channel [notify.NAME] of letters to those who log in; "" if there is none."""
+        return self.people.mail or next((name for name, table in self.notify.items() if table.type == "email"), "")
+
     def secret(self, pbx: Asterisk) -> str:
         """The AMI secret. Raises ConfigError."""
         variables = (f"CTSERVER_AMI_SECRET_{_variable(pbx.id)}", "CTSERVER_AMI_SECRET")

@@ -23,6 +23,7 @@ from ctserver.domain.events import (
     LegNamed,
     LegRinging,
     LegStarted,
+    PbxStopped,
     Routed,
     StageReached,
     Stepped,
@@ -48,6 +49,7 @@ __all__ = [  # with the events and the outcomes, so that one import is enough
     "LegNamed",
     "LegRinging",
     "LegStarted",
+    "PbxStopped",
     "Routed",
     "StageReached",
     "Step",
@@ -62,6 +64,7 @@ __all__ = [  # with the events and the outcomes, so that one import is enough
 ARRIVED, RINGING, TALKING, ENDED = "arrived", "ringing", "talking", "ended"
 CALLER, COMPANY, SYSTEM, NETWORK = "caller", "company", "system", "network"  # who hung up; system: the PBX itself
 CALLBACK = "callback"  # routed_by of a call that we placed
+STOPPING_MS = 16_000  # Asterisk says that it stops when its channels are gone, or after 15 s without that
 MAX_LEGS, MAX_STEPS = 500, 200  # of one call; more is a PBX gone mad, or somebody who waits in a queue all day
 UNKNOWN = "unknown"  # the reason of a call whose end nobody saw
 _EPOCH = re.compile(r"(?:.*-)?(\d{9,10})\.\d+$")  # in a Uniqueid: [systemname-]1700000000.12
@@ -334,14 +337,36 @@ def _ended(call: Call, event: CallerHungUp) -> Call:
 
 
 def _vanished(call: Call, event: Vanished) -> Call:
+    if call.answered_at is None and event.spoken_ms:
+        answered_at = max(call.arrived_at, call.ringing_at or 0, event.at - event.spoken_ms)
+        call = replace(call, answered_at=answered_at, ringing_at=call.ringing_at or answered_at)
     outcome = ANSWERED if call.answered_at is not None else BLOCKED if call.blocked else MISSED
     reason = "blocked" if outcome == BLOCKED else UNKNOWN
     return replace(call, state=ENDED, ended_at=_not_before(call, event.at), outcome=outcome, reason=reason)
 
 
+def _stopped(call: Call, event: PbxStopped) -> Call:
+    """Cut off by it: the call is still there, or the PBX itself has just ended a talk, or the ringing of a phone that it then
+    could not reach."""
+    if call.state != ENDED:
+        outcome = ANSWERED if call.answered_at is not None else BLOCKED if call.blocked else MISSED
+        call = replace(call, state=ENDED, ended_at=_not_before(call, event.at), outcome=outcome, reason="completed")
+    elif not _cut_off(call, event.at):
+        return call
+    return replace(call, hung_up_by=SYSTEM, reason="blocked" if call.outcome == BLOCKED else "broken")
+
+
+def _cut_off(call: Call, at: int) -> bool:
+    """Has the PBX, which stopped at `at`, ended this call of itself?"""
+    cut = call.reason == "completed" or (call.reason == "unreachable" and call.ringing_at is not None)
+    return cut and call.hung_up_by == SYSTEM and (call.ended_at or 0) >= at - STOPPING_MS
+
+
 def _not_before(call: Call, at: int) -> int:
-    """A clock may be put back in the middle of a call."""
-    return max(at, call.arrived_at, call.ringing_at or 0, call.answered_at or 0)
+    """An end after all that is known to have happened: a clock may be put back in the middle of a call."""
+    legs = [moment for leg in call.legs for moment in (leg.started_at, leg.ringing_at, leg.answered_at, leg.ended_at)]
+    known = (call.arrived_at, call.ringing_at, call.answered_at, *legs, *(step.at for step in call.steps))
+    return max(at, *(moment for moment in known if moment is not None))
 
 
 _Step = Callable[[Call, Any], Call]
@@ -360,11 +385,13 @@ _ALIVE: dict[type[Event], _Step] = {
     Closing: _closing,
     CallerHungUp: _ended,
     Vanished: _vanished,
+    PbxStopped: _stopped,
 }
 
 TRANSITIONS: dict[tuple[str, type[Event]], _Step] = {
     **{(state, event): step for state in (ARRIVED, RINGING, TALKING) for event, step in _ALIVE.items()},
     (ENDED, LegHungUp): _late_leg,
+    (ENDED, PbxStopped): _stopped,
 }
 
 

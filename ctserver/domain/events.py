@@ -123,4 +123,14 @@ class CallerHungUp(Event):
 
 @dataclass(frozen=True, slots=True)
 class Vanished(Event):
-    """The PBX no longer knows this call, and nobody saw it end."""
+    """The PBX no longer knows this call, and nobody saw it end; `at` is when it lived for the last time that is known.
+
+    `spoken_ms`: so much of a talk the PBX had recorded, which proves that there was one.
+    """
+
+    spoken_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PbxStopped(Event):
+    """The PBX was stopped or restarted in good order: it has hung up whatever there was."""

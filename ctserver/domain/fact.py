@@ -22,6 +22,7 @@ RINGING, ANSWERED, ENDED, MISSED = "call.ringing", "call.answered", "call.ended"
 ATTRIBUTED, TAGGED, RECORDING = "call.attributed", "call.tagged", "recording.ready"
 POOL_SHORT, PBX, RECORDING_FAILING, DISK = "pool_short", "pbx_unreachable", "recording_failing", "disk"
 DELIVERY, DAILY, WEEKLY, TEST = "delivery_failing", "digest.daily", "digest.weekly", "test"
+LETTER = "letter"  # to somebody who logs in: no web hook and no rule may ask for it
 
 CALL_KINDS = (
     RINGING,
@@ -32,7 +33,7 @@ CALL_KINDS = (
     RECORDING,
     TAGGED,
 )  # in the order in which a call lives them
-KINDS = (*CALL_KINDS, POOL_SHORT, PBX, RECORDING_FAILING, DISK, DELIVERY, DAILY, WEEKLY, TEST)
+KINDS = (*CALL_KINDS, POOL_SHORT, PBX, RECORDING_FAILING, DISK, DELIVERY, DAILY, WEEKLY, TEST, LETTER)
 
 
 @dataclass(frozen=True, slots=True)

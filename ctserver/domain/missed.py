@@ -63,19 +63,18 @@ class Merit:
 
 def cases(calls: Iterable[MissedCall]) -> list[Case]:
     """The cases, the latest first."""
-    open_cases: dict[tuple[str, str], Case] = {}
-    found: list[Case] = []
+    latest: dict[tuple[str, str], Case] = {}
+    found: dict[str, Case] = {}
     for call in sorted(calls, key=lambda call: call.at):
         key = (call.caller, call.site) if call.caller else ("", call.id)
-        last = open_cases.get(key)
+        last = latest.get(key)
         fresh = _settled(call)
         if last is not None and (last.settled_at is None or last.settled_at > call.at):
             joined = replace(fresh, first_at=last.first_at, calls=(*last.calls, call.id))
             fresh = replace(joined, assignee=fresh.assignee or last.assignee)
-            found.remove(last)
-        open_cases[key] = fresh
-        found.append(fresh)
-    return sorted(found, key=lambda case: case.last_at, reverse=True)
+            del found[last.id]
+        latest[key] = found[call.id] = fresh
+    return sorted(found.values(), key=lambda case: case.last_at, reverse=True)
 
 
 def _settled(call: MissedCall) -> Case:

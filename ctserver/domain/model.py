@@ -60,6 +60,20 @@ class Session:
     source: Source
     visitor_facts: VisitorFacts = field(default_factory=lambda: VisitorFacts())
 
+    def seen(self, now: int) -> Session:
+        """The same, seen at `now`; the clock may have been set back."""
+        return Session(
+            self.id,
+            self.site,
+            self.visitor,
+            self.started_at,
+            max(now, self.last_seen_at),
+            self.landing_url,
+            self.referrer,
+            self.source,
+            self.visitor_facts,
+        )
+
     @property
     def region(self) -> str:
         """The finest place that is known, for telling visitors apart."""
@@ -95,6 +109,10 @@ class Lease:
     seen_at: int
     until: int
     left_at: int | None = None
+
+    def moved(self, seen_at: int, until: int, left_at: int | None = None) -> Lease:
+        """The same, held until another time."""
+        return Lease(self.id, self.number, self.pool, self.session, self.how, self.shown_at, seen_at, until, left_at)
 
 
 @dataclass(frozen=True, slots=True)

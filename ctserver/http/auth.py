@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import hmac
 from collections.abc import Awaitable, Callable
 
@@ -21,6 +20,7 @@ from ctserver.http import audit, render, rights
 from ctserver.http.deps import DEPS, USER, Deps, User
 from ctserver.http.geo import client_ip
 from ctserver.http.problems import is_for_programs
+from ctserver.ids import token_hash
 from ctserver.storage import logins, tokens
 
 COOKIE = "ct_login"
@@ -60,11 +60,6 @@ async def middleware(request: web.Request, handler: Handler) -> web.StreamRespon
 def hash_password(password: str) -> str:
     """argon2id with the library's parameters; takes some 50 ms."""
     return _hasher.hash(password)
-
-
-def token_hash(token: str) -> str:
-    """Under which the database knows a token."""
-    return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()
 
 
 def same(left: str, right: str) -> bool:

@@ -20,6 +20,7 @@ from ctserver.http.limits import Limiter
 from ctserver.services.callbacks import Callbacks
 from ctserver.services.delivery import Delivery
 from ctserver.services.facts import Facts
+from ctserver.services.letters import Letter
 from ctserver.services.live import Live
 from ctserver.storage import marks
 from ctserver.storage.db import Database, Transaction
@@ -88,12 +89,6 @@ class Sounds(Protocol):
         """What the player draws, as JSON; None if there is nothing to draw."""
 
 
-class Mail(Protocol):
-    """Puts a message to an e-mail address into the outbox."""
-
-    def __call__(self, to: str, subject: str, text: str) -> Awaitable[None]: ...
-
-
 class TestCallFailed(Exception):
     """Why there is no test call, in words for a person."""
 
@@ -111,7 +106,6 @@ class Deps:
     sounds: Sounds
     rules: list[Rule]
     gate: Gate
-    mail: Mail | None = None
     delivery: Delivery | None = None
     facts: Facts | None = None
     attempts: dict[str, list[int]] = field(default_factory=dict)
@@ -130,6 +124,21 @@ class Deps:
         """Facts were committed."""
         if self.facts:
             self.facts.wake()
+
+    @property
+    def writes_letters(self) -> bool:
+        """Is there a mail channel for those who log in?"""
+        return self.facts is not None and bool(self.settings.mail_channel)
+
+    def post(self, tx: Transaction, letter: Letter) -> None:
+        """Into the outbox, if there is a way to send it; `wake` after the commit."""
+        if self.facts is not None and letter.to and self.writes_letters:
+            letter.post(tx, self.facts, self.now())
+
+    @cached_property
+    def asked_limit(self) -> Limiter:
+        """Letters asked for from each address."""
+        return Limiter(1, 5)
 
     @cached_property
     def api_limit(self) -> Limiter:

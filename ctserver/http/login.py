@@ -1,4 +1,4 @@
-"""The way in and out: password, second factor, and links that let somebody choose a new password.
+"""The way in and out: password and second factor.
 
 Passwords are hashed with argon2id in a thread: it is slow on purpose. Before the login, forms carry the token of a
 short-lived cookie.
@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import re
 from functools import lru_cache
+from typing import Any
 from urllib.parse import urlencode
 
 from aiohttp import web
@@ -19,19 +19,18 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from ctserver import ids
 from ctserver.domain import secondfactor, visitor
 from ctserver.http import audit, render
-from ctserver.http.auth import COOKIE, hash_password, same, token_hash
+from ctserver.http.auth import COOKIE, same
 from ctserver.http.deps import DEPS, USER, Deps
 from ctserver.http.geo import client_ip
+from ctserver.ids import token_hash
 from ctserver.language import gettext as _
 from ctserver.storage import audit as log
-from ctserver.storage import links, logins, users
+from ctserver.storage import logins, users
 from ctserver.storage.db import Transaction
 
 PRE_COOKIE = "ct_form"
 WAITING_MS = 10 * 60_000  # how long the second factor is waited for
 CODE_GUESSES = 5  # wrong codes, and the password is asked for again
-MIN_PASSWORD = 10
-LOGIN = re.compile(r"[\w.@+-]{1,64}", re.ASCII)
 
 _hasher = PasswordHasher()
 
@@ -41,8 +40,6 @@ def add_routes(app: web.Application) -> None:
     app.router.add_post("/login", login)
     app.router.add_get("/login/code", code_page)
     app.router.add_post("/login/code", code)
-    app.router.add_get("/link/{token}", link_page)
-    app.router.add_post("/link/{token}", follow_link)
     app.router.add_post("/logout", logout)
 
 
@@ -58,7 +55,7 @@ async def login(request: web.Request) -> web.StreamResponse:
     form = await request.post()
     name, password = str(form.get("login", ""))[:200], str(form.get("password", ""))[:1000]
     target = str(form.get("next", "/"))
-    if not _is_ours(request, str(form.get("csrf", ""))):
+    if not is_ours(request, str(form.get("csrf", ""))):
         return _form(request, error=_("The form was too old. Please try again."), target=target)
     if not await _may_guess(request, name):
         return _form(request, error=_("Too many wrong passwords. Please wait five minutes."), target=target, status=429)
@@ -67,7 +64,7 @@ async def login(request: web.Request) -> web.StreamResponse:
         entry = audit.entry(request, "login refused", name, login=name if known else "")
         await deps.db.write(lambda tx: log.add(tx, entry))
         return _form(request, error=_("Login or password is wrong."), target=target, status=403)
-    deps.guesses.was_right(_address(request), name)
+    deps.guesses.was_right(address_of(request), name)
     return await begin(request, name, target)
 
 
@@ -77,7 +74,7 @@ async def begin(request: web.Request, name: str, target: str) -> web.StreamRespo
     secret, _step = await users.second_factor(deps.db, name)
     token, csrf, id, now = ids.token(), ids.token(), ids.new(deps.now()), deps.now()
     seconds = WAITING_MS // 1000 if secret else deps.settings.people.login_days * 86_400
-    address, browser = _address(request), _browser(request)
+    address, browser = address_of(request), _browser(request)
     entry = audit.entry(request, "logged in", name, login=name)
 
     def let_in(tx: Transaction) -> None:
@@ -139,7 +136,7 @@ async def code(request: web.Request) -> web.StreamResponse:
         return good
 
     if await deps.db.write(check):
-        deps.guesses.was_right(_address(request), name)
+        deps.guesses.was_right(address_of(request), name)
         response = render.see_other(render.own_path(target))
         set_cookie(deps, response, COOKIE, request.cookies[COOKIE], seconds)
         return response
@@ -182,81 +179,17 @@ def _code_form(
     return response
 
 
-# ---- links
-
-
-async def link_page(request: web.Request) -> web.StreamResponse:
-    return await _link_form(request)
-
-
-async def follow_link(request: web.Request) -> web.StreamResponse:
-    """Choose a password, and for an invitation a login; then be logged in."""
-    deps, form = request.app[DEPS], await request.post()
-    hashed = token_hash(request.match_info["token"])
-    row = await links.by_token(deps.db, hashed, deps.now())
-    if row is None:
-        raise web.HTTPNotFound
-    if not _is_ours(request, str(form.get("csrf", ""))):
-        return await _link_form(request, _("The form was too old. Please try again."))
-    name = row["login"] or str(form.get("login", "")).strip()
-    password = str(form.get("password", ""))[:1000]
-    if error := wrong_choice(name, password, str(form.get("again", ""))[:1000]):
-        return await _link_form(request, error, name)
-    password_hash, now, id = await asyncio.to_thread(hash_password, password), deps.now(), ids.new(deps.now())
-    invited = users.invited(row, name)
-    entry = audit.entry(request, "chose a password" if row["login"] else "followed an invitation", name, login=name)
-
-    def take(tx: Transaction) -> bool:
-        if not row["login"] and users.exists(tx, name):
-            return False
-        if not links.take(tx, hashed):
-            return False
-        users.put_user(tx, id, name, password_hash, now, None if row["login"] else invited)
-        log.add(tx, entry)
-        return True
-
-    if not await deps.db.write(take):
-        return await _link_form(request, _("Somebody has this login already. Choose another."), name)
-    return await begin(request, name, "/")
-
-
-def wrong_choice(name: str, password: str, again: str) -> str:
-    """What is wrong with a login and password that somebody has chosen, in words; "" if nothing."""
-    if not LOGIN.fullmatch(name):
-        return _("A login is made of letters, digits and . @ + - _, at most 64.")
-    if len(password) < MIN_PASSWORD:
-        return _("A password has at least %(count)s characters.") % {"count": MIN_PASSWORD}
-    if password.lower() == name.lower():
-        return _("The password must not be the login.")
-    return "" if password == again else _("The two passwords differ.")
-
-
-async def _link_form(request: web.Request, error: str = "", name: str = "") -> web.StreamResponse:
-    deps = request.app[DEPS]
-    row = await links.by_token(deps.db, token_hash(request.match_info["token"]), deps.now())
-    csrf = request.cookies.get(PRE_COOKIE, "") or ids.token()
-    context = {
-        "error": error,
-        "csrf": csrf,
-        "found": row is not None,
-        "login": row["login"] if row else "",
-        "suggested": name or (row["email"] if row and LOGIN.fullmatch(row["email"]) else ""),
-        "min_password": MIN_PASSWORD,
-        "token": request.match_info["token"],
-    }
-    response = render.page(request, "link.html", context, status=(400 if error else 200) if row else 404)
-    set_cookie(deps, response, PRE_COOKIE, csrf, 3600)
-    response.headers["Cache-Control"] = "private, no-store"
-    response.headers["Referrer-Policy"] = "no-referrer"
-    return response
-
-
 # ---- parts
 
 
 def _form(request: web.Request, *, error: str | None, target: str, status: int = 200) -> web.StreamResponse:
+    return before_login(request, "login.html", {"error": error, "next": target}, status)
+
+
+def before_login(request: web.Request, template: str, context: dict[str, Any], status: int) -> web.StreamResponse:
+    """A page with a form for somebody who is not logged in."""
     csrf = request.cookies.get(PRE_COOKIE, "") or ids.token()
-    response = render.page(request, "login.html", {"error": error, "next": target, "csrf": csrf}, status=status)
+    response = render.page(request, template, {**context, "csrf": csrf}, status=status)
     set_cookie(request.app[DEPS], response, PRE_COOKIE, csrf, 3600)
     response.headers["Cache-Control"] = "private, no-store"
     return response
@@ -264,7 +197,7 @@ def _form(request: web.Request, *, error: str | None, target: str, status: int =
 
 async def _may_guess(request: web.Request, name: str) -> bool:
     """Is this guess listened to? It counts from here on, and takes its time."""
-    deps, address, now = request.app[DEPS], _address(request), request.app[DEPS].now()
+    deps, address, now = request.app[DEPS], address_of(request), request.app[DEPS].now()
     if deps.guesses.address_must_wait(address, now):
         return False
     besieged = deps.guesses.login_is_besieged(name, now)
@@ -274,11 +207,11 @@ async def _may_guess(request: web.Request, name: str) -> bool:
     return await deps.guesses.hold_back(name, now)
 
 
-def _is_ours(request: web.Request, csrf: str) -> bool:
+def is_ours(request: web.Request, csrf: str) -> bool:
     return same(csrf, request.cookies.get(PRE_COOKIE, ""))
 
 
-def _address(request: web.Request) -> str:
+def address_of(request: web.Request) -> str:
     return client_ip(request, request.app[DEPS].settings.server.trust_proxy)
 
 
@@ -298,9 +231,9 @@ def _nobody_hash() -> str:
 
 
 def matches(known: str | None, password: str) -> bool:
-    """An unknown login takes as long as a known one."""
+    """An unknown login, or one without a password, takes as long as a known one."""
     try:
-        return _hasher.verify(known or _nobody_hash(), password) and known is not None
+        return _hasher.verify(known or _nobody_hash(), password) and bool(known)
     except (VerificationError, InvalidHashError):
         return False
 

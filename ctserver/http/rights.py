@@ -39,6 +39,8 @@ ROUTES: dict[str, Right | Open] = {
     "POST /login": ANYBODY,
     "GET /login/code": ANYBODY,
     "POST /login/code": ANYBODY,
+    "GET /forgot": ANYBODY,
+    "POST /forgot": ANYBODY,
     "GET /link/{token}": ANYBODY,
     "POST /link/{token}": ANYBODY,
     "POST /logout": SOMEBODY,

@@ -11,6 +11,7 @@ from ctserver.outbound import GiveUp, Message, Retry
 
 Ask = Callable[[str, Mapping[str, str]], Awaitable[str]]  # PBX and action -> its words; raises Retry or PbxRefused
 _OURS = ("permission", "invalid/unknown command", "missing")  # another try would be refused the same way
+MOST_BYTES = 900  # of one header: Asterisk drops an action with a line above 1,024 (manager.c)
 
 
 class PbxRefused(Exception):
@@ -39,9 +40,17 @@ class Modem:
     def action(self, number: str, text: str) -> dict[str, str]:
         """The AMI action; no line break of the text gets into it as one."""
         device, driver = self._table.device, self._table.driver
+        plain = "".join(letter if letter >= " " or letter == "\n" else " " for letter in text.replace("\r", ""))
         if driver == "message":
-            body = base64.b64encode(text.encode()).decode()
+            body = _fitting(plain, lambda words: base64.b64encode(words.encode()).decode())
             return {"Action": "MessageSend", "Destination": f"mobile:{device}", "To": number, "Base64Body": body}
         name = "DongleSendSMS" if driver == "dongle" else "QuectelSendSMS"
-        escaped = text.replace("\\", "\\\\").replace("\r", "").replace("\n", "\\n")
+        escaped = _fitting(plain, lambda words: words.replace("\\", "\\\\").replace("\n", "\\n"))
         return {"Action": name, "Device": device, "Number": number, "Message": escaped}
+
+
+def _fitting(text: str, written: Callable[[str], str]) -> str:
+    """The text as it is `written`, or as much of its beginning as a header holds."""
+    while len((found := written(text)).encode()) > MOST_BYTES:
+        text = text[: len(text) * 9 // 10] + "…"
+    return found

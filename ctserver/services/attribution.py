@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from ctserver.config import NumberUse, Settings, number_uses
@@ -76,16 +77,27 @@ class Attributor:
             return 0
 
         def unit(tx: Transaction) -> tuple[DelayModel, int]:
-            known = [self._known(tx, call) for call in calls.of_site(tx, site, since, now)]
+            arrived = calls.of_site(tx, site, since, now)
+            known = (self._known(tx, call) for call in arrived)
             numbers = [use.number for use in self.uses.values() if use.site == site and use.pool]
             shown = [candidate for number in numbers for candidate in evidence.candidates(tx, number, since, now)]
             seen = seen_between(shown, since, now, len(numbers))
-            learnt = learn(self.model(site), known, seen, fade=FADE)
-            evidence.save_model(tx, site, learnt.counts, now)
-            return learnt, len(known)
+            return learn(self.model(site), _gently(known), seen, fade=FADE), len(arrived)
 
-        self.models[site], count = await db.write(unit)
+        learnt, count = await db.read(unit)
+        await db.write(lambda tx: evidence.save_model(tx, site, learnt.counts, now))
+        self.models[site] = learnt
         return count
+
+
+def _gently(known: Iterable[KnownCall]) -> Iterator[KnownCall]:
+    """One at a time, since each holds everybody who was shown its number, and with as much rest as work: whoever rings or
+    opens a page meanwhile needs the same interpreter."""
+    began = time.perf_counter()
+    for one in known:
+        yield one
+        time.sleep(time.perf_counter() - began)
+        began = time.perf_counter()
 
 
 def _asked_for(tx: Transaction, call: Call) -> Answer | None:

@@ -49,11 +49,10 @@ class Question:
 async def question(db: Database, settings: Settings, pool: str, now: int) -> Question:
     """The pool's own traffic of the last two weeks."""
     since = now - LOOK_BACK_DAYS * DAY_MS
-    rows = await pools.showings(db, pool, since)
+    showings = await db.read(lambda tx: tuple(recorded(row) for row in pools.showings(tx, pool, since)))
     held = settings.pools[pool]
     calls, tapped = await pools.calls_and_taps(db, held.numbers, since)
-    days = max(1.0, (now - rows[0]["shown_at"]) / DAY_MS) if rows else 1.0
-    showings = tuple(recorded(row) for row in rows)
+    days = max(1.0, (now - showings[0].shown_at) / DAY_MS) if showings else 1.0
     return Question(showings, days, len(held.numbers), held.hold_minutes * 60_000, calls, tapped)
 
 

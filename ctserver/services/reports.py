@@ -208,11 +208,9 @@ def _next(tx: Transaction, until: int) -> tuple[str, int] | None:
 
 async def _roll_day(db: Database, day: int) -> None:
     span = (day, day + DAY_MS)
-    raw = report.pieces(span, Ready())
 
     def read(tx: Transaction) -> tuple[int, dict[str, storage.Values], dict[tuple[int, str], Sums]]:
-        values = {name: storage.by_value(tx, name, raw, apart=True) for name in DIMENSIONS}
-        return storage.changes_of(tx, *span), values, storage.by_quarter(tx, span)
+        return storage.changes_of(tx, *span), storage.by_every_dimension(tx, span), storage.by_quarter(tx, span)
 
     changes, values, quarters = await db.read(read)
     await _put(db, "day", day, values)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from ctserver import ids
 from ctserver.config import Pool, Settings, Site
@@ -124,8 +124,8 @@ class _Plan:
         found = view.source
         last = sessions.latest_session(tx, view.site, view.visitor) if view.visitor else None
         if last and session.resumes(last, found, self.now, self.site.session_minutes * MINUTE_MS):
-            seen = replace(last, last_seen_at=max(self.now, last.last_seen_at))
-            sessions.add_session(tx, seen)
+            seen = last.seen(self.now)
+            sessions.see_session(tx, seen)
             return seen, False
         id = ids.new(self.now)
         opened = Session(

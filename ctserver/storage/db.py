@@ -46,9 +46,10 @@ class Transaction(Protocol):
     def one(self, sql: str, values: Sequence[Value] = ()) -> Row | None:
         """The first row, or None."""
 
-    def later(self, sql: str, key: str, values: Sequence[Value]) -> None:
+    def later(self, sql: str, key: str, values: Sequence[Value], *, rank: int = 1) -> None:
         """A row to write before the next statement at the latest, together with others of the same SQL, which has one
-        `VALUES ($1, $2, ...)`, each placeholder once and in order. Of several with one key, the last counts."""
+        `VALUES ($1, $2, ...)`, each placeholder once and in order. Of several with one key, the last counts. Lower ranks
+        go first: 0 for rows that others refer to, 2 for changes of rows that may be waiting themselves."""
 
 
 class Database(Protocol):

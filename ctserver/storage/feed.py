@@ -36,56 +36,56 @@ class Wanted:
 
 async def newest(db: Database, scope: Scope, wanted: Wanted, before: Place, limit: int) -> list[Row]:
     """Calls before the place (arrived_at, id), newest first."""
-    return await db.fetch(
-        """
-        SELECT c.*, r.state AS recording, n.text AS note
-        FROM calls c LEFT JOIN recordings r ON r.call = c.id LEFT JOIN call_notes n ON n.call = c.id
-        WHERE ($1 = '' OR REPLACE($1, ' ' || c.site || ' ', '') <> $1)
-          AND ($2 = '' OR REPLACE($2, ' ' || c.line || ' ', '') <> $2)
-          AND c.arrived_at >= $3 AND c.arrived_at < $4 AND ($5 = '' OR c.site = $5) AND ($6 = '' OR c.line = $6)
-          AND ($7 = '' OR c.did = $7) AND ($8 = '' OR c.caller = $8) AND ($9 = '' OR c.outcome = $9)
-          AND ($10 = '' OR c.source = $10) AND ($11 = '' OR c.campaign = $11)
-          AND (c.arrived_at, c.id) < ($12, $13)
-        ORDER BY c.arrived_at DESC, c.id DESC LIMIT $14
-        """,
-        (*scope.values, *wanted.values, *before, limit),
-    )
+    return await db.read(lambda tx: _calls(tx, _NEWEST, scope, wanted, before, limit))
 
 
 async def oldest(db: Database, scope: Scope, wanted: Wanted, after: Place, limit: int) -> list[Row]:
     """Calls after the place (arrived_at, id), oldest first."""
-    return await db.fetch(
-        """
-        SELECT c.*, r.state AS recording, n.text AS note
-        FROM calls c LEFT JOIN recordings r ON r.call = c.id LEFT JOIN call_notes n ON n.call = c.id
-        WHERE ($1 = '' OR REPLACE($1, ' ' || c.site || ' ', '') <> $1)
-          AND ($2 = '' OR REPLACE($2, ' ' || c.line || ' ', '') <> $2)
-          AND c.arrived_at >= $3 AND c.arrived_at < $4 AND ($5 = '' OR c.site = $5) AND ($6 = '' OR c.line = $6)
-          AND ($7 = '' OR c.did = $7) AND ($8 = '' OR c.caller = $8) AND ($9 = '' OR c.outcome = $9)
-          AND ($10 = '' OR c.source = $10) AND ($11 = '' OR c.campaign = $11)
-          AND (c.arrived_at, c.id) > ($12, $13)
-        ORDER BY c.arrived_at, c.id LIMIT $14
-        """,
-        (*scope.values, *wanted.values, *after, limit),
-    )
+    return await db.read(lambda tx: _calls(tx, _OLDEST, scope, wanted, after, limit))
 
 
 async def changed(db: Database, scope: Scope, wanted: Wanted, after: Place, limit: int) -> list[Row]:
     """Calls that changed after the place (updated_at, id), in the order of their last change."""
-    return await db.fetch(
-        """
-        SELECT c.*, r.state AS recording, n.text AS note
-        FROM calls c LEFT JOIN recordings r ON r.call = c.id LEFT JOIN call_notes n ON n.call = c.id
-        WHERE ($1 = '' OR REPLACE($1, ' ' || c.site || ' ', '') <> $1)
-          AND ($2 = '' OR REPLACE($2, ' ' || c.line || ' ', '') <> $2)
-          AND c.arrived_at >= $3 AND c.arrived_at < $4 AND ($5 = '' OR c.site = $5) AND ($6 = '' OR c.line = $6)
-          AND ($7 = '' OR c.did = $7) AND ($8 = '' OR c.caller = $8) AND ($9 = '' OR c.outcome = $9)
-          AND ($10 = '' OR c.source = $10) AND ($11 = '' OR c.campaign = $11)
-          AND (c.updated_at, c.id) > ($12, $13)
-        ORDER BY c.updated_at, c.id LIMIT $14
-        """,
-        (*scope.values, *wanted.values, *after, limit),
-    )
+    return await db.read(lambda tx: _calls(tx, _CHANGED, scope, wanted, after, limit))
+
+
+def _calls(tx: Transaction, order: str, scope: Scope, wanted: Wanted, place: Place, limit: int) -> list[Row]:
+    rare = next((name for name in _RARE if getattr(wanted, name) and _is_rare(tx, name, getattr(wanted, name))), "")
+    sql = _CALLS + _RARE.get(rare, "") + order
+    return tx.fetch(sql, (*scope.values, *wanted.values, *place, limit))
+
+
+def _is_rare(tx: Transaction, name: str, value: str) -> bool:
+    """Are its calls few enough to be put into order all of them? If not, the calls in their order soon have some of his."""
+    row = tx.one(_COUNTS[name], (value, RARE + 1))
+    return row is not None and int(row["n"]) <= RARE
+
+
+RARE = 5_000
+_CALLS = """
+    SELECT c.*, r.state AS recording, n.text AS note
+    FROM calls c LEFT JOIN recordings r ON r.call = c.id LEFT JOIN call_notes n ON n.call = c.id
+    WHERE ($1 = '' OR REPLACE($1, ' ' || c.site || ' ', '') <> $1)
+      AND ($2 = '' OR REPLACE($2, ' ' || c.line || ' ', '') <> $2)
+      AND c.arrived_at >= $3 AND c.arrived_at < $4 AND ($5 = '' OR c.site = $5) AND ($6 = '' OR c.line = $6)
+      AND ($7 = '' OR c.did = $7) AND ($8 = '' OR c.caller = $8) AND ($9 = '' OR c.outcome = $9)
+      AND ($10 = '' OR c.source = $10) AND ($11 = '' OR c.campaign = $11)
+"""
+_NEWEST = "AND (c.arrived_at, c.id) < ($12, $13) ORDER BY c.arrived_at DESC, c.id DESC LIMIT $14"
+_OLDEST = "AND (c.arrived_at, c.id) > ($12, $13) ORDER BY c.arrived_at, c.id LIMIT $14"
+_CHANGED = "AND (c.updated_at, c.id) > ($12, $13) ORDER BY c.updated_at, c.id LIMIT $14"
+_RARE = {
+    "caller": "AND c.id IN (SELECT id FROM calls WHERE caller = $8) ",
+    "did": "AND c.id IN (SELECT id FROM calls WHERE did = $7) ",
+    "campaign": "AND c.id IN (SELECT id FROM calls WHERE campaign = $11) ",
+    "source": "AND c.id IN (SELECT id FROM calls WHERE source = $10) ",
+}
+_COUNTS = {
+    "caller": "SELECT COUNT(*) AS n FROM (SELECT 1 FROM calls WHERE caller = $1 LIMIT $2) AS some",
+    "did": "SELECT COUNT(*) AS n FROM (SELECT 1 FROM calls WHERE did = $1 LIMIT $2) AS some",
+    "campaign": "SELECT COUNT(*) AS n FROM (SELECT 1 FROM calls WHERE campaign = $1 LIMIT $2) AS some",
+    "source": "SELECT COUNT(*) AS n FROM (SELECT 1 FROM calls WHERE source = $1 LIMIT $2) AS some",
+}
 
 
 async def one(db: Database, scope: Scope, id: str) -> Row | None:
@@ -134,39 +134,35 @@ async def sessions(
     db: Database, scope: Scope, since: int, until: int, site: str, visitor: str, before: str, limit: int
 ) -> list[Row]:
     """Sessions that began in [since, until), newest first, before the one with this id ("": from the newest)."""
-    return await db.fetch(
-        """
-        SELECT * FROM sessions
-        WHERE ($1 = '' OR REPLACE($1, ' ' || site || ' ', '') <> $1) AND id >= $2 AND id < $3
-          AND ($4 = '' OR site = $4) AND ($5 = '' OR visitor = $5) AND ($6 = '' OR id < $6)
-        ORDER BY id DESC LIMIT $7
-        """,
-        (scope.values[0], ids.new(since)[:10], ids.new(until)[:10], site, visitor, before, limit),
-    )
+    last = ids.first(until)
+    values = (scope.values[0], ids.first(since), min(before, last) if before else last, site, limit)
+    if visitor:
+        return await db.fetch(_SESSIONS + "AND visitor = $6 ORDER BY id DESC LIMIT $5", (*values, visitor))
+    return await db.read(lambda tx: tx.fetch(_SESSIONS + "ORDER BY id DESC LIMIT $5", values))
+
+
+_SESSIONS = """
+    SELECT * FROM sessions WHERE ($1 = '' OR REPLACE($1, ' ' || site || ' ', '') <> $1) AND id >= $2 AND id < $3
+      AND ($4 = '' OR site = $4)
+"""
 
 
 async def visitors(db: Database, scope: Scope, before: str, limit: int) -> list[Row]:
     """visitor, first_seen_at, last_seen_at, sessions; by their ids, which sort by time, newest first."""
-    return await db.fetch(
-        """
-        SELECT visitor, MIN(started_at) AS first_seen_at, MAX(last_seen_at) AS last_seen_at, COUNT(*) AS sessions
-        FROM sessions
-        WHERE ($1 = '' OR REPLACE($1, ' ' || site || ' ', '') <> $1) AND ($2 = '' OR visitor < $2)
-        GROUP BY visitor ORDER BY visitor DESC LIMIT $3
-        """,
-        (scope.values[0], before, limit),
-    )
+    sql = _VISITORS + "AND visitor < $2 GROUP BY visitor ORDER BY visitor DESC LIMIT $3"
+    return await db.fetch(sql, (scope.values[0], before or _LAST, limit))
 
 
 async def visitor(db: Database, scope: Scope, id: str) -> Row | None:
     """The same of one."""
-    return await db.one(
-        """
-        SELECT visitor, MIN(started_at) AS first_seen_at, MAX(last_seen_at) AS last_seen_at, COUNT(*) AS sessions
-        FROM sessions WHERE visitor = $2 AND ($1 = '' OR REPLACE($1, ' ' || site || ' ', '') <> $1) GROUP BY visitor
-        """,
-        (scope.values[0], id),
-    )
+    return await db.one(_VISITORS + "AND visitor = $2 GROUP BY visitor", (scope.values[0], id))
+
+
+_VISITORS = """
+    SELECT visitor, MIN(started_at) AS first_seen_at, MAX(last_seen_at) AS last_seen_at, COUNT(*) AS sessions
+    FROM sessions WHERE ($1 = '' OR REPLACE($1, ' ' || site || ' ', '') <> $1)
+"""
+_LAST = "~"  # sorts after every id
 
 
 async def session(db: Database, scope: Scope, id: str) -> Row | None:

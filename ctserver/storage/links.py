@@ -30,6 +30,19 @@ def add(tx: Transaction, token_hash: str, id: str, person: Person, made_by: str,
     )
 
 
+def rekey(tx: Transaction, id: str, token_hash: str, now: int) -> int | None:
+    """From here on this token opens the link, and no other; when it ends. None: it was used or withdrawn, or has ended."""
+    if not tx.execute("UPDATE links SET token_hash = $2 WHERE id = $1 AND expires_at > $3", (id, token_hash, now)):
+        return None
+    row = tx.one("SELECT expires_at FROM links WHERE id = $1", (id,))
+    return int(row["expires_at"]) if row else None
+
+
+def made_since(tx: Transaction, login: str, since: int) -> bool:
+    """Was a link to a new password made for him lately, that nobody has followed?"""
+    return tx.one("SELECT 1 FROM links WHERE login = $1 AND made_at > $2", (login, since)) is not None
+
+
 async def by_token(db: Database, token_hash: str, now: int) -> Row | None:
     return await db.one("SELECT * FROM links WHERE token_hash = $1 AND expires_at > $2", (token_hash, now))
 

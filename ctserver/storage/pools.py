@@ -9,9 +9,9 @@ from ctserver.storage.db import Database, Row, Transaction
 HOUR_MS = 3_600_000
 
 
-async def showings(db: Database, pool: str, since: int) -> list[Row]:
+def showings(tx: Transaction, pool: str, since: int) -> list[Row]:
     """Every showing since then: shown_at, seen_at, left_at, device, country."""
-    return await db.fetch(
+    return tx.fetch(
         """
         SELECT l.shown_at, l.seen_at, l.left_at, s.device, s.country FROM leases l JOIN sessions s ON s.id = l.session
         WHERE l.pool = $1 AND l.shown_at >= $2 ORDER BY l.shown_at LIMIT 200000

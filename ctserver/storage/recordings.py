@@ -18,10 +18,10 @@ def expect(tx: Transaction, call: str, due_at: int) -> None:
 
 
 async def due(db: Database, now: int) -> list[Row]:
-    """Recordings to look for now: call, pbx, uniqueid, answered_at, ended_at."""
+    """Recordings to look for now: call, pbx, uniqueid, answered_at, ended_at, reason."""
     return await db.fetch(
         """
-        SELECT r.call, c.pbx, c.uniqueid, c.answered_at, c.ended_at FROM recordings r JOIN calls c ON c.id = r.call
+        SELECT r.call, c.pbx, c.uniqueid, c.answered_at, c.ended_at, c.reason FROM recordings r JOIN calls c ON c.id = r.call
         WHERE r.state = 'waiting' AND r.due_at <= $1 ORDER BY r.due_at LIMIT 50
         """,
         (now,),

@@ -6,10 +6,23 @@ the one they were made at. So a report is exact whether or not the sums have cau
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from ctserver import ids
-from ctserver.domain.report import DAY_MS, OF_VISITORS, Pieces, Ready, Span, Sums, add, month_of, nothing, week_of
+from ctserver.domain.report import (
+    DAY_MS,
+    DIMENSIONS,
+    OF_VISITORS,
+    Pieces,
+    Ready,
+    Span,
+    Sums,
+    add,
+    month_of,
+    nothing,
+    week_of,
+)
 from ctserver.domain.rights import EVERYTHING, Scope
 from ctserver.storage.db import Row, Transaction
 
@@ -51,9 +64,11 @@ def by_value(
         for since, until in spans:
             _collect(found, dimension, _rolled(tx, dimension, kind, since, until, scope, int(apart)))
     for since, until in pieces.rest:
-        _collect(found, dimension, _calls_by_value(tx, dimension, since, until, scope, int(apart)))
+        calls = _calls_by_value(tx, dimension, since, until, scope, int(apart))
+        _collect(found, dimension, [list(row)[1:] for row in calls])
         if dimension in OF_VISITORS and scope.lines is None:
-            _collect_sessions(found, dimension, _sessions_by_value(tx, dimension, since, until, scope, int(apart)))
+            sessions = _sessions_by_value(tx, dimension, since, until, scope, int(apart))
+            _collect_sessions(found, dimension, [list(row)[1:] for row in sessions])
     return found
 
 
@@ -115,10 +130,29 @@ def _rolled(tx: Transaction, dimension: str, kind: str, since: int, until: int, 
     )
 
 
+def by_every_dimension(tx: Transaction, span: Span) -> dict[str, Values]:
+    """`by_value` of each dimension, the sites apart, counted call by call; each call is looked at once."""
+    found: dict[str, Values] = {dimension: {} for dimension in DIMENSIONS}
+    for dimension, *row in _calls_by_value(tx, "", *span, EVERYTHING, 1):
+        _collect(found[dimension], dimension, [row])
+    for dimension, *row in _sessions_by_value(tx, "", *span, EVERYTHING, 1):
+        _collect_sessions(found[dimension], dimension, [row])
+    return found
+
+
 def _calls_by_value(tx: Transaction, dimension: str, since: int, until: int, scope: Scope, apart: int) -> list[Row]:
+    """Dimension, site, value, sums; "" asks for every dimension. The calls are measured once: a measure costs more than the sum."""
     return tx.fetch(
         """
-        SELECT CASE WHEN $6 = 1 THEN m.site ELSE '' END, CASE $1
+        WITH m AS MATERIALIZED (
+            SELECT * FROM call_measures
+            WHERE arrived_at >= $2 AND arrived_at < $3 AND ($4 = '' OR REPLACE($4, ' ' || site || ' ', '') <> $4)
+            AND ($5 = '' OR REPLACE($5, ' ' || line || ' ', '') <> $5)
+        ), d (name) AS (
+            VALUES ('channel'), ('source'), ('campaign'), ('keyword'), ('ad'), ('landing'), ('region'), ('device'),
+                   ('number'), ('line'), ('person'), ('category')
+        )
+        SELECT d.name, CASE WHEN $6 = 1 THEN m.site ELSE '' END, CASE d.name
                    WHEN 'channel' THEN m.source_channel
                    WHEN 'source' THEN CASE WHEN m.medium IN ('', '(none)') THEN m.source
                                            ELSE m.source || ' / ' || m.medium END
@@ -136,42 +170,47 @@ def _calls_by_value(tx: Transaction, dimension: str, since: int, until: int, sco
                0 AS sessions, COUNT(*) AS calls, SUM(m.answered) AS answered, SUM(m.missed) AS missed,
                SUM(m.target) AS targets, SUM(m.newcomer) AS newcomers, SUM(m.talk_ms) AS talk_ms,
                SUM(m.ring_ms) AS ring_ms, SUM(m.deal) AS deals, SUM(m.revenue) AS revenue
-        FROM call_measures m
-        WHERE m.arrived_at >= $2 AND m.arrived_at < $3
-        AND ($4 = '' OR REPLACE($4, ' ' || m.site || ' ', '') <> $4)
-        AND ($5 = '' OR REPLACE($5, ' ' || m.line || ' ', '') <> $5)
-        GROUP BY 1, 2
+        FROM d CROSS JOIN m WHERE $1 = '' OR d.name = $1
+        GROUP BY 1, 2, 3
         """,
         (dimension, since, until, *scope.values, apart),
     )
 
 
 def _sessions_by_value(tx: Transaction, dimension: str, since: int, until: int, scope: Scope, apart: int) -> list[Row]:
+    """Dimension, site, value, sessions."""
     return tx.fetch(
         """
-        SELECT CASE WHEN $5 = 1 THEN site ELSE '' END, CASE $1
-                   WHEN 'channel' THEN channel
-                   WHEN 'source' THEN CASE WHEN medium IN ('', '(none)') THEN source ELSE source || ' / ' || medium END
-                   WHEN 'campaign' THEN campaign
-                   WHEN 'keyword' THEN term
-                   WHEN 'ad' THEN content
-                   WHEN 'landing' THEN landing_url
-                   WHEN 'region' THEN CASE WHEN region <> '' THEN region || ', ' || country ELSE country END
-                   ELSE device END AS value, COUNT(*) AS sessions
-        FROM sessions
-        WHERE id >= $2 AND id < $3 AND ($4 = '' OR REPLACE($4, ' ' || site || ' ', '') <> $4) GROUP BY 1, 2
+        WITH s AS MATERIALIZED (
+            SELECT site, channel, medium, source, campaign, term, content, landing_url, region, country, device
+            FROM sessions WHERE id >= $2 AND id < $3 AND ($4 = '' OR REPLACE($4, ' ' || site || ' ', '') <> $4)
+        ), d (name) AS (
+            VALUES ('channel'), ('source'), ('campaign'), ('keyword'), ('ad'), ('landing'), ('region'), ('device')
+        )
+        SELECT d.name, CASE WHEN $5 = 1 THEN s.site ELSE '' END, CASE d.name
+                   WHEN 'channel' THEN s.channel
+                   WHEN 'source' THEN CASE WHEN s.medium IN ('', '(none)') THEN s.source
+                                           ELSE s.source || ' / ' || s.medium END
+                   WHEN 'campaign' THEN s.campaign
+                   WHEN 'keyword' THEN s.term
+                   WHEN 'ad' THEN s.content
+                   WHEN 'landing' THEN s.landing_url
+                   WHEN 'region' THEN CASE WHEN s.region <> '' THEN s.region || ', ' || s.country ELSE s.country END
+                   ELSE s.device END AS value, COUNT(*) AS sessions
+        FROM d CROSS JOIN s WHERE $1 = '' OR d.name = $1
+        GROUP BY 1, 2, 3
         """,
         (dimension, ids.first(since), ids.first(until), scope.values[0], apart),
     )
 
 
-def _collect(found: Values, dimension: str, rows: Sequence[Row]) -> None:
+def _collect(found: Values, dimension: str, rows: Iterable[Sequence[Any]]) -> None:
     for row in rows:
         site, value, *sums = row
         add(found.setdefault((site, _plain(dimension, value)), nothing()), sums)
 
 
-def _collect_sessions(found: Values, dimension: str, rows: Sequence[Row]) -> None:
+def _collect_sessions(found: Values, dimension: str, rows: Iterable[Sequence[Any]]) -> None:
     for site, value, count in rows:
         found.setdefault((site, _plain(dimension, value)), nothing())[0] += count
 
@@ -205,12 +244,13 @@ def put(tx: Transaction, dimension: str, kind: str, start: int, values: Values) 
     """Sums of one day, week or month by one dimension, in place of older ones."""
     tx.execute("DELETE FROM rollups WHERE dimension = $1 AND span = $2 AND start = $3", (dimension, kind, start))
     for (site, value), sums in values.items():
-        tx.execute(
+        tx.later(
             """
             INSERT INTO rollups (dimension, span, start, site, value, sessions, calls, answered, missed, targets, newcomers,
                                  talk_ms, ring_ms, deals, revenue)
             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
             """,
+            f"{dimension}\0{kind}\0{start}\0{site}\0{value}",
             (dimension, kind, start, site, value, *sums),
         )
 

@@ -11,7 +11,7 @@ from ctserver.domain.pool import Holder, NumberState
 from ctserver.storage.db import Database, Row, Transaction
 from ctserver.storage.present import Showing, pool_now, present
 
-CROWD = 500  # showings of one pool within the time that sharing looks back
+_ENCODE = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def latest_session(tx: Transaction, site: str, visitor: str) -> Session | None:
@@ -34,9 +34,23 @@ def session_by_id(tx: Transaction, id: str) -> Session | None:
 
 
 def add_session(tx: Transaction, session: Session) -> None:
-    """The visitor's latest session, new or seen again."""
+    """The visitor's latest session."""
     present(tx).sessions.put((session.site, session.visitor), session)
     _save_session(tx, session)
+
+
+def see_session(tx: Transaction, session: Session) -> None:
+    """The visitor's latest session, seen again."""
+    present(tx).sessions.put((session.site, session.visitor), session)
+    tx.later(
+        """
+        UPDATE sessions SET last_seen_at = seen.column2
+        FROM (VALUES ($1, CAST($2 AS BIGINT))) AS seen WHERE id = seen.column1
+        """,
+        session.id,
+        (session.id, session.last_seen_at),
+        rank=2,
+    )
 
 
 def _save_session(tx: Transaction, session: Session) -> None:
@@ -71,6 +85,7 @@ def _save_session(tx: Transaction, session: Session) -> None:
             texts_column(facts.ids),
             texts_column(facts.properties),
         ),
+        rank=0,
     )
 
 
@@ -116,7 +131,7 @@ def held_leases(tx: Transaction, session: str, now: int) -> list[Lease]:
 
 def extend_lease(tx: Transaction, lease: Lease, now: int, until: int) -> None:
     """The visitor was seen: the number stays with him until then."""
-    _save_lease(tx, replace(lease, seen_at=now, until=until, left_at=None))
+    _move_lease(tx, lease.moved(now, until))
     showing = pool_now(tx, lease.pool).get(lease.number)
     if showing and showing.until < until:
         showing.until = until
@@ -125,7 +140,7 @@ def extend_lease(tx: Transaction, lease: Lease, now: int, until: int) -> None:
 
 def leave_lease(tx: Transaction, lease: Lease, now: int, until: int) -> None:
     """The visitor has closed the page: the number is free for others after `until`."""
-    _save_lease(tx, replace(lease, until=until, left_at=now))
+    _move_lease(tx, lease.moved(lease.seen_at, until, left_at=now))
     row = tx.one("SELECT MAX(until) FROM leases WHERE number = $1 AND until > $2", (lease.number, now))
     showing = pool_now(tx, lease.pool).get(lease.number)
     if showing:
@@ -133,15 +148,31 @@ def leave_lease(tx: Transaction, lease: Lease, now: int, until: int) -> None:
         _save_showing(tx, lease.pool, showing)
 
 
-def _save_lease(tx: Transaction, lease: Lease) -> None:
+def _move_lease(tx: Transaction, lease: Lease) -> None:
+    _keep_lease(tx, lease)
+    tx.later(
+        """
+        UPDATE leases SET seen_at = moved.column2, until = moved.column3, left_at = moved.column4
+        FROM (VALUES ($1, CAST($2 AS BIGINT), CAST($3 AS BIGINT), CAST($4 AS BIGINT))) AS moved WHERE id = moved.column1
+        """,
+        lease.id,
+        (lease.id, lease.seen_at, lease.until, lease.left_at),
+        rank=2,
+    )
+
+
+def _keep_lease(tx: Transaction, lease: Lease) -> None:
     known, key = present(tx).leases, (lease.session, lease.pool)
     if key not in known or known[key].id <= lease.id:
         known.put(key, lease)
+
+
+def _add_lease(tx: Transaction, lease: Lease) -> None:
+    _keep_lease(tx, lease)
     tx.later(
         """
         INSERT INTO leases (id, number, pool, session, how, shown_at, seen_at, until, left_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-        ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at, until = excluded.until, left_at = excluded.left_at
         """,
         lease.id,
         (
@@ -230,7 +261,7 @@ def take_number(tx: Transaction, lease: Lease, shown_before: int) -> bool:
     until = max(before.until, lease.until) if before else lease.until
     pool.put(showing := Showing(lease.number, lease.id, lease.session, lease.shown_at, until))
     _save_showing(tx, lease.pool, showing)
-    _save_lease(tx, lease)
+    _add_lease(tx, lease)
     return True
 
 
@@ -356,7 +387,7 @@ def source_values(source: Source) -> tuple[str, ...]:
 
 def texts_column(values: dict[str, str]) -> str:
     """A few named texts as a column holds them: a JSON object."""
-    return json.dumps(values, ensure_ascii=False) if values else "{}"
+    return _ENCODE(values) if values else "{}"
 
 
 def texts(column: str) -> dict[str, str]:

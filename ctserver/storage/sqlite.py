@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 MAX_WAITING = 20_000
 MAX_GROUP = 512
-MAX_ROWS = 64  # in one statement
+ROWS = (64, 48, 32, 24, 16, 12, 8, 6, 4, 3, 2, 1)  # in one statement: few sizes, so that statements stay prepared
 BUSY_MS = 5_000
 READERS = 3  # connections that read; all but one may be busy with long reads
 
@@ -53,7 +53,8 @@ class SqliteTransaction:
     def __init__(self, connection: sqlite3.Connection, memory: dict[str, Any]) -> None:
         self.memory = memory
         self._connection = connection
-        self._later: dict[str, dict[str, Sequence[Value]]] = {}
+        self._later: tuple[dict[str, dict[str, Sequence[Value]]], ...] = ({}, {}, {})  # by rank
+        self._waiting = False
 
     def execute(self, sql: str, values: Sequence[Value] = ()) -> int:
         return self._run(sql, values).rowcount
@@ -64,21 +65,22 @@ class SqliteTransaction:
     def one(self, sql: str, values: Sequence[Value] = ()) -> Row | None:
         return self._run(sql, values).fetchone()
 
-    def later(self, sql: str, key: str, values: Sequence[Value]) -> None:
-        self._later.setdefault(sql, {})[key] = values
+    def later(self, sql: str, key: str, values: Sequence[Value], *, rank: int = 1) -> None:
+        self._waiting = True
+        self._later[rank].setdefault(sql, {})[key] = values
 
     def flush(self) -> None:
         """Write the rows that were left for later."""
-        waiting, self._later = self._later, {}
-        for sql, keyed in waiting.items():
+        waiting, self._later, self._waiting = self._later, ({}, {}, {}), False
+        for sql, keyed in chain.from_iterable(rank.items() for rank in waiting):
             rows = list(keyed.values())
             while rows:
-                count = min(1 << len(rows).bit_length() - 1, MAX_ROWS)  # few sizes, so that statements stay prepared
+                count = next(size for size in ROWS if size <= len(rows))
                 self._connection.execute(_for_rows(sql, count), list(chain.from_iterable(rows[:count])))
                 del rows[:count]
 
     def _run(self, sql: str, values: Sequence[Value]) -> sqlite3.Cursor:
-        if self._later:
+        if self._waiting:
             self.flush()
         return self._connection.execute(_numbered(sql), values)
 
@@ -224,7 +226,6 @@ def _commit(units: list[Callable[[Transaction], Any]], memory: _Memory, connecti
     """The result of each unit, or the exception that undid it."""
     try:
         connection.execute("BEGIN IMMEDIATE")
-        connection.execute("PRAGMA defer_foreign_keys = 1")  # rows written later may come before those they name
         memory.check(connection)
         transaction = SqliteTransaction(connection, memory.known)
         results = [unit(transaction) for unit in units]

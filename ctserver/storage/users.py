@@ -36,12 +36,16 @@ async def by_id(db: Database, id: str) -> Row | None:
     return await db.one("SELECT * FROM users WHERE id = $1", (id,))
 
 
-async def by_email(db: Database, text: str) -> Person | None:
-    """The one user with this login or e-mail address; None if there is none, or several."""
-    rows = await db.fetch(
-        "SELECT * FROM users WHERE login = $1 OR LOWER(email) = LOWER($1) AND email <> '' LIMIT 2", (text,)
+def called(tx: Transaction, text: str) -> list[Person]:
+    """Those with this login or e-mail address who have both a password and an address; five at most."""
+    rows = tx.fetch(
+        """
+        SELECT * FROM users WHERE (login = $1 OR LOWER(email) = LOWER($1)) AND email <> '' AND password_hash <> ''
+        ORDER BY login LIMIT 5
+        """,
+        (text,),
     )
-    return person_of(rows[0]) if len(rows) == 1 else None
+    return [person_of(row) for row in rows]
 
 
 def owners(tx: Transaction) -> int:

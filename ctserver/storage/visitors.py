@@ -4,27 +4,34 @@ from __future__ import annotations
 
 from ctserver.domain.rights import Scope
 from ctserver.storage.db import Database, Row
+from ctserver.storage.search import LAST, LOOKS_THROUGH, Page
 
 
-async def page(
-    db: Database, scope: Scope, *, site: str, source: str, called: bool, before: str, limit: int
-) -> list[Row]:
+async def page(db: Database, scope: Scope, *, site: str, source: str, called: bool, before: str, limit: int) -> Page:
     """Sessions before the one with id `before` (or the newest), with the number of pages and the id of a call. `source`
-    is part of a source's name, campaign or landing page; `called`: only those that called."""
+    is part of a source's name, campaign or landing page; `called`: only those that called. Nobody waits for a filter that
+    finds little: a page looks through LOOKS_THROUGH sessions and no more."""
+    last = before or LAST
+    low = await db.one(
+        "SELECT id, started_at FROM sessions WHERE id < $1 ORDER BY id DESC LIMIT 1 OFFSET $2", (last, LOOKS_THROUGH)
+    )
     pattern = "%" + source.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%" if source else ""
-    return await db.fetch(
+    rows = await db.fetch(
         """
         SELECT s.*, (SELECT COUNT(*) FROM visits v WHERE v.session = s.id) AS pages,
                (SELECT MAX(c.id) FROM calls c WHERE c.session = s.id) AS call
         FROM sessions s
-        WHERE ($1 = '' OR REPLACE($1, ' ' || s.site || ' ', '') <> $1)
-          AND ($2 = '' OR s.id < $2) AND ($3 = '' OR s.site = $3)
+        WHERE s.id >= $7 AND s.id < $2 AND ($1 = '' OR REPLACE($1, ' ' || s.site || ' ', '') <> $1)
+          AND ($3 = '' OR s.site = $3)
           AND ($4 = '' OR s.source LIKE $4 ESCAPE '\\' OR s.campaign LIKE $4 ESCAPE '\\' OR s.landing_url LIKE $4 ESCAPE '\\')
           AND ($5 = 0 OR EXISTS (SELECT 1 FROM calls c WHERE c.session = s.id))
         ORDER BY s.id DESC LIMIT $6
         """,
-        (scope.values[0], before, site, pattern, int(called), limit),
+        (scope.values[0], last, site, pattern, int(called), limit + 1, low["id"] if low else ""),
     )
+    if len(rows) > limit:
+        return Page(rows[:limit], rows[limit - 1]["id"], None)
+    return Page(rows, low["id"], low["started_at"]) if low else Page(rows, None, None)
 
 
 async def one(db: Database, scope: Scope, id: str) -> Row | None:

@@ -72,11 +72,12 @@ class Ctserver:
     def __init__(self, folder: Path, overrides: dict[str, str]) -> None:
         self.folder = folder
         self.port = free_port()
+        self.fastagi = f"127.0.0.1:{free_port()}"
         self.database = folder / "ctserver.db"
         settings = {
             "server.listen": f"127.0.0.1:{self.port}",
             "server.public_url": f"http://127.0.0.1:{self.port}",
-            "fastagi.listen": f"127.0.0.1:{free_port()}",
+            "fastagi.listen": self.fastagi,
             "database.path": str(self.database),
             "recordings.folder": str(folder / "recordings"),
             "recordings.min_free_mb": "0",

@@ -88,7 +88,8 @@ def test_the_files_for_asterisk_are_written_with_their_rights(settings: Settings
     written = dialplan.write(settings, tmp_path / "asterisk", Path(sys.executable))
     modes = {file.name: oct(file.stat().st_mode & 0o777) for file in written}
     assert modes == {
-        "ct-inbound.conf": "0o644", "ct-settings.conf": "0o644", "ct-manager.conf": "0o640", "ct-route": "0o755",
+        "ct-inbound.conf": "0o644", "ct-freepbx.conf": "0o644", "ct-settings.conf": "0o644",
+        "ct-manager.conf": "0o640", "ct-route": "0o755",
     }  # fmt: skip
     manager = (tmp_path / "asterisk/ct-manager.conf").read_text()
     assert "[ctserver]\nsecret = s3cret\n" in manager

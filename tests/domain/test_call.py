@@ -22,6 +22,7 @@ from ctserver.domain.call import (
     LegNamed,
     LegRinging,
     LegStarted,
+    PbxStopped,
     Routed,
     StageReached,
     Stepped,
@@ -32,6 +33,7 @@ from ctserver.domain.times import times
 from ctserver.domain.verdict import REASONS
 
 ID = "1700000000.1"
+START = 1_700_000_000_000
 AT = st.integers(1_700_000_000_000, 1_700_000_100_000)
 LEG = st.sampled_from(["1700000000.2", "1700000000.3"])
 STATUS = st.sampled_from(["ANSWER", "BUSY", "NOANSWER", "CANCEL", "CONGESTION", "CHANUNAVAIL", "", "ABORT"])
@@ -67,7 +69,8 @@ EVENT = st.one_of(
         queue_status=st.sampled_from(["", "TIMEOUT", "FULL", "?"]),
     ),
     st.builds(CallerHungUp, st.just(ID), AT, CAUSE),
-    st.builds(Vanished, st.just(ID), AT),
+    st.builds(Vanished, st.just(ID), AT, spoken_ms=st.sampled_from([0, 2000])),
+    st.builds(PbxStopped, st.just(ID), AT),
 )
 EVENTS = st.lists(EVENT, max_size=25)
 
@@ -113,7 +116,9 @@ def test_an_ended_call_keeps_its_outcome(before: list[Event], after: list[Event]
     told = {"legs": (), "reason": "", "hung_up_by": ""}
     assert replace(later, **told) == replace(ended, **told)  # type: ignore[arg-type]
     if later.reason != ended.reason:
-        assert (ended.reason, later.reason, later.hung_up_by) == ("completed", "broken", "network")
+        told_late = [("completed", "network"), ("completed", "system"), ("unreachable", "system")]
+        assert later.reason == "broken"
+        assert (ended.reason, later.hung_up_by) in told_late
 
 
 @given(EVENTS)
@@ -186,6 +191,41 @@ def test_a_local_leg_never_hides_who_answered() -> None:
 def test_a_call_that_vanished_keeps_what_was_known() -> None:
     assert run(*leg("a", "ANSWER", 16), Vanished(ID, 9)).outcome == "answered"
     assert run(LegStarted(ID, 1, "a", "x"), Vanished(ID, 9)).outcome == "missed"
+
+
+def test_a_recorded_talk_proves_that_somebody_answered() -> None:
+    seen = run(LegStarted(ID, START + 10, "a", "x"), LegRinging(ID, START + 20, "a"), Vanished(ID, START + 9000, 4000))
+    assert (seen.outcome, seen.reason) == ("answered", "unknown")
+    assert (seen.ringing_at, seen.answered_at, seen.ended_at) == (START + 20, START + 5000, START + 9000)
+
+
+def test_a_call_that_vanished_lived_at_least_until_the_last_thing_that_it_did() -> None:
+    assert (
+        run(LegStarted(ID, START, "a", "x"), LegHungUp(ID, START + 7000, "a", 16), Vanished(ID, 9)).ended_at
+        == START + 7000
+    )
+
+
+@pytest.mark.parametrize(
+    ("before", "later_ms", "reason"),
+    [
+        ([], 1100, "broken"),
+        ([], 60_000, "completed"),
+        ([CallerGaveUp(ID, START)], 1100, "completed"),
+        ([LegGaveUp(ID, START, "a")], 1100, "completed"),
+    ],
+)
+def test_a_talk_that_nobody_ended_just_before_the_pbx_stopped_was_cut_off(
+    before: list[Event], later_ms: int, reason: str
+) -> None:
+    talk = [LegStarted(ID, 1, "a", "PJSIP/100-01"), LegDone(ID, 2, "a", "ANSWER"), *before]
+    end = START + 5000
+    assert run(*talk, CallerHungUp(ID, end, 16), PbxStopped(ID, end + later_ms)).reason == reason
+
+
+def test_a_call_that_is_there_when_the_pbx_stops_is_broken() -> None:
+    call = run(LegStarted(ID, 1, "a", "PJSIP/100-01"), LegRinging(ID, 2, "a"), PbxStopped(ID, START + 9))
+    assert (call.outcome, call.reason, call.hung_up_by, call.ended_at) == ("missed", "broken", "system", START + 9)
 
 
 def test_of_two_ends_of_one_leg_the_first_counts() -> None:

@@ -8,10 +8,11 @@ from typing import Any
 import pyotp
 import pytest
 
-from ctserver.http.auth import COOKIE, token_hash
+from ctserver.http.auth import COOKIE
 from ctserver.http.deps import DEPS
 from ctserver.http.guesses import FAILURE_MS, LOGIN_FAILURES
 from ctserver.http.login import CODE_GUESSES
+from ctserver.ids import token_hash
 from ctserver.storage import audit
 from ctserver.storage.audit import Entry
 
@@ -227,6 +228,10 @@ async def test_a_link_to_a_new_password_ends_the_old_one_and_every_login(alice: 
     alice.client.session.cookie_jar.clear()
     assert (await alice.log_in(login="analyst")).status == 403
     assert (await alice.log_in(NEW, login="analyst")).status == 303
+
+
+async def test_without_a_mail_channel_the_page_says_what_to_do(site: Any) -> None:
+    assert "This server sends no letters" in await site.page("/forgot")
 
 
 # ---- password and logins

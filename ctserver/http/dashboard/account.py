@@ -12,11 +12,14 @@ from ctserver import ids
 from ctserver.domain import secondfactor
 from ctserver.domain.rights import Right
 from ctserver.http import audit, render
-from ctserver.http.auth import TOKEN_PREFIX, hash_password, token_hash
+from ctserver.http.auth import TOKEN_PREFIX, hash_password
 from ctserver.http.deps import DEPS, USER
-from ctserver.http.login import MIN_PASSWORD, code_hash, matches, wrong_choice
+from ctserver.http.login import code_hash, matches
+from ctserver.http.passwords import MIN_PASSWORD, changed, wrong_choice
+from ctserver.ids import token_hash
 from ctserver.language import gettext as _
 from ctserver.storage import logins, tokens, users
+from ctserver.storage.db import Transaction
 
 DAY_MS = 86_400_000
 NOT_OF_THE_API = (Right.TOKENS, Right.TESTCALL, Right.DELIVERIES, Right.USERS, Right.AUDIT)
@@ -54,7 +57,13 @@ async def change_password(request: web.Request) -> web.StreamResponse:
     if error := wrong_choice("x", password, str(form.get("again", ""))[:1000]):
         return await _page(request, error=error, status=400)
     hashed = await asyncio.to_thread(hash_password, password)
-    await deps.db.write(lambda tx: users.set_password(tx, user.login, hashed, user.session))
+
+    def change(tx: Transaction) -> None:
+        users.set_password(tx, user.login, hashed, user.session)
+        deps.post(tx, changed(request, user.login, user.person.email))
+
+    await deps.db.write(change)
+    deps.wake()
     audit.describe(request, "password changed", user.login)
     return render.see_other("/account?done=password")
 

@@ -7,14 +7,16 @@ from typing import Any
 
 from aiohttp import web
 
-from ctserver import ids
+from ctserver import ids, language
 from ctserver.domain.person import Person
 from ctserver.domain.rights import NEEDS_LINES, NEEDS_SITES, Role
 from ctserver.domain.words import N_
 from ctserver.http import audit, render
-from ctserver.http.auth import token_hash
 from ctserver.http.deps import DEPS, USER, Deps
+from ctserver.ids import token_hash
 from ctserver.language import gettext as _
+from ctserver.services import letters
+from ctserver.services.letters import Letter
 from ctserver.storage import links, logins, users
 from ctserver.storage.db import Row, Transaction
 
@@ -46,15 +48,17 @@ async def users_page(request: web.Request) -> web.StreamResponse:
 
 
 async def invite(request: web.Request) -> web.StreamResponse:
-    """A link with which somebody chooses his login; shown this once, and sent if there is an e-mail address."""
+    """A link with which somebody chooses his login: sent by e-mail, or shown this once."""
     deps, form, now = request.app[DEPS], await request.post(), request.app[DEPS].now()
     try:
         person = _filled(deps, Person("", Role.MANAGER), form)
+        if await _by_mail(request) and not person.email:
+            raise _Refused(_("A letter needs an e-mail address."))
     except _Refused as refused:
         return await _users(request, error=str(refused), status=400)
     link = await _link(request, person, now + deps.settings.people.link_days * DAY_MS)
     audit.describe(request, "invited", person.email, person.role)
-    return await _users(request, link=link, sent=await _send(deps, person.email, link))
+    return await _users(request, link=link, sent="" if link else person.email)
 
 
 async def withdraw(request: web.Request) -> web.StreamResponse:
@@ -95,9 +99,11 @@ async def act(request: web.Request) -> web.StreamResponse:
     deps, row, what = request.app[DEPS], await _row(request), request.match_info["what"]
     person = users.person_of(row)
     if what == "password":
+        if await _by_mail(request) and not person.email:
+            raise web.HTTPBadRequest
         link = await _link(request, person, deps.now() + DAY_MS)
         audit.describe(request, "link to a new password made", person.login)
-        return await _user(request, link=link, sent=await _send(deps, person.email, link))
+        return await _user(request, link=link, sent="" if link else person.email)
     if what == "remove":
         return await _remove(request, row)
     if what == "factor":
@@ -125,18 +131,24 @@ async def _row(request: web.Request) -> Row:
 
 
 async def _link(request: web.Request, person: Person, expires_at: int) -> str:
-    deps, token, id = request.app[DEPS], ids.token(), ids.new(request.app[DEPS].now())
-    maker, now = request[USER].login, deps.now()
-    await deps.db.write(lambda tx: links.add(tx, token_hash(token), id, person, maker, now, expires_at))
-    return f"{deps.settings.server.public_url}/link/{token}"
+    """The address of a new link, to be handed over; "" if it went into a letter, which alone knows it."""
+    deps, token, id, now = request.app[DEPS], ids.token(), ids.new(request.app[DEPS].now()), request.app[DEPS].now()
+    maker, by_mail = request[USER].login, await _by_mail(request)
+    kind, spoken = letters.PASSWORD if person.login else letters.INVITATION, language.reader().language
+    letter = Letter(kind, person.email, id, person.login, maker, spoken)
+
+    def make(tx: Transaction) -> None:
+        links.add(tx, token_hash(token), id, person, maker, now, expires_at)
+        if by_mail:
+            deps.post(tx, letter)
+
+    await deps.db.write(make)
+    deps.wake()
+    return "" if by_mail else f"{deps.settings.server.public_url}/link/{token}"
 
 
-async def _send(deps: Deps, email: str, link: str) -> bool:
-    if deps.mail is None or not email:
-        return False
-    text = _("Open this to choose your password for ctserver:") + f"\n\n{link}\n\n" + _("It works once.")
-    await deps.mail(email, _("Your login for ctserver"), text)
-    return True
+async def _by_mail(request: web.Request) -> bool:
+    return request.app[DEPS].writes_letters and (await request.post()).get("by") == "mail"
 
 
 def _filled(deps: Deps, person: Person, form: Any) -> Person:
@@ -215,6 +227,7 @@ async def _render(
         "sites": [(id, site.name or id) for id, site in deps.settings.sites.items()],
         "lines": [(id, line.name or id) for id, line in deps.settings.lines.items()],
         "link": "",
-        "sent": False,
+        "sent": "",
+        "writes_letters": deps.writes_letters,
     }
     return render.page(request, template, {**common, **context}, status=status)

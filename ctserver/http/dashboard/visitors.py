@@ -68,12 +68,12 @@ async def _list(request: web.Request, deps: Deps) -> dict[str, Any]:
         source=filters["q"],
         called=bool(filters["called"]),
         before=query.get("before", "")[:26],
-        limit=PAGE + 1,
+        limit=PAGE,
     )
     kept = {name: value for name, value in filters.items() if value}
-    older = f"/visitors?{urlencode({**kept, 'before': found[PAGE - 1]['id']})}" if len(found) > PAGE else ""
-    rows = [{**_row(row, deps), "pages": row["pages"], "call": row["call"]} for row in found[:PAGE]]
-    return {"rows": rows, "filters": filters, "older": older}
+    older = f"/visitors?{urlencode({**kept, 'before': found.older})}" if found.older else ""
+    rows = [{**_row(row, deps), "pages": row["pages"], "call": row["call"]} for row in found.rows]
+    return {"rows": rows, "filters": filters, "older": older, "looked_to": found.looked_to}
 
 
 def _row(row: Row, deps: Deps) -> dict[str, Any]:
