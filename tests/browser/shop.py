@@ -40,6 +40,7 @@ PEOPLE = (
     Person("olivia", Role.OPERATOR, "Olivia Brown", lines=("office",)),
     Person("jack", Role.MANAGER, "Jack O'Brien", sites=("bikes",)),
     Person("amelia", Role.ANALYST, "Amelia Weiß"),
+    Person("anna", Role.MANAGER, "Anna Вавилова"),
     Person("agency", Role.CLIENT, "Harbour Advertising", sites=("bikes",)),
 )
 TOML = """

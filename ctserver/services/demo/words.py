@@ -20,14 +20,14 @@ class Way(NamedTuple):
     click: str = ""
 
 
-_TERMS = (
+TERMS = (
     "bicycle repair near me", "bike shop london", "folding bike hire", "christmas bike for kids", "bike service same day",
     "brompton repair camden", "second hand road bike", "bike brakes replacement", "electric bike shop", "puncture repair",
     "kids bike 20 inch", "bike gift voucher", "gravel bike sale", "bike fitting london",
 )  # fmt: skip
 WAYS = (
     Way(240, 1.6, "cpc", "google", "https://www.google.com/",
-        ("christmas-sale", "brand", "spring-tune-up", "kids-bikes", "repairs-london", "e-bikes"), _TERMS, "gclid"),
+        ("christmas-sale", "brand", "spring-tune-up", "kids-bikes", "repairs-london", "e-bikes"), TERMS, "gclid"),
     Way(205, 1.0, "organic", "google", "https://www.google.com/"),
     Way(90, 1.3, "cpc", "yandex", "https://yandex.ru/", ("прокат-велосипедов", "ремонт", "новый-год"),
         ("ремонт велосипедов", "прокат велосипедов лондон", "купить велосипед"), "yclid"),
@@ -35,7 +35,7 @@ WAYS = (
     Way(85, 0.5, "paid_social", "facebook", "https://www.facebook.com/", ("advent-calendar", "lookalike-2026"), (), "fbclid"),
     Way(70, 0.4, "paid_social", "instagram", "https://www.instagram.com/", ("advent-calendar", "reels-workshop"), (), "fbclid"),
     Way(50, 0.9, "organic", "bing", "https://www.bing.com/"),
-    Way(45, 1.2, "cpc", "bing", "https://www.bing.com/", ("brand", "repairs-london"), _TERMS, "msclkid"),
+    Way(45, 1.2, "cpc", "bing", "https://www.bing.com/", ("brand", "repairs-london"), TERMS, "msclkid"),
     Way(40, 0.7, "email", "newsletter", "", ("november", "advent", "winter-check")),
     Way(35, 2.2, "maps", "google maps", "https://maps.google.com/"),
     Way(20, 0.8, "referral", "camdencycling.example", "https://camdencycling.example/clubs"),
