@@ -167,7 +167,14 @@ class Running:
         self._steps.append(("FastAGI", self.fastagi.close))
 
     async def _start_sinks(self) -> None:
-        self.sinks = Sinks(self.db, self._settings, ask_pbx=sinks.through(self.bridges))
+        self.sinks = Sinks(
+            self.db,
+            self._settings,
+            ask_pbx=sinks.through(self.bridges),
+            sounds=self.places.local,
+            ring=self.callbacks.ring,
+            changed=self.live.changed,
+        )
         self._steps.append(("deliveries", self.sinks.stop))
         await self.sinks.start()
 
@@ -207,6 +214,7 @@ class Running:
             live=self.live,
             callbacks=self.callbacks,
             started_at=ids.now_ms(),
+            push_key=self.sinks.push_key,
         )
         runner = web.AppRunner(
             server.make(deps), access_log=None, shutdown_timeout=STOP_SECONDS, keepalive_timeout=30, lingering_time=0

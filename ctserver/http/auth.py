@@ -24,6 +24,7 @@ from ctserver.ids import token_hash
 from ctserver.storage import logins, tokens
 
 COOKIE = "ct_login"
+PUSH_COOKIE = "ct_push"  # names the entry of this browser among those that are notified
 SEEN_EVERY_MS = 5 * 60_000  # how exactly the time of somebody's last request is kept
 TOKEN_PREFIX = "ct_"  # so that a token found somewhere is known for one
 

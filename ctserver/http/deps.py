@@ -113,6 +113,7 @@ class Deps:
     callbacks: Callbacks | None = None
     guesses: Guesses = field(default_factory=Guesses)
     started_at: int = 0
+    push_key: str = ""  # what browsers subscribe to web push with; "": the settings have no such channel
 
     def tell_tags(self, tx: Transaction, call: str, before: Sequence[str]) -> None:
         """The fact that a call's tags are others than before, in the transaction that changed them."""

@@ -19,13 +19,13 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from ctserver import ids
 from ctserver.domain import secondfactor, visitor
 from ctserver.http import audit, render
-from ctserver.http.auth import COOKIE, same
+from ctserver.http.auth import COOKIE, PUSH_COOKIE, same
 from ctserver.http.deps import DEPS, USER, Deps
 from ctserver.http.geo import client_ip
 from ctserver.ids import token_hash
 from ctserver.language import gettext as _
 from ctserver.storage import audit as log
-from ctserver.storage import logins, users
+from ctserver.storage import logins, push, users
 from ctserver.storage.db import Transaction
 
 PRE_COOKIE = "ct_form"
@@ -93,14 +93,17 @@ async def begin(request: web.Request, name: str, target: str) -> web.StreamRespo
 async def logout(request: web.Request) -> web.StreamResponse:
     deps = request.app[DEPS]
     token, entry = token_hash(request.cookies.get(COOKIE, "")), audit.entry(request, "logged out", request[USER].login)
+    notified = request.cookies.get(PUSH_COOKIE, "")
 
     def leave(tx: Transaction) -> None:
         logins.end(tx, token)
+        push.forget_one(tx, entry.login, notified)
         log.add(tx, entry)
 
     await deps.db.write(leave)
     response = render.see_other("/login")
     response.del_cookie(COOKIE, path="/")
+    response.del_cookie(PUSH_COOKIE, path="/")
     return response
 
 

@@ -32,6 +32,7 @@ ROUTES: dict[str, Right | Open] = {
     "POST /v1/callback": NOBODY,
     "GET /static/{path}": NOBODY,
     "GET /favicon.ico": NOBODY,
+    "GET /push-worker.js": NOBODY,
     "GET /demo": ANYBODY,
     "POST /demo/testcall": ANYBODY,
     # ---- the way in
@@ -88,6 +89,8 @@ ROUTES: dict[str, Right | Open] = {
     "POST /account/factor": SOMEBODY,
     "POST /account/factor/off": SOMEBODY,
     "POST /account/logins/end": SOMEBODY,
+    "POST /account/push": Right.CALLS,
+    "POST /account/push/off": SOMEBODY,
     "POST /account/tokens": Right.TOKENS,
     "POST /account/tokens/revoke": Right.TOKENS,
     "GET /users": Right.USERS,

@@ -13,6 +13,7 @@ from ctserver.http.dashboard import (
     audit,
     calls,
     deliveries,
+    devices,
     journal,
     live,
     marks,
@@ -37,7 +38,8 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 CONTENT_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; media-src 'self'; "
-    "connect-src 'self'; font-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+    "connect-src 'self'; font-src 'self'; worker-src 'self'; manifest-src 'self'; form-action 'self'; "
+    "frame-ancestors 'none'; base-uri 'none'"
 )
 
 
@@ -69,6 +71,7 @@ def make(deps: Deps) -> web.Application:
     deliveries.add_routes(app)
     reader.add_routes(app)
     account.add_routes(app)
+    devices.add_routes(app)
     users.add_routes(app)
     audit.add_routes(app)
     api.add_routes(app)
@@ -100,9 +103,7 @@ async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         return _too_large()
     if not _is_machine(request):
         reader.guess(request)
-    if request.path.startswith(
-        "/v1/"
-    ):  # asked by browsers of visitors, who are nobody: the guards of people are passed by
+    if request.path.startswith("/v1/"):  # asked by visitors' browsers, often: no guard of people has a say here
         handler = request.match_info.handler
     try:
         response = await handler(request)

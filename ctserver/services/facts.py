@@ -77,6 +77,12 @@ class Facts:
             told = self._circumstances(tx, call)
             self.record(tx, facts.of_recording(call, told, self._url, now, millis / 1000), now)
 
+    def attributed_anew(self, tx: Transaction, call: Call, now: int) -> None:
+        """The call is now thought to be somebody else's, or nobody's: told at each change."""
+        (first, again) = facts.of_new_attribution(call, self._circumstances(tx, call), self._url, now)
+        if not self.record(tx, first, now):
+            self.record(tx, again, now)
+
     def tagged(self, tx: Transaction, call_id: str, tags: Sequence[str], now: int) -> None:
         """Somebody has changed the tags of the call."""
         if call := calls.one(tx, call_id):

@@ -168,6 +168,17 @@ async def open_calls(db: Database, pbx: str) -> list[Call]:
     return [call_of(row, await legs(db, row["id"]), await steps(db, row["id"])) for row in ours]
 
 
+async def by_linkedid(db: Database, pbx: str, linkedid: str) -> Row | None:
+    """A call as Asterisk knows it: id, state, outcome, reason, answered_by, hangup_cause, routed_by."""
+    return await db.one(
+        """
+        SELECT id, state, outcome, reason, answered_by, hangup_cause, routed_by FROM calls
+        WHERE pbx = $1 AND linkedid = $2
+        """,
+        (pbx, linkedid),
+    )
+
+
 async def by_id(db: Database, id: str) -> Call | None:
     row = await db.one("SELECT * FROM calls WHERE id = $1", (id,))
     return call_of(row, await legs(db, id), await steps(db, id)) if row else None

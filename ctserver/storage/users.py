@@ -106,6 +106,7 @@ def remove(tx: Transaction, login: str) -> None:
     tx.execute("DELETE FROM recovery_codes WHERE login = $1", (login,))
     tx.execute("DELETE FROM links WHERE login = $1", (login,))
     tx.execute("DELETE FROM tokens WHERE login = $1", (login,))
+    tx.execute("DELETE FROM push_subscriptions WHERE login = $1", (login,))
     tx.execute("DELETE FROM users WHERE login = $1", (login,))
 
 

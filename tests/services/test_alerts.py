@@ -34,6 +34,8 @@ url = "http://127.0.0.1/"
 class Box:
     """A channel that keeps what it is given."""
 
+    attaches = 1_000_000
+
     def __init__(self) -> None:
         self.sent: list[Message] = []
 

@@ -12,13 +12,14 @@ from ctserver import ids
 from ctserver.domain import secondfactor
 from ctserver.domain.rights import Right
 from ctserver.http import audit, render
-from ctserver.http.auth import TOKEN_PREFIX, hash_password
+from ctserver.http.auth import PUSH_COOKIE, TOKEN_PREFIX, hash_password
+from ctserver.http.dashboard import devices
 from ctserver.http.deps import DEPS, USER
 from ctserver.http.login import code_hash, matches
 from ctserver.http.passwords import MIN_PASSWORD, changed, wrong_choice
 from ctserver.ids import token_hash
 from ctserver.language import gettext as _
-from ctserver.storage import logins, tokens, users
+from ctserver.storage import logins, push, tokens, users
 from ctserver.storage.db import Transaction
 
 DAY_MS = 86_400_000
@@ -43,6 +44,8 @@ async def account_page(request: web.Request) -> web.StreamResponse:
         "ended": _("Ended."),
         "revoked": _("The token is worth nothing any more."),
         "factor-off": _("The second factor is gone."),
+        "push-on": _("This browser will notify you."),
+        "push-off": _("That browser will not notify you any more."),
     }.get(request.query.get("done", ""))
     needs = request.query.get("needs") == "second-factor"
     error = _("Your role needs a second factor. Set it up here; then everything opens.") if needs else ""
@@ -57,9 +60,11 @@ async def change_password(request: web.Request) -> web.StreamResponse:
     if error := wrong_choice("x", password, str(form.get("again", ""))[:1000]):
         return await _page(request, error=error, status=400)
     hashed = await asyncio.to_thread(hash_password, password)
+    notified = request.cookies.get(PUSH_COOKIE, "")
 
     def change(tx: Transaction) -> None:
         users.set_password(tx, user.login, hashed, user.session)
+        push.forget_others(tx, user.login, notified)
         deps.post(tx, changed(request, user.login, user.person.email))
 
     await deps.db.write(change)
@@ -121,12 +126,18 @@ async def _knows_password(request: web.Request, password: str) -> bool:
 
 
 async def end_login(request: web.Request) -> web.StreamResponse:
-    """One of his, or with no id all but this one."""
+    """One of his, or with no id all but this one; then no other browser is notified any more either."""
     deps, user, id = request.app[DEPS], request[USER], str((await request.post()).get("id", ""))
-    if id:
-        await deps.db.write(lambda tx: logins.revoke(tx, user.login, id))
-    else:
-        await deps.db.write(lambda tx: logins.revoke_others(tx, user.login, user.session))
+    notified = request.cookies.get(PUSH_COOKIE, "")
+
+    def end(tx: Transaction) -> None:
+        if id:
+            logins.revoke(tx, user.login, id)
+        else:
+            logins.revoke_others(tx, user.login, user.session)
+            push.forget_others(tx, user.login, notified)
+
+    await deps.db.write(end)
     audit.describe(request, "logins ended", user.login)
     return render.see_other("/account?done=ended" if id != user.session else "/login")
 
@@ -176,6 +187,7 @@ async def _page(
         "qr": _qr(secondfactor.address(secret, user.login, f"ctserver {server}")) if secret else "",
         "codes": shown.get("codes", []),
         "token": shown.get("token", ""),
+        **await devices.shown(request),
     }
     return render.page(request, "account.html", context, status=status)
 
