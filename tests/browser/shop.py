@@ -16,7 +16,7 @@ from argon2 import PasswordHasher
 
 from ctserver import config, files, ids
 from ctserver.domain import source
-from ctserver.domain.call import Arrived, Event, LegDone, LegRinging, LegStarted, Routed
+from ctserver.domain.call import Arrived, CallerHungUp, Event, LegDone, LegRinging, LegStarted, Routed
 from ctserver.domain.model import VisitorFacts
 from ctserver.domain.person import Person
 from ctserver.domain.rights import Role
@@ -169,6 +169,9 @@ class Shop:
         if answered is not None:
             told.append(LegDone(id, self.now() - answered, f"{id}b", "ANSWER"))
         await self.journal.apply(told)
+
+    async def hangs_up(self, id: str) -> None:
+        await self.journal.apply([CallerHungUp(id, self.now(), 16)])
 
     async def start(self) -> None:
         async def health() -> Health:

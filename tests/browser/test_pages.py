@@ -11,7 +11,7 @@ from tests.browser.conftest import AXE, ROOT
 
 sys.path.insert(0, str(ROOT / "scripts"))
 
-import catalogues  # noqa: E402
+import catalogues
 
 KINDS = [  # of size, theme and language every pair; axe, which is slow, where it sees both sizes, themes and languages
     ("desktop", "light", "en-GB", True),
@@ -35,10 +35,9 @@ TEXTS = """() => {
   return [document.title, ...found];
 }"""
 DATA = [
-    *(title for _path, title in words.PAGES), *words.NOTES, *words.LESSONS, *words.TAGS, *words.NAMES, *words.TERMS,
+    *(text for page in words.PAGES for text in page), *words.NOTES, *words.LESSONS, *words.TAGS, *words.NAMES, *words.TERMS,
     "Lighthouse Bicycles", "Lighthouse Hire", "Front desk", "Harbour Advertising",
 ]  # fmt: skip
-
 
 
 def _english():
@@ -52,11 +51,15 @@ def _english():
 
 
 ENGLISH_TEXTS = set(_english())
-STOPWORDS = re.compile(r"\b(?:the|of|and|is|are|was|were|this|that|with|from|by|for|not|no|all|calls?|visitors?|ago|last)\b", re.I)
+STOPWORDS = re.compile(
+    r"\b(?:the|of|and|is|are|was|were|this|that|with|from|by|for|not|no|all|calls?|visitors?|ago|last)\b", re.I
+)
 
 
 @pytest.mark.parametrize(("size", "scheme", "locale", "axe"), KINDS)
-async def test_every_page_is_readable_fits_and_speaks_the_readers_language(come, shop, size, scheme, locale, axe):
+async def test_every_page_is_readable_fits_and_speaks_the_readers_language(
+    come, shop, wrong, size, scheme, locale, axe
+):
     page = await come("alice", size, scheme, locale)
     faults = []
     for name, path in {**await shop.views(), "demo": "/demo"}.items():
@@ -64,6 +67,8 @@ async def test_every_page_is_readable_fits_and_speaks_the_readers_language(come,
         language = "en" if name in ENGLISH else locale[:2]
         faults += [f"{name}: {text}" for text in await look(page, language, axe)]
     assert faults == []
+    assert [text.split(":")[0] for text in wrong] == [(await shop.views())["error"]]  # the console tells of a 404
+    wrong.clear()
 
 
 @pytest.mark.parametrize(("size", "scheme", "locale", "axe"), KINDS)

@@ -49,7 +49,9 @@ async def test_somebody_is_invited_comes_sees_what_he_may_and_is_seen_in_the_log
         await bob.fill(f"input[name={name}]", "a long new password")
     await bob.get_by_role("button", name="Log in").click()
     await bob.wait_for_url(f"{shop.address}/")
-    assert set(await bob.locator("nav.pages a span").all_inner_texts()).isdisjoint({"Reports", "Visitors", "Deliveries"})
+    assert set(await bob.locator("nav.pages a span").all_inner_texts()).isdisjoint(
+        {"Reports", "Visitors", "Deliveries"}
+    )
     await bob.goto(f"{shop.address}/calls?period=30d")
     assert set(await bob.locator("tr.call td.c-line").all_inner_texts()) == {"Workshop"}
     assert (await bob.goto(f"{shop.address}/users")).status == 403
