@@ -7,10 +7,24 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from ctserver.http import api, auth, callback, collect, demo, login, metrics, passwords, problems, reader, render
+from ctserver.http import (
+    api,
+    auth,
+    callback,
+    collect,
+    demo,
+    login,
+    metrics,
+    passwords,
+    problems,
+    reader,
+    render,
+    signin,
+)
 from ctserver.http.dashboard import (
     account,
     audit,
+    blocked,
     calls,
     deliveries,
     devices,
@@ -56,10 +70,12 @@ def make(deps: Deps) -> web.Application:
     ringing.add_routes(app)
     login.add_routes(app)
     passwords.add_routes(app)
+    signin.add_routes(app)
     overview.add_routes(app)
     journal.add_routes(app)
     reports.add_routes(app)
     calls.add_routes(app)
+    blocked.add_routes(app)
     live.add_routes(app)
     marks.add_routes(app)
     missed.add_routes(app)

@@ -27,6 +27,7 @@ from ctserver.http.geo import Geo
 from ctserver.recordings.places import Places
 from ctserver.services import demo, reports, visits
 from ctserver.services.attribution import Attributor
+from ctserver.services.blocked import BlackList
 from ctserver.services.callbacks import Callbacks
 from ctserver.services.calls import Journal
 from ctserver.services.facts import Facts
@@ -198,6 +199,7 @@ class Shop:
             gate=Gate(self.settings, Geo(None)),
             callbacks=Callbacks(self.db, self.settings, place),
             live=live,
+            black_list=BlackList(self.settings),
             started_at=self.now() - 3 * 86_400_000,
         )
         self._server = TestServer(server.make(deps), port=self.port)
@@ -244,6 +246,7 @@ class Shop:
             "visitor": f"/visitors/{heard['session']}",
             "quality": "/quality",
             "numbers": "/numbers",
+            "blocked": "/blocked",
             "pools": "/pools",
             "you": "/settings",
             "account": "/account",

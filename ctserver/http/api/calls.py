@@ -34,7 +34,7 @@ class CallFilter(Taken):
     line: str = Field(default="", max_length=100)
     did: str = Field(default="", max_length=40, description="the number that was dialled")
     caller: str = Field(default="", max_length=40, description="takes the right `callers`")
-    outcome: Literal["", "answered", "missed"] = ""
+    outcome: Literal["", "answered", "missed", "blocked"] = ""
     source: str = Field(default="", max_length=300)
     campaign: str = Field(default="", max_length=300)
 

@@ -23,6 +23,7 @@ from ctserver.storage import logins, push, tokens, users
 from ctserver.storage.db import Transaction
 
 DAY_MS = 86_400_000
+JUST_NOW_MS = 10 * 60_000
 NOT_OF_THE_API = (Right.TOKENS, Right.TESTCALL, Right.DELIVERIES, Right.USERS, Right.AUDIT)
 LIFETIMES = (0, 30, 90, 365)  # days that a new token is good; 0: until it is revoked
 
@@ -54,6 +55,8 @@ async def account_page(request: web.Request) -> web.StreamResponse:
 
 async def change_password(request: web.Request) -> web.StreamResponse:
     deps, user, form = request.app[DEPS], request[USER], await request.post()
+    if user.person.by_provider:
+        raise web.HTTPBadRequest  # it would be a way in that the provider knows nothing of
     if not await _knows_password(request, str(form.get("old", ""))):
         return await _page(request, error=_("The present password is wrong."), status=400)
     password = str(form.get("password", ""))[:1000]
@@ -79,7 +82,7 @@ async def change_password(request: web.Request) -> web.StreamResponse:
 async def new_factor(request: web.Request) -> web.StreamResponse:
     """A secret and its QR code, to be confirmed with a first code before it counts."""
     if not await _knows_password(request, str((await request.post()).get("old", ""))):
-        return await _page(request, error=_("The present password is wrong."), status=400)
+        return await _page(request, error=_not_known(request), status=400)
     return await _page(request, secret=ids.totp_secret())
 
 
@@ -103,15 +106,19 @@ async def confirm_factor(request: web.Request) -> web.StreamResponse:
 async def remove_factor(request: web.Request) -> web.StreamResponse:
     deps, user = request.app[DEPS], request[USER]
     if not await _knows_password(request, str((await request.post()).get("old", ""))):
-        return await _page(request, error=_("The present password is wrong."), status=400)
+        return await _page(request, error=_not_known(request), status=400)
     await deps.db.write(lambda tx: users.put_second_factor(tx, user.login, "", 0, []))
     audit.describe(request, "second factor removed", user.login)
     return render.see_other("/account?done=factor-off")
 
 
 async def _knows_password(request: web.Request, password: str) -> bool:
-    """What lets somebody in for good takes the password again; guesses count as at the login."""
+    """What lets somebody in for good takes the password again; guesses count as at the login. Who has none must just have
+    signed in."""
     deps, login, now = request.app[DEPS], request[USER].login, request.app[DEPS].now()
+    if request[USER].person.by_provider:
+        mine = [row for row in await logins.of_user(deps.db, login, now) if row["id"] == request[USER].session]
+        return any(now - row["created_at"] <= JUST_NOW_MS for row in mine)
     if deps.guesses.address_must_wait(login, now):
         return False
     deps.guesses.count(login, login, now)
@@ -120,6 +127,12 @@ async def _knows_password(request: web.Request, password: str) -> bool:
     if good:
         deps.guesses.was_right(login, login)
     return good
+
+
+def _not_known(request: web.Request) -> str:
+    if request[USER].person.by_provider:
+        return _("Log out and in again first: this takes a login that is not older than ten minutes.")
+    return _("The present password is wrong.")
 
 
 # ---- logins and tokens

@@ -56,9 +56,13 @@ async def audit_page(request: web.Request) -> web.StreamResponse:
         "page": "audit",
         "health": await deps.health(),
         "rows": rows[:PAGE],
-        "words_of": lambda action: _(ACTIONS.get(action, action)),
+        "words_of": _words,
         "asked": asked,
         "logins": [row["login"] for row in await users.everybody(deps.db)],
         "older": f"/audit?{urlencode({**kept, 'before': rows[PAGE - 1]['id']})}" if len(rows) > PAGE else None,
     }
     return render.page(request, "audit.html", context)
+
+
+def _words(action: str) -> str:
+    return _(ACTIONS.get(action, action))
