@@ -210,6 +210,21 @@ def weekday(ms: int) -> str:
     return dates.format_date(local(ms).date(), "EEEE", locale=locale())
 
 
+def short_weekday(ms: int) -> str:
+    """Sat."""
+    return dates.format_date(local(ms).date(), "EEE", locale=locale())
+
+
+def long_day(at: date) -> str:
+    """Saturday, 21 November 2026."""
+    return dates.format_date(at, "EEEE, d MMMM y", locale=locale())
+
+
+def days(first: date, last: date) -> str:
+    """16-22 Nov 2026."""
+    return str(dates.format_interval(first, last, "yMMMd", locale=locale()))
+
+
 def _date(at: date, width: Width) -> str:
     pattern = {"short": "d MMM", "medium": "d MMM y", "long": "d MMMM y"}[width]
     return dates.format_date(at, pattern, locale=locale())
@@ -283,3 +298,11 @@ def phone(text: str) -> str:
     if who.national and who.country and plan.country_of(text) == who.country:
         return plan.national(text)
     return plan.international(text)
+
+
+def ordinal(number: int) -> str:
+    """3rd, 3-й (masculine, as a call is)."""
+    if reader().language == "ru":
+        return f"{number}-й"
+    ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"

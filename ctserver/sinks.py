@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from ctserver import ids, notify
 from ctserver.asterisk import ami, wire
 from ctserver.asterisk.bridge import Bridge
 from ctserver.config import ConfigError, Problem, Settings, WebHook, secret_lines, variable_of
+from ctserver.config.notify import Push
 from ctserver.domain import signature
 from ctserver.integrations.webhook import Hook
 from ctserver.notify.modem import Ask, PbxRefused
+from ctserver.notify.web_push import public_key
 from ctserver.outbound import Retry
 from ctserver.outbound.client import Client
-from ctserver.services.alerts import Alerts
+from ctserver.outbound.press import Press, Pressed
+from ctserver.services.alerts import Alerts, Sounds, no_sounds
 from ctserver.services.delivery import Delivery
 from ctserver.services.facts import Facts
 from ctserver.services.letters import Letters
+from ctserver.services.presses import Presses, Ring
 from ctserver.storage.db import Database
 
 EVERYWHERE = ("0.0.0.0/0", "::/0")
@@ -29,7 +34,15 @@ class Sinks:
     """
 
     def __init__(
-        self, db: Database, settings: Settings, now: Callable[[], int] = ids.now_ms, ask_pbx: Ask | None = None
+        self,
+        db: Database,
+        settings: Settings,
+        now: Callable[[], int] = ids.now_ms,
+        *,
+        ask_pbx: Ask | None = None,
+        sounds: Sounds = no_sounds,
+        ring: Ring | None = None,
+        changed: Callable[[], None] = lambda: None,
     ) -> None:
         self._client = Client(settings.outbound.private_networks, seconds=settings.outbound.timeout_seconds)
         self._anywhere = Client(EVERYWHERE)
@@ -38,20 +51,33 @@ class Sinks:
             for name, hook in settings.webhooks.items()
         ]
         self.channels = notify.make_all(settings, notify.Tools(self._client, db, ask_pbx or directly(settings)))
-        alerts = Alerts(db, settings, self.channels)
+        push = any(isinstance(table, Push) for table in settings.notify.values())
+        self.push_key = public_key(settings) if push else ""
+        alerts = Alerts(db, settings, self.channels, sounds)
         letters = Letters(db, settings, self.channels)
+        self._presses = Presses(db, settings, alerts, ring, changed)
         self.facts = Facts(settings, [*hooks, alerts, letters])
         secrets = channel_secrets(settings)
         vias = [*(hook.via() for hook in hooks), *alerts.vias(secrets), *letters.vias(secrets)]
         self.delivery = Delivery(db, vias, self.facts, now)
+        self._now = now
+        self._listening: list[asyncio.Task[None]] = []
 
     def _client_for(self, hook: WebHook) -> Client:
         return self._anywhere if hook.allow_private else self._client
 
     async def start(self) -> None:
         await self.delivery.start()
+        listeners = notify.listeners(self.channels, self._hear)
+        self._listening = [asyncio.create_task(one.run(), name=f"buttons of {name}") for name, one in listeners.items()]
+
+    async def _hear(self, press: Press) -> Pressed:
+        return await self._presses.press(press, self._now())
 
     async def stop(self) -> None:
+        for task in self._listening:
+            task.cancel()
+        await asyncio.gather(*self._listening, return_exceptions=True)
         await self.delivery.stop()
         for channel in self.channels.values():
             await channel.close()

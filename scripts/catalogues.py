@@ -17,8 +17,12 @@ from babel.messages.extract import extract_from_dir
 ROOT = Path(__file__).resolve().parent.parent
 LOCALE = ROOT / "web" / "locale"
 KEYWORDS = {"_": None, "gettext": None, "ngettext": (1, 2), "N_": None, "pgettext": ((1, "c"), 2)}
-PLACES = [(ROOT / "ctserver", [("**.py", "python")]), (ROOT / "web" / "templates", [("**.html", "jinja2")])]
-OPTIONS = {"**.html": {"extensions": "jinja2.ext.i18n", "newstyle_gettext": "true", "silent": "false"}}
+PLACES = [
+    (ROOT / "ctserver", [("**.py", "python")]),
+    (ROOT / "web" / "templates", [("**.html", "jinja2"), ("**.txt", "jinja2")]),
+]
+_JINJA = {"extensions": "jinja2.ext.i18n", "newstyle_gettext": "true", "silent": "false"}
+OPTIONS = {"**.html": _JINJA, "**.txt": _JINJA | {"trim_blocks": "true"}}
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)  # no date that changes with every run
 
 

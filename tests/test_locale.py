@@ -21,7 +21,7 @@ sys.path.insert(0, str(ROOT / "scripts"))
 
 import catalogues  # noqa: E402
 
-TEMPLATES = sorted((ROOT / "web" / "templates").glob("*.html"))
+TEMPLATES = sorted(path for path in (ROOT / "web" / "templates").rglob("*.*") if path.suffix in (".html", ".txt"))
 OWN_NAMES = {"ctserver", "PNG", "CSV", "XLSX", "NDJSON", "ms"}
 NOT_TRANSLATED = {"demo.html", "api.html"}  # the pretend shop, and the reference for programmers, speak English
 VALUES = re.compile(r"%\(\w+\)s|\{\w+\}|</?\w+[^>]*>")
@@ -68,7 +68,7 @@ class _Bare(HTMLParser):
         self._quiet -= tag in ("code", "pre", "kbd", "script", "style")
 
     def handle_data(self, data: str) -> None:
-        words = set(re.findall(r"[^\W\d_]{2,}", re.sub(r"&\w+;|\S*/\w+\?\S+", " ", data))) - OWN_NAMES
+        words = set(re.findall(r"[^\W\d_]{2,}", re.sub(r"&\w+;|\S*/\w+\?\S+|1/\w+(/1)?", " ", data))) - OWN_NAMES
         if not self._quiet and words:
             self.found.append(data.strip())
 

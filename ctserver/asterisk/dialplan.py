@@ -31,12 +31,13 @@ def render(settings: Settings, script: Path, pbx: Asterisk | None = None) -> str
     pbx = pbx or settings.asterisk[0]
     router = Router(settings)
     spool = _path(settings, f"asterisk.{pbx.id}.spool" if pbx.spool else "recordings.folder", settings.spool(pbx))
+    asked = f"agi://{settings.fastagi.listen}/"
     lines = [
         "; Written by `ctserver dialplan`. Write it again and `dialplan reload` after every change of ctserver.toml.",
         "",
         "[ct-settings]",
-        f"exten => start,1,Set(CT_FASTAGI=agi://{settings.fastagi.listen}/{variables.ROUTE_SCRIPT})",
-        f" same => n,Set(CT_FASTAGI_CALLBACK=agi://{settings.fastagi.listen}/{variables.CALLBACK_SCRIPT})",
+        f"exten => start,1,Set(CT_FASTAGI={asked}{variables.ROUTE_SCRIPT}{variables.ASKED_BY}{pbx.id})",
+        f" same => n,Set(CT_FASTAGI_CALLBACK={asked}{variables.CALLBACK_SCRIPT})",
         f" same => n,Set(CT_SCRIPT={_path(settings, '--write', script)})",
         f" same => n,Set(CT_RECORDINGS={spool})",
         " same => n,Return()",

@@ -22,23 +22,26 @@ HEADER_SECONDS = 1.0
 REQUEST_SECONDS = 0.3
 MAX_HEADERS = 32 * 1024
 MAX_CLIENTS = 500
+MAX_ARGUMENT = 64
 
 
 Find = Callable[[str, str], Awaitable[Answer]]
+FindRoute = Callable[[str, str, str], Awaitable[Answer]]
 
 
 class Fastagi(Application):  # type: ignore[misc]
-    """Serves `route` (by the called number and the caller's) and `callback` (by its id and which side asks): sets CT_ROUTE,
-    after whatever else is known of the call."""
+    """Serves `route` (by the called number, the caller's and the PBX that asks) and `callback` (by its id and which side asks):
+    sets CT_ROUTE, after whatever else is known of the call."""
 
-    def __init__(self, find_route: Find, find_callback: Find) -> None:
+    def __init__(self, find_route: FindRoute, find_callback: Find) -> None:
         super().__init__(loop=asyncio.get_running_loop())
-        self._finders = {variables.ROUTE_SCRIPT: find_route, variables.CALLBACK_SCRIPT: find_callback}
+        self._find_route = find_route
+        self._find_callback = find_callback
         self._clients = 0
         self.served = 0
         self._server: asyncio.Server | None = None
-        for script in self._finders:
-            self.add_route(script, self._answer)
+        self.add_route(variables.ROUTE_SCRIPT, self._answer_route)
+        self.add_route(variables.CALLBACK_SCRIPT, self._answer_callback)
 
     async def listen(self, host: str, port: int) -> None:
         """Raises OSError if the port is taken."""
@@ -78,14 +81,22 @@ class Fastagi(Application):  # type: ignore[misc]
         elif script:
             log.warning("FastAGI: nothing is called %r here", script[:80])
 
-    async def _answer(self, request: Request) -> None:
-        first, second = (request.headers.get(name, "")[:64] for name in ("agi_arg_1", "agi_arg_2"))
-        find = self._finders[request.headers["agi_network_script"].split("?")[0]]
-        answer = await find(first, second)
+    async def _answer_route(self, request: Request) -> None:
+        pbx = request.headers["agi_network_script"].partition(variables.ASKED_BY)[2]
+        await self._tell(request, await self._find_route(*_arguments(request), pbx[:MAX_ARGUMENT]))
+
+    async def _answer_callback(self, request: Request) -> None:
+        await self._tell(request, await self._find_callback(*_arguments(request)))
+
+    async def _tell(self, request: Request, answer: Answer) -> None:
         for name, value in answer.variables.items():
             await request.send_command(set_variable(name, value))
         await request.send_command(set_variable(variables.ROUTE_VARIABLE, answer.route))  # last: it is the proof
         self.served += 1
+
+
+def _arguments(request: Request) -> tuple[str, str]:
+    return request.headers.get("agi_arg_1", "")[:MAX_ARGUMENT], request.headers.get("agi_arg_2", "")[:MAX_ARGUMENT]
 
 
 async def _headers(reader: asyncio.StreamReader) -> dict[str, str]:

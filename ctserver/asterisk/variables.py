@@ -4,13 +4,15 @@ asterisk/dialplan.py and asterisk/lines.py write."""
 from __future__ import annotations
 
 ROUTE_VARIABLE = "CT_ROUTE"
-ROUTE_SCRIPT = "route"  # agi://host:port/route
+ROUTE_SCRIPT = "route"  # agi://host:port/route?pbx=ID
+ASKED_BY = "?pbx="
 CALLBACK_SCRIPT = "callback"  # agi://host:port/callback
 
 EVENT_ROUTED = "CTRoute"
 EVENT_ENDED = "CTEnd"
 EVENT_STAGE = "CTStage"
 EVENT_VISITOR = "CTVisitor"
+EVENT_DOCTOR = "CTDoctor"
 EVENT_OUTGOING = "CTOut"
 EVENT_OUTGOING_ENDED = "CTOutEnd"
 
@@ -28,6 +30,7 @@ STAGE_VISITOR = "visitor"  # of a callback: the company has answered, the visito
 
 CONTEXT_TESTCALL = "ct-testcall"
 TEST_CALLER = "CT_TEST_CALLER"
+CONTEXT_DOCTOR = "ct-doctor"
 CONTEXT_CALLBACK = "ct-callback"
 CONTEXT_VISITOR = "ct-callback-visitor"
 

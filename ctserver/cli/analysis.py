@@ -17,6 +17,7 @@ from ctserver.domain.calibration import Calibration
 from ctserver.domain.model import VisitorFacts
 from ctserver.services import attribution, pools, simulation, visits
 from ctserver.services.simulation.policies import POLICIES
+from ctserver.sinks import Sinks
 
 
 def register(add: Add) -> None:
@@ -88,7 +89,13 @@ def _reattribute(options: argparse.Namespace) -> int:
     async def ask() -> list[attribution.Change]:
         async with open_database(settings) as db:
             attributor = await attribution.Attributor.load(db, settings)
-            return await attribution.reattribute(db, attributor, since, ids.now_ms(), apply=options.apply)
+            if not options.apply:
+                return await attribution.reattribute(db, attributor, since, ids.now_ms())
+            sinks = Sinks(db, settings)
+            try:
+                return await attribution.reattribute(db, attributor, since, ids.now_ms(), sinks.facts)
+            finally:
+                await sinks.stop()
 
     changes = asyncio.run(ask())
     for change in changes:

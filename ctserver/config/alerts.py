@@ -45,7 +45,9 @@ class Alert(Table):
     consent: Literal["none", "call", "file"] = "none"
     consent_file: str = ""
     once_hours: int = Field(default=24, ge=1)
-    attach_recording: bool = False
+    recording: Literal["page", "link", "attach"] = "page"
+    language: Literal["", "en", "ru"] = ""
+    sms_parts: int = Field(default=0, ge=0, le=10)
     subject: str = ""
     text: str = ""
     short: str = ""

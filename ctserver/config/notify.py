@@ -61,6 +61,7 @@ class Telegram(_Channel):
     type: Literal["telegram"]
     base_url: WebAddress = "https://api.telegram.org"
     quiet: bool = False
+    buttons: bool = True
 
 
 class Smsc(_Channel):

@@ -13,6 +13,7 @@ class Server(Table):
     listen: Address = "127.0.0.1:8080"
     public_url: str = Field(default="http://127.0.0.1:8080", pattern=r"^https?://[^/\s]+$")
     country: Annotated[str, AfterValidator(country_code)] = "GB"
+    language: Literal["en", "ru"] = "en"
     time_zone: Annotated[str, AfterValidator(zone_name)] = ""
     demo: bool = False
     trust_proxy: bool = False

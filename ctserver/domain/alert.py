@@ -32,6 +32,7 @@ OCCASIONS: Mapping[str, str] = {  # what a rule may name -> the kind of fact it 
     "daily": facts.DAILY,
     "weekly": facts.WEEKLY,
 }
+MISSED = ("missed", "missed_out_of_hours", "voicemail")  # somebody waits to be called back
 BROKEN = ("broken", "failed", "congestion", "unreachable")  # reasons that are trouble of ours, not of the caller's
 
 
@@ -40,7 +41,9 @@ class Alert:
     """What a message to a person is made of. Names, not ids; "" where it is not known or makes no sense.
 
     `occasion` is a key of OCCASIONS; `at` the moment it is about; `count` how many calls of this caller one message
-    tells of; `recording` a file in the recordings folder; `data` the fact's own, for templates.
+    tells of; `late_ms` how long ago it was, if the message comes later than its rule wants it, after an outage for
+    instance; `nth` which call of this caller it is; `recording` a link that needs no login, or else the call's page, where there is one to hear; `data` the
+    fact's own, for templates.
     """
 
     occasion: str
@@ -61,10 +64,12 @@ class Alert:
     waited_seconds: float | None = None
     talked_seconds: float | None = None
     count: int = 1
+    nth: int = 0
     first_call: bool = False
     out_of_hours: bool = False
     voicemail: bool = False
     escalated: bool = False
+    late_ms: int = 0
     to_caller: bool = False
     recording: str = ""
     data: Mapping[str, Any] = field(default_factory=dict)
@@ -82,8 +87,8 @@ class Conditions:
 
 
 def occasion(rule: Conditions, fact: Fact) -> str | None:
-    """The first occasion of the rule that this fact is."""
-    if not fits(rule, fact):
+    """The first occasion of the rule that this fact is. Lines, sites and sources are asked of calls only."""
+    if fact.call and not fits(rule, fact):
         return None
     return next((name for name in rule.on if OCCASIONS[name] == fact.kind and _is(name, rule, fact.data)), None)
 

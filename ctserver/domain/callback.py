@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import phonenumbers
 
+from ctserver.domain.words import N_
+
 SITE, DESK = "site", "desk"
 WAITING, CALLING, DONE, FAILED = "waiting", "calling", "done", "failed"
 
@@ -27,6 +29,17 @@ _MAY_RING = frozenset(
         phonenumbers.PhoneNumberType.FIXED_LINE_OR_MOBILE,
     }
 )
+
+
+REFUSALS = {  # in words for him who asked at the dashboard, or in a chat
+    "off": N_("Calls from the dashboard are not set up: [callbacks] dial in ctserver.toml."),
+    "number": N_("This is no number that can be rung."),
+    "country": N_("Numbers of this country are not rung: [callbacks] countries in ctserver.toml."),
+    "ours": N_("This number is one of our own."),
+    "pbx": N_("The PBX does not take the call now; the page System says what is wrong."),
+    "waiting": N_("This caller is being rung already."),
+}
+REFUSED = N_("The call could not be placed.")
 
 
 class Refused(Exception):

@@ -7,7 +7,7 @@ call is saved again.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -97,6 +97,12 @@ def of_recording(call: Call, told: Circumstances, public_url: str, at: int, seco
     link = f"{public_url}/calls/{call.id}/recording"
     data = call_data(call, told, public_url) | {"recording_url": link, "recording_seconds": seconds}
     return Fact(RECORDING, at, call.id, call=call.id, once=f"{call.id} {RECORDING}", data=data)
+
+
+def of_new_attribution(call: Call, told: Circumstances, public_url: str, at: int) -> tuple[Fact, Fact]:
+    """The call has another attribution than before: what to tell if nobody was told of any yet, and else."""
+    again = Fact(ATTRIBUTED, at, call.id, call=call.id, data=call_data(call, told, public_url))
+    return replace(again, once=f"{call.id} {ATTRIBUTED}"), again
 
 
 def of_tags(call: Call, told: Circumstances, public_url: str, at: int, tags: tuple[str, ...]) -> Fact:

@@ -99,9 +99,9 @@ def client_ip(request: web.BaseRequest, trust_proxy: bool) -> str:
     Behind a trusted proxy it is read from X-Forwarded-For from the right, where the proxy writes; what stands further left is
     the visitor's own claim. Private addresses on the way are proxies of our own and are passed over, unless all are.
     """
-    peer = _address(request.remote or "")
     if not trust_proxy:
-        return str(peer or "")
+        return _plain(request.remote or "")
+    peer = _address(request.remote or "")
     hops = ",".join(request.headers.getall("X-Forwarded-For", [])).split(",")[-_MAX_HOPS:]
     nearest = None
     for hop in reversed(hops):
@@ -123,6 +123,12 @@ def truncate_ip(ip: str, mode: IpMode) -> str:
     if mode == "keep":
         return str(address)
     return str(ip_network((address, 24 if address.version == 4 else 48), strict=False).network_address)
+
+
+@lru_cache(4096)
+def _plain(text: str) -> str:
+    """An address as it is usually written, "" if it is none."""
+    return str(_address(text) or "")
 
 
 @lru_cache(4096)

@@ -8,9 +8,10 @@ from functools import lru_cache, partial
 from typing import Any
 
 from aiohttp import web
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
+from jinja2.runtime import Context
 
-from ctserver import __version__, files, ids, language
+from ctserver import __version__, files, language
 from ctserver.domain import reasons
 from ctserver.domain.words import N_
 from ctserver.http.deps import DEPS, USER
@@ -22,6 +23,8 @@ _KINDS = {
     ".js": "text/javascript",
     ".svg": "image/svg+xml",
     ".json": "application/json",
+    ".png": "image/png",
+    ".webmanifest": "application/manifest+json",
 }
 _ERRORS = {
     400: (
@@ -73,7 +76,7 @@ def fragment(request: web.Request, template: str, context: Mapping[str, Any]) ->
         "health": None,
         "version": __version__,
         "flash": None,
-        "now": ids.now_ms(),
+        "now": request.app[DEPS].now(),
     }
     return environment().get_template(template).render({**common, **context})
 
@@ -103,6 +106,14 @@ async def static(request: web.Request) -> web.StreamResponse:
     response = web.Response(body=body, content_type=kind, headers=headers)
     response.enable_compression()
     return response
+
+
+def source(path: str) -> str:
+    """The text of a static file, for an address of its own."""
+    found = _static(path)
+    if found is None:
+        raise web.HTTPNotFound
+    return found[0].decode()
 
 
 def see_other(location: str) -> web.Response:
@@ -136,6 +147,11 @@ def _static(path: str) -> tuple[bytes, str, str] | None:
     return body, hashlib.sha256(body).hexdigest()[:12], _KINDS.get(file.suffix, "text/plain")
 
 
+@pass_context
+def _ago(context: Context, ms: int) -> str:
+    return language.ago(ms, context["now"])
+
+
 @lru_cache(maxsize=1)
 def environment() -> Environment:
     """The one Jinja2 environment."""
@@ -149,7 +165,7 @@ def environment() -> Environment:
     made.install_gettext_callables(language.gettext, language.ngettext, newstyle=True, pgettext=language.pgettext)  # type: ignore[attr-defined]
     made.globals["asset"] = asset
     made.filters |= {
-        "ago": lambda ms: language.ago(ms, ids.now_ms()),
+        "ago": _ago,
         "clock": language.clock,
         "datetime": language.full,
         "day": language.day,

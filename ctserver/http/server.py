@@ -7,18 +7,34 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from ctserver.http import api, auth, callback, collect, demo, login, metrics, passwords, problems, reader, render
+from ctserver.http import (
+    api,
+    auth,
+    callback,
+    collect,
+    demo,
+    login,
+    metrics,
+    passwords,
+    problems,
+    reader,
+    render,
+    signin,
+)
 from ctserver.http.dashboard import (
     account,
     audit,
+    blocked,
     calls,
     deliveries,
+    devices,
     journal,
     live,
     marks,
     missed,
     numbers,
     overview,
+    pause,
     pools,
     quality,
     reports,
@@ -37,7 +53,8 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 CONTENT_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; media-src 'self'; "
-    "connect-src 'self'; font-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+    "connect-src 'self'; font-src 'self'; worker-src 'self'; manifest-src 'self'; form-action 'self'; "
+    "frame-ancestors 'none'; base-uri 'none'"
 )
 
 
@@ -54,12 +71,15 @@ def make(deps: Deps) -> web.Application:
     ringing.add_routes(app)
     login.add_routes(app)
     passwords.add_routes(app)
+    signin.add_routes(app)
     overview.add_routes(app)
     journal.add_routes(app)
     reports.add_routes(app)
     calls.add_routes(app)
+    blocked.add_routes(app)
     live.add_routes(app)
     marks.add_routes(app)
+    pause.add_routes(app)
     missed.add_routes(app)
     quality.add_routes(app)
     visitors.add_routes(app)
@@ -69,6 +89,7 @@ def make(deps: Deps) -> web.Application:
     deliveries.add_routes(app)
     reader.add_routes(app)
     account.add_routes(app)
+    devices.add_routes(app)
     users.add_routes(app)
     audit.add_routes(app)
     api.add_routes(app)
@@ -100,9 +121,7 @@ async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         return _too_large()
     if not _is_machine(request):
         reader.guess(request)
-    if request.path.startswith(
-        "/v1/"
-    ):  # asked by browsers of visitors, who are nobody: the guards of people are passed by
+    if request.path.startswith("/v1/"):  # asked by visitors' browsers, often: no guard of people has a say here
         handler = request.match_info.handler
     try:
         response = await handler(request)

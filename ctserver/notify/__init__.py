@@ -6,7 +6,7 @@ A channel takes a Message or raises Retry or GiveUp (ctserver.outbound); it keep
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,11 +23,13 @@ from ctserver.notify.smpp import Smpp
 from ctserver.notify.smsc import Smsc
 from ctserver.notify.smsru import Smsru
 from ctserver.notify.telegram import Telegram
+from ctserver.notify.telegram_buttons import Buttons
 from ctserver.notify.twilio import Twilio
 from ctserver.notify.vonage import Vonage
 from ctserver.notify.web_push import WebPush
 from ctserver.outbound import Channel, Retry
 from ctserver.outbound.client import Client
+from ctserver.outbound.press import Hear
 from ctserver.storage.db import Database
 
 
@@ -85,6 +87,15 @@ def make_all(settings: Settings, tools: Tools) -> dict[str, Channel]:
     if problems:
         raise ConfigError(settings.base, problems)
     return made
+
+
+def listeners(channels: Mapping[str, Channel], hear: Hear) -> dict[str, Buttons]:
+    """Those who hear the buttons of these channels."""
+    return {
+        name: Buttons(name, channel, hear)
+        for name, channel in channels.items()
+        if isinstance(channel, Telegram) and channel.hears
+    }
 
 
 def _secret(name: str, settings: Settings) -> str:

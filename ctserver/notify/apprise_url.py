@@ -16,6 +16,8 @@ SECONDS = 60.0
 class AppriseUrl:
     """Hands messages to Apprise in a thread: it waits by blocking. Raises BadChannel."""
 
+    attaches = 0
+
     def __init__(self, url: str) -> None:
         try:
             import apprise

@@ -18,6 +18,8 @@ _QUIET_MENTION = "@\u200b"  # a mention that rings at everybody's desk must not 
 class ChatHook:
     """Posts to the address, which is the secret."""
 
+    attaches = 0
+
     def __init__(self, table: tables.Hook, url: str, client: Client) -> None:
         self._kind, self._url, self._client = table.type, url, client
 

@@ -17,6 +17,8 @@ from ctserver.outbound.client import Answer, Client
 class HttpSms:
     """Fills the templates of the settings and asks the gateway."""
 
+    attaches = 0
+
     def __init__(self, table: tables.HttpSms, secret: str, client: Client) -> None:
         self._table, self._secret, self._client = table, secret, client
         self._url = Pattern("url", table.url, lambda value: quote(str(value), safe=""))

@@ -29,6 +29,7 @@ class Mail:
     def __init__(self, table: Email, password: str) -> None:
         self._table = table
         self._password = password
+        self.attaches = table.attach_mb * 1_000_000
         name, address = parseaddr(table.sender)
         self._sender = Address(name, addr_spec=address)
         self._port = table.port or {"tls": 465, "starttls": 587, "none": 25}[table.security]
@@ -69,7 +70,7 @@ class Mail:
     def _attach(self, mail: EmailMessage, file: Path) -> None:
         """A recording that has gone or is too large is left out: the text links to it."""
         try:
-            if file.stat().st_size > self._table.attach_mb * 1_000_000:
+            if file.stat().st_size > self.attaches:
                 return
             body = file.read_bytes()
         except OSError:

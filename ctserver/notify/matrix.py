@@ -14,6 +14,8 @@ from ctserver.outbound.client import Client
 class Matrix:
     """Sends as the user of the access token."""
 
+    attaches = 0
+
     def __init__(self, table: tables.Matrix, token: str, client: Client) -> None:
         self._table, self._token, self._client = table, token, client
 

@@ -21,6 +21,8 @@ class PbxRefused(Exception):
 class Modem:
     """Asks the PBX of the settings, or the only one."""
 
+    attaches = 0
+
     def __init__(self, table: tables.Modem, ask: Ask) -> None:
         self._table, self._ask = table, ask
 

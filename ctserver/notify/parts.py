@@ -60,7 +60,9 @@ def short_text(message: Message) -> str:
 
 def text_with_links(message: Message) -> str:
     """The words, and the buttons as lines, for channels that have no buttons."""
-    lines = [f"{button.text}: {button.url}" for button in message.buttons if button.url not in message.text]
+    lines = [
+        f"{button.text}: {button.url}" for button in message.buttons if button.url and button.url not in message.text
+    ]
     return "\n".join([message.text.rstrip(), *([""] if lines else []), *lines])
 
 

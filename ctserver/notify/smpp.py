@@ -43,6 +43,8 @@ _ENCODINGS = {sms.GSM7: "gsm0338", sms.UCS2: "ucs2"}
 class Smpp:
     """Sends as the system id of the settings."""
 
+    attaches = 0
+
     def __init__(self, table: tables.Smpp, password: str) -> None:
         if len(password) > 8 or not password.isascii():
             raise BadChannel(

@@ -14,6 +14,8 @@ _WAITS = {_MONEY: NO_MONEY_SECONDS, _ADDRESS: 600.0, _REPEATED: 60.0}
 class Smsc:
     """Sends from the account of the settings."""
 
+    attaches = 0
+
     def __init__(self, table: tables.Smsc, secret: str, client: Client) -> None:
         self._table, self._secret, self._client = table, secret, client
 

@@ -17,6 +17,8 @@ _KEYS = (200, 300, 301, 302)
 class Smsru:
     """Sends with the api_id of the settings."""
 
+    attaches = 0
+
     def __init__(self, table: tables.Smsru, secret: str, client: Client) -> None:
         self._table, self._secret, self._client = table, secret, client
 

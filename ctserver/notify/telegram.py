@@ -1,4 +1,4 @@
-"""Telegram by its Bot API: a message, a recording with the words as its caption, buttons that open a link.
+"""Telegram by its Bot API: a message, a recording with the words as its caption, buttons.
 
 Addressee: the id of a chat, or `@channel`; `-100123/45` is the topic 45 of the group -100123.
 """
@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 import html
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ import aiohttp
 
 from ctserver.config import notify as tables
 from ctserver.notify import parts
-from ctserver.outbound import GiveUp, Message, OutboundError, Retry
+from ctserver.outbound import Button, GiveUp, Message, OutboundError, Retry
 from ctserver.outbound.client import Answer, Client
 
 TEXT = 4096  # characters of a message, after entities; the Bot API's own limit, as those below
@@ -31,6 +33,8 @@ class _MovedTo(Exception):
 
 class Telegram:
     """Sends as the bot of the token."""
+
+    attaches = FILE_BYTES
 
     def __init__(self, table: tables.Telegram, token: str, client: Client) -> None:
         self._table = table
@@ -52,6 +56,24 @@ class Telegram:
     async def close(self) -> None:
         """Nothing is kept open."""
 
+    @property
+    def hears(self) -> bool:
+        """Has it buttons to be pressed?"""
+        return self._table.buttons
+
+    def names_of(self, chat: str) -> frozenset[str]:
+        """What this chat is called in the settings: its id, and the one it had before it moved."""
+        return frozenset(
+            {chat, *(old.partition("/")[0] for old, new in self._moved.items() if new.partition("/")[0] == chat)}
+        )
+
+    async def ask(self, method: str, fields: dict[str, Any], seconds: float | None = None) -> Any:
+        """The result of any method. Raises Retry, GiveUp."""
+        url = f"{self._table.base_url}/bot{self._token}/{method}"
+        answer = await self._client.request("POST", url, json=fields, secrets=[self._token], seconds=seconds)
+        _judge(answer)
+        return answer.record().get("result")
+
     async def _tell(self, chat: str, message: Message) -> str:
         words, file = _words(message, TEXT), await asyncio.to_thread(_load, message.attachment)
         if file is None:
@@ -62,7 +84,7 @@ class Telegram:
             return await self._send_file(file, {"caption": words}, chat, message)
         told = await self._send("sendMessage", {"text": words}, chat, message)
         try:
-            return f"{told}; {await self._send_file(file, {}, chat, message)}"
+            return f"{told}; {await self._send_file(file, {}, chat, replace(message, buttons=()))}"
         except OutboundError as error:  # the words have arrived: not a second time because of the file
             return f"{told}; the recording was not taken: {error}"
 
@@ -82,13 +104,11 @@ class Telegram:
         fields = {"chat_id": group, "parse_mode": "HTML", "disable_notification": self._table.quiet} | fields
         if topic:
             fields["message_thread_id"] = topic
-        if message.buttons:
-            row = [{"text": button.text, "url": button.url} for button in message.buttons]
-            fields["reply_markup"] = {"inline_keyboard": [row]}
-        answer = await self._post(method, fields, file)
-        if answer.status == 400 and message.buttons and "url" in answer.words.lower():
-            del fields["reply_markup"]  # it takes no button that leads into a private network
-            answer = await self._post(method, fields, file)
+        buttons = [button for button in message.buttons if button.url or self._table.buttons]
+        answer = await self._post(method, fields | _markup(buttons, message.id), file)
+        if answer.status == 400 and buttons and "url" in answer.words.lower():
+            buttons = [button for button in buttons if not button.url]  # none that leads into a private network
+            answer = await self._post(method, fields | _markup(buttons, message.id), file)
         return _judge(answer)
 
     async def _post(self, method: str, fields: dict[str, Any], file: tuple[str, str, bytes] | None) -> Answer:
@@ -100,6 +120,17 @@ class Telegram:
             form.add_field(name, value if isinstance(value, str) else json.dumps(value))
         form.add_field(file[0], file[2], filename=file[1])
         return await self._client.request("POST", url, data=form, secrets=[self._token], seconds=UPLOAD_SECONDS)
+
+
+def keyboard(buttons: Sequence[Button], id: str) -> dict[str, Any]:
+    """Links in one row, actions in the next: "done ID" comes back when one is pressed."""
+    links = [{"text": button.text, "url": button.url} for button in buttons if button.url]
+    actions = [{"text": button.text, "callback_data": f"{button.action} {id}"} for button in buttons if button.action]
+    return {"inline_keyboard": [row for row in (links, actions) if row]}
+
+
+def _markup(buttons: Sequence[Button], id: str) -> dict[str, Any]:
+    return {"reply_markup": keyboard(buttons, id)} if buttons else {}
 
 
 def _words(message: Message, most: int) -> str:

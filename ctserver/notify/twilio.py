@@ -13,6 +13,8 @@ LONGEST = 1600  # characters; Twilio refuses more
 class Twilio:
     """Sends from the account of the settings, logged in with its token or with an API key (`user`)."""
 
+    attaches = 0
+
     def __init__(self, table: tables.Twilio, secret: str, client: Client) -> None:
         self._table, self._secret, self._client = table, secret, client
 

@@ -15,6 +15,8 @@ _WAITS = {_THROTTLED: 5.0, _BROKEN: None, _MONEY: NO_MONEY_SECONDS}
 class Vonage:
     """Sends from the account of the settings; `user` is the API key, the secret the API secret."""
 
+    attaches = 0
+
     def __init__(self, table: tables.Vonage, secret: str, client: Client) -> None:
         self._table, self._secret, self._client = table, secret, client
 

@@ -3,9 +3,14 @@ needs it, and the message."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
+from email.utils import parseaddr
+from fnmatch import fnmatchcase
+from functools import partial
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from jinja2 import TemplateError
 
@@ -16,19 +21,32 @@ from ctserver.config.alerts import Alert as Rule
 from ctserver.domain import alert as rules
 from ctserver.domain import fact as facts
 from ctserver.domain import phone
-from ctserver.domain.alert import Alert, Conditions
+from ctserver.domain.alert import MISSED, Alert, Conditions
 from ctserver.domain.fact import Fact
-from ctserver.outbound import Button, Channel, GiveUp, Message
+from ctserver.domain.rights import Scope
+from ctserver.language import Reader, written_for
+from ctserver.language import gettext as _
+from ctserver.outbound import CALL_BACK, DONE, About, Button, Channel, GiveUp, Message, Nobody
+from ctserver.services import digest
 from ctserver.services.delivery import Drop, Hold, Job, Receipt, Via
-from ctserver.services.words import words
-from ctserver.storage import alerts
-from ctserver.storage.db import Database, Row
+from ctserver.services.words import DIGESTS, words
+from ctserver.storage import alerts, audit, preferences, quality
+from ctserver.storage.db import Database, Row, Transaction
 from ctserver.storage.outbox import Entry
 
 RETRY_SECONDS = (2.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1800.0, 3600.0, 7200.0)
 PER_MINUTE = 60
+LATE_MS = 5 * 60_000  # what comes so much later than its rule wants says how long ago it was. Ours.
 STALE_RINGING_MS = 60_000  # that it rings is no news a minute later
-MISSED = ("missed", "missed_out_of_hours", "voicemail")
+RECORDING_MS = 60_000  # from the hang-up: until then a message that is to have the recording waits for it. Ours.
+DAY_MS = 86_400_000
+
+Sounds = Callable[[str, str], Awaitable[Path | None]]
+"""The recording (file, place) as a file that can be read; None if there is none. Raises OSError."""
+
+
+async def no_sounds(*_: str) -> None:
+    """Where there are no recordings."""
 
 
 def via(channel: str) -> str:
@@ -39,10 +57,14 @@ def via(channel: str) -> str:
 class Alerts:
     """All rules of the settings over these channels."""
 
-    def __init__(self, db: Database, settings: Settings, channels: Mapping[str, Channel]) -> None:
+    def __init__(
+        self, db: Database, settings: Settings, channels: Mapping[str, Channel], sounds: Sounds = no_sounds
+    ) -> None:
         self._db = db
         self._settings = settings
         self._channels = channels
+        self._sounds = sounds
+        self._key = ids.token()  # of the links of this run: every try of a message has the same
 
     def vias(self, secrets: Mapping[str, tuple[str, ...]]) -> list[Via]:
         """One queue for each channel; `secrets` by the channel's name."""
@@ -112,33 +134,124 @@ class Alerts:
         call = await alerts.call(self._db, job.fact.call) if job.fact.call else None
         if call is not None:
             await self._still_needed(rule, occasion, call, now, escalated=len(steps) > 1)
-        _quiet(rule, now)
+        self._quiet(rule, now)
         if to == CALLER:
             await self._not_again(job, rule, now)
+        sound = await self._sound(rule, call, now) if to != CALLER else None
         count = 1 + await self._grouped(job, rule, now)
         alert = self._alert(occasion, job.fact, call, count, escalated=len(steps) > 1, to_caller=to == CALLER)
+        if now - job.fact.at > self._planned_ms(steps) + LATE_MS:
+            alert = replace(alert, late_ms=now - alert.at)
+        if call is not None and rule.recording != "page" and call["file"] and not sound and to != CALLER:
+            alert = replace(alert, recording=await self._link(job, name, now))
+        if alert.call:
+            alert = replace(alert, nth=await alerts.nth(self._db, alert.caller, alert.at))
+        message = await self._message(job, name, alert, sound)
         try:
-            said = words(rule, alert)
-        except TemplateError as error:
-            raise GiveUp(f"alerts.{name} has a bad template: {error}") from None
-        buttons = (Button("Open the call", alert.link),) if alert.call and not alert.to_caller else ()
-        message = Message(
+            answer = await self._channels[rule.by].send(message)
+        except Nobody as nobody:
+            raise Drop(str(nobody)) from None
+        said = message.subject if occasion in DIGESTS else f"{message.subject}\n{message.text}"  # no list of callers
+        return Receipt(answer, said[:4000])
+
+    def _planned_ms(self, steps: Sequence[str]) -> int:
+        """How long after its fact a message of the last of these rules is to come."""
+        passed = [self._settings.alerts[name] for name in steps]
+        waits = sum(rule.then_minutes for rule in passed[:-1]) + passed[-1].group_minutes
+        return passed[0].after_seconds * 1000 + waits * 60_000
+
+    async def _message(self, job: Job, name: str, alert: Alert, sound: Path | None) -> Message:
+        """In the words of him whom it is for. Raises GiveUp."""
+        rule = self._settings.alerts[name]
+        told = None
+        if alert.occasion in DIGESTS:
+            told = await digest.of(self._db, self._settings, job.fact, self._scope(rule))
+        with written_for(await self.reader(name, job.addressee)):
+            try:
+                said = words(rule, alert, told, name=f"alerts.{name}", home=self._settings.server.public_url)
+            except TemplateError as error:
+                raise GiveUp(f"alerts.{name} has a bad template: {error}") from None
+            buttons = tuple(self._buttons(alert))
+        data = job.fact.data
+        return Message(
             id=job.id,
             to=job.addressee,
             subject=said.subject,
             text=said.text,
             short=said.short,
-            attachment=self._recording(rule, alert),
+            html=said.html,
+            attachment=sound,
             buttons=buttons,
+            about=About(alert.call, str(data.get("site") or ""), str(data.get("line") or "")) if alert.call else None,
+            for_login=partial(self._for_login, job, name, alert),
+            useful_seconds=STALE_RINGING_MS // 1000 if alert.occasion == "ringing" else 0,
         )
-        answer = await self._channels[rule.by].send(message)
-        return Receipt(answer, f"{said.subject}\n{said.text}"[:4000])
+
+    async def _for_login(self, job: Job, rule: str, alert: Alert, login: str, masked: bool) -> Message:
+        """The same in this person's language, and if he must not know the caller, without him. Raises GiveUp."""
+        if masked:
+            caller = phone.masked(alert.caller) if alert.caller else ""
+            data = {**alert.data, "caller": caller, "caller_name": ""}
+            alert = replace(alert, caller=caller, caller_name="", data=data)
+        return await self._message(replace(job, addressee=login), rule, alert, None)
+
+    def _buttons(self, alert: Alert) -> Iterator[Button]:
+        if not alert.call or alert.to_caller:
+            return
+        yield Button(_("Open the call"), alert.link)
+        if alert.occasion in MISSED:
+            if self._settings.callbacks.dial and alert.caller:
+                yield Button(_("Call back"), action=CALL_BACK)
+            yield Button(_("Done"), action=DONE)
+
+    async def reader(self, rule: str, addressee: str) -> Reader:
+        """For whom a message of this rule is written: what the rule says, else what the person has chosen, else the
+        server's own."""
+        server, asked = self._settings.server, self._settings.alerts.get(rule)
+        chosen = await preferences.of_addressee(self._db, parseaddr(addressee)[1] or addressee)
+        spoken = (asked.language if asked else "") or chosen.language or server.language
+        return Reader(spoken, chosen.zone or server.time_zone, server.country, chosen.phones == "national")
+
+    def _scope(self, rule: Rule) -> Scope:
+        """The calls that a digest of this rule counts."""
+        return Scope(_matching(self._settings.sites, rule.sites), _matching(self._settings.lines, rule.lines))
+
+    async def _sound(self, rule: Rule, call: Row | None, now: int) -> Path | None:
+        """The recording, for a rule that asks for it. Raises Hold while it is being made."""
+        if rule.recording == "page" or call is None:
+            return None
+        ended = call["ended_at"] or now
+        if call["sound"] in ("waiting", "new") and now - ended < RECORDING_MS:
+            raise Hold(now + 1000, "waits for the recording")
+        if rule.recording != "attach" or not call["file"] or not self._channels[rule.by].attaches:
+            return None
+        try:
+            file = await self._sounds(call["file"], call["place"])
+            fits = file is not None and file.stat().st_size <= self._channels[rule.by].attaches
+        except OSError:
+            return None
+        return file if fits else None
+
+    async def _link(self, job: Job, rule: str, now: int) -> str:
+        """A link to the recording that needs no login, and ends."""
+        token, call = ids.token_of(self._key, job.id), job.fact.call
+        until = now + self._settings.quality.share_days * DAY_MS
+
+        def unit(tx: Transaction) -> None:
+            if quality.add_share(tx, ids.token_hash(token), call, f"alerts.{rule}", now, until):
+                audit.add(tx, audit.Entry(now, f"alerts.{rule}", "alert", "shared", call, job.addressee))
+
+        await self._db.write(unit)
+        return f"{self._settings.server.public_url}/shared/{token}"
 
     async def test(self, channel: str) -> str:
         """Raises Retry, GiveUp."""
-        text = f"This is a test of the channel {channel} of ctserver at {self._settings.server.public_url}."
-        to = next((to for rule in self._settings.alerts.values() if rule.by == channel for to in rule.to), "")
-        message = Message(ids.new(ids.now_ms()), "" if to == CALLER else to, "ctserver: a test", text, text)
+        rules = {name: rule for name, rule in self._settings.alerts.items() if rule.by == channel}
+        to = next((to for rule in rules.values() for to in rule.to if to != CALLER), "")
+        with written_for(await self.reader(next(iter(rules), ""), to)):
+            words = {"channel": channel, "home": self._settings.server.public_url}
+            text = _("This is a test of the channel %(channel)s of ctserver at %(home)s.") % words
+            message = Message(ids.new(ids.now_ms()), to, _("ctserver: a test"), text, text)
         return await self._channels[channel].send(message)
 
     async def _still_needed(self, rule: Rule, occasion: str, call: Row, now: int, *, escalated: bool) -> None:
@@ -147,8 +260,8 @@ class Alerts:
             return
         if occasion != "voicemail" and call["outcome"] == "answered":
             raise Drop("it was answered after all")
-        if escalated and call["work_login"]:
-            raise Drop(f"{call['work_login']} sees to it")
+        if escalated and (login := await alerts.seen_to_by(self._db, call["id"])):
+            raise Drop(f"{login} sees to it")
         if call["caller"] and (rule.unless_reached or escalated):
             at = await alerts.reached_at(self._db, call["caller"], call["arrived_at"])
             if at is not None and at <= now:
@@ -201,14 +314,26 @@ class Alerts:
             voicemail=bool(data.get("voicemail")),
             escalated=escalated,
             to_caller=to_caller,
-            recording=call["file"] if call is not None else "",
+            recording=f"{public}/calls/{fact.call}" if call is not None and call["file"] else "",
             data=data,
         )
 
-    def _recording(self, rule: Rule, alert: Alert) -> Path | None:
-        if not (rule.attach_recording and alert.recording) or alert.to_caller:
-            return None
-        return self._settings.path(self._settings.recordings.folder) / alert.recording
+    def _quiet(self, rule: Rule, now: int) -> None:
+        """Raises Hold in the quiet hours of the server's zone."""
+        name = self._settings.server.time_zone
+        zone = ZoneInfo(name) if name else None  # None: this machine's
+        local = datetime.fromtimestamp(now / 1000, UTC).astimezone(zone).replace(tzinfo=None)
+        over = rules.quiet_until(rule.quiet, local)
+        if over is not None:
+            until = over.replace(tzinfo=zone) if zone else over.astimezone()
+            raise Hold(round(until.timestamp() * 1000), "quiet hours")
+
+
+def _matching(names: Iterable[str], patterns: Sequence[str]) -> frozenset[str] | None:
+    """Those that a rule means; None: all."""
+    if not patterns:
+        return None
+    return frozenset(name for name in names if any(fnmatchcase(name.lower(), one.lower()) for one in patterns))
 
 
 def _conditions(rule: Rule) -> Conditions:
@@ -217,11 +342,3 @@ def _conditions(rule: Rule) -> Conditions:
 
 def _fresh_ms(rule: Rule, occasion: str) -> int:
     return STALE_RINGING_MS if occasion == "ringing" else rule.fresh_minutes * 60_000
-
-
-def _quiet(rule: Rule, now: int) -> None:
-    """Raises Hold in the quiet hours of the server's zone."""
-    local = datetime.fromtimestamp(now / 1000, UTC).astimezone().replace(tzinfo=None)
-    over = rules.quiet_until(rule.quiet, local)
-    if over is not None:
-        raise Hold(round(over.astimezone().timestamp() * 1000), "quiet hours")

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from ctserver import ids
 from ctserver.config import NumberUse, Settings, number_uses
 from ctserver.domain import phone
 from ctserver.domain.attribution import NOBODY, Answer, CallFacts, attribute
@@ -15,6 +16,7 @@ from ctserver.domain.callback import SITE
 from ctserver.domain.delay import PUBLISHED, DelayModel
 from ctserver.domain.learning import KnownCall, learn, seen_between
 from ctserver.domain.reasons import Reason
+from ctserver.services.facts import Facts
 from ctserver.storage import attribution as evidence
 from ctserver.storage import callbacks, calls, sessions
 from ctserver.storage.db import Database, Transaction
@@ -145,10 +147,12 @@ class Change:
     after: tuple[str, str, float]
 
 
-async def reattribute(db: Database, attributor: Attributor, since: int, until: int, *, apply: bool) -> list[Change]:
+async def reattribute(
+    db: Database, attributor: Attributor, since: int, until: int, apply: Facts | None = None
+) -> list[Change]:
     """Ask again for every call in [since, until); what differs in kind, session or by 0.05 in confidence.
 
-    Nothing is changed unless `apply`.
+    Nothing is changed without `apply`, which tells others of each change.
     """
 
     def unit(tx: Transaction) -> list[Change]:
@@ -165,6 +169,7 @@ async def reattribute(db: Database, attributor: Attributor, since: int, until: i
             if apply:
                 calls.set_attribution(tx, call.id, new)
                 save_answer(tx, call.id, answer)
+                apply.attributed_anew(tx, replace(call, attribution=new), ids.now_ms())
         return changes
 
     return await db.write(unit)

@@ -64,18 +64,25 @@ class Facts:
     def of_call(self, tx: Transaction, call: Call, now: int) -> None:
         """Whatever holds of the call by now and was not told before."""
         keys = facts.keys_of_call(call)
-        told = outbox.known(tx, keys) if keys else set()
-        if len(told) == len(keys):
+        told = outbox.told(tx, call.id)
+        if told.issuperset(keys):
             return
         for fact in facts.of_call(call, self._circumstances(tx, call), self._url):
-            if fact.once not in told:
+            if fact.once and fact.once not in told:
                 self.record(tx, fact, now)
+                told.add(fact.once)
 
     def recording_ready(self, tx: Transaction, call_id: str, millis: int, now: int) -> None:
         """The call can be listened to."""
         if call := calls.one(tx, call_id):
             told = self._circumstances(tx, call)
             self.record(tx, facts.of_recording(call, told, self._url, now, millis / 1000), now)
+
+    def attributed_anew(self, tx: Transaction, call: Call, now: int) -> None:
+        """The call is now thought to be somebody else's, or nobody's: told at each change."""
+        (first, again) = facts.of_new_attribution(call, self._circumstances(tx, call), self._url, now)
+        if not self.record(tx, first, now):
+            self.record(tx, again, now)
 
     def tagged(self, tx: Transaction, call_id: str, tags: Sequence[str], now: int) -> None:
         """Somebody has changed the tags of the call."""

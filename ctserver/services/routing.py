@@ -13,11 +13,13 @@ from ctserver.config import Line, NumberUse, Settings, number_uses
 from ctserver.config.server import Server
 from ctserver.domain import phone
 from ctserver.domain.hours import Hours
+from ctserver.services.blocked import BlackList
 from ctserver.services.callers import Caller, Callers, Doorkeeper
 
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 0.1  # for what is nice to know; the call goes on without it
+STORE_AGAIN_MS = 3_600_000  # an answer may be lost on its way, or a PBX set up anew
 START = "start"  # stands for the ring seconds: the line has a context of its own
 
 
@@ -48,9 +50,15 @@ class Answer:
 
 
 class Router:
-    """The routes of all tracked numbers. Remembers which ones the dialplan was already asked to store."""
+    """The routes of all tracked numbers. Remembers which ones each PBX was asked to store, and when."""
 
-    def __init__(self, settings: Settings, callers: Callers | None = None, now: Callable[[], int] = ids.now_ms) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        callers: Callers | None = None,
+        now: Callable[[], int] = ids.now_ms,
+        black_list: BlackList | None = None,
+    ) -> None:
         self._country = settings.server.country
         self._uses: Mapping[str, NumberUse] = number_uses(settings)
         self._lines = settings.lines
@@ -59,8 +67,8 @@ class Router:
         self._reach = {name: _reach(settings.lines, name) for name in settings.lines}
         self._asks = {name: any(wants_to_know(self._lines[way]) for way in ways) for name, ways in self._reach.items()}
         self._default = settings.default_line
-        self._stored: set[str] = set()
-        self._doorkeeper = Doorkeeper(settings.callers, self._country)
+        self._stored: dict[tuple[str, str], int] = {}
+        self._doorkeeper = Doorkeeper(settings.callers, black_list or BlackList(settings))
         self._callers = callers
         self._now = now
 
@@ -69,8 +77,8 @@ class Router:
         use = self._uses.get(phone.from_trunk(did, self._country))
         return self._routes[use.line if use else self._default]
 
-    async def answer(self, did: str, caller: str = "") -> Answer:
-        """The route for a caller, to be stored by the dialplan the first time that a known number is asked for."""
+    async def answer(self, did: str, caller: str = "", pbx: str = "") -> Answer:
+        """The route for a caller; to be stored by the PBX that asks if it has not been told so within the hour."""
         number = phone.from_trunk(did, self._country)
         use = self._uses.get(number)
         route, now = self._routes[use.line if use else self._default], self._now()
@@ -79,9 +87,9 @@ class Router:
             caller = phone.from_trunk(caller, self._country)
             if refused := self._doorkeeper.refuse(caller, now):
                 return Answer(Route(route.line, "", refused, record=False).encode(store=False))
-        store = number in self._uses and did not in self._stored
+        store = number in self._uses and now - self._stored.get((pbx, did), -STORE_AGAIN_MS) >= STORE_AGAIN_MS
         if store:
-            self._stored.add(did)
+            self._stored[pbx, did] = now
         variables = self._states(route.line, now) if route.way == START else {}
         if self._callers and asks:
             variables |= await self._look(self._callers, Caller(number, caller, route.line, now))

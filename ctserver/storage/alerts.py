@@ -6,15 +6,43 @@ from ctserver.storage.db import Database, Row, Transaction
 
 
 async def call(db: Database, id: str) -> Row | None:
-    """The call, with its recording's file ("" if there is none) and whose job it is (work_login, "" for nobody's)."""
+    """The call, with its recording's file ("" if there is none) and place, how far that is (sound: "" where none is
+    expected, waiting, new, kept, failed)."""
     return await db.one(
         """
-        SELECT c.*, CASE WHEN r.state = 'ready' THEN r.file ELSE '' END AS file,
-               CASE WHEN w.state <> '' THEN w.login ELSE COALESCE(w.assignee, '') END AS work_login
-        FROM calls c LEFT JOIN recordings r ON r.call = c.id LEFT JOIN missed_work w ON w.call = c.id WHERE c.id = $1
+        SELECT c.*, CASE WHEN r.state = 'ready' THEN r.file ELSE '' END AS file, COALESCE(r.place, '') AS place,
+               CASE r.state WHEN 'waiting' THEN 'waiting' WHEN 'ready' THEN r.stage ELSE '' END AS sound
+        FROM calls c LEFT JOIN recordings r ON r.call = c.id WHERE c.id = $1
         """,
         (id,),
     )
+
+
+async def nth(db: Database, caller: str, at: int) -> int:
+    """Which call of this caller the one that arrived at `at` is, from 1; 0 for a withheld number, and 100 for all later ones."""
+    row = await db.one(
+        """
+        SELECT COUNT(*) AS n FROM (
+            SELECT 1 FROM calls WHERE caller = $1 AND caller <> '' AND arrived_at <= $2 LIMIT 100) AS calls_so_far
+        """,
+        (caller, at),
+    )
+    return int(row["n"]) if row else 0
+
+
+async def seen_to_by(db: Database, call: str) -> str:
+    """Who has taken or settled this missed call, or a later one of the same caller to this site; "": nobody."""
+    row = await db.one(
+        """
+        SELECT CASE WHEN w.state <> '' THEN w.login ELSE w.assignee END AS login
+        FROM calls c JOIN calls o ON o.id = c.id OR (
+            c.caller <> '' AND o.caller = c.caller AND o.site = c.site AND o.arrived_at > c.arrived_at)
+        JOIN missed_work w ON w.call = o.id
+        WHERE c.id = $1 AND (w.state <> '' OR w.assignee <> '') LIMIT 1
+        """,
+        (call,),
+    )
+    return str(row["login"]) if row else ""
 
 
 async def reached_at(db: Database, caller: str, since: int) -> int | None:

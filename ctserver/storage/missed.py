@@ -66,3 +66,21 @@ def settle(tx: Transaction, call: str, state: str, login: str, now: int) -> None
         """,
         (call, state, login, now),
     )
+
+
+def with_later(tx: Transaction, call: str) -> list[str]:
+    """This missed call, and those of the same caller to the same site since: together they are one case."""
+    rows = tx.fetch(
+        """
+        SELECT o.id FROM calls c JOIN calls o ON o.caller = c.caller AND o.site = c.site AND o.arrived_at > c.arrived_at
+        WHERE c.id = $1 AND c.caller <> '' AND o.outcome = 'missed'
+        """,
+        (call,),
+    )
+    return [call, *(row["id"] for row in rows)]
+
+
+def settled_by(tx: Transaction, call: str) -> str:
+    """Who has said that this is done; "" while nobody has."""
+    row = tx.one("SELECT login FROM missed_work WHERE call = $1 AND state <> ''", (call,))
+    return str(row["login"]) if row else ""

@@ -23,6 +23,18 @@ async def of(db: Database, login: str) -> Preferences:
     return Preferences(row["language"], row["zone"], row["phones"]) if row else Preferences()
 
 
+async def of_addressee(db: Database, addressee: str) -> Preferences:
+    """Those of whoever has this login or e-mail address."""
+    row = await db.one(
+        """
+        SELECT p.language, p.zone, p.phones FROM users u JOIN preferences p ON p.login = u.login
+        WHERE u.login = $1 OR (u.email <> '' AND LOWER(u.email) = LOWER($1)) LIMIT 1
+        """,
+        (addressee,),
+    )
+    return Preferences(row["language"], row["zone"], row["phones"]) if row else Preferences()
+
+
 def put(tx: Transaction, login: str, chosen: Preferences) -> None:
     tx.execute(
         """

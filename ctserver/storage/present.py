@@ -45,6 +45,7 @@ class PoolNow:
 
     def __init__(self, showings: Sequence[Showing]) -> None:
         self._showings = OrderedDict((showing.number, showing) for showing in showings)
+        self._soonest = 0  # no number is let go before that
 
     def get(self, number: str) -> Showing | None:
         return self._showings.get(number)
@@ -53,6 +54,12 @@ class PoolNow:
         """This number was shown just now."""
         self._showings[showing.number] = showing
         self._showings.move_to_end(showing.number)
+        self.hold(showing, showing.until)
+
+    def hold(self, showing: Showing, until: int) -> None:
+        """The last of its holders lets it go then."""
+        showing.until = until
+        self._soonest = min(self._soonest, until)
 
     def states(self, numbers: Sequence[str]) -> list[NumberState]:
         return [_state(number, self._showings.get(number)) for number in numbers]
@@ -62,9 +69,17 @@ class PoolNow:
         longest unshown before the others."""
         if len(self._showings) < len(numbers):
             return self.states(numbers)
-        showings = self._showings.values()
-        first = next((showing for showing in showings if showing.until <= now), None) or next(iter(showings))
+        first = self._free(now) or next(iter(self._showings.values()))
         return [_state(first.number, first)]
+
+    def _free(self, now: int) -> Showing | None:
+        if self._soonest > now:
+            return None
+        showings = self._showings.values()
+        found = next((showing for showing in showings if showing.until <= now), None)
+        if found is None:
+            self._soonest = min(showing.until for showing in showings)
+        return found
 
 
 class Present:

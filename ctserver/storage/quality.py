@@ -104,11 +104,17 @@ async def models(db: Database, scope: Scope, limit: int) -> list[Row]:
 # ---- links
 
 
-def add_share(tx: Transaction, token_hash: str, call: str, login: str, now: int, until: int) -> None:
+def add_share(tx: Transaction, token_hash: str, call: str, login: str, now: int, until: int) -> bool:
+    """False if there is such a link already."""
     tx.execute("DELETE FROM shares WHERE expires_at <= $1", (now,))
-    tx.execute(
-        "INSERT INTO shares (token_hash, call, login, at, expires_at) VALUES ($1, $2, $3, $4, $5)",
-        (token_hash, call, login, now, until),
+    return bool(
+        tx.execute(
+            """
+            INSERT INTO shares (token_hash, call, login, at, expires_at) VALUES ($1, $2, $3, $4, $5)
+            ON CONFLICT (token_hash) DO NOTHING
+            """,
+            (token_hash, call, login, now, until),
+        )
     )
 
 

@@ -133,9 +133,10 @@ def held_leases(tx: Transaction, session: str, now: int) -> list[Lease]:
 def extend_lease(tx: Transaction, lease: Lease, now: int, until: int) -> None:
     """The visitor was seen: the number stays with him until then."""
     _move_lease(tx, lease.moved(now, until))
-    showing = pool_now(tx, lease.pool).get(lease.number)
+    pool = pool_now(tx, lease.pool)
+    showing = pool.get(lease.number)
     if showing and showing.until < until:
-        showing.until = until
+        pool.hold(showing, until)
         _save_showing(tx, lease.pool, showing)
 
 
@@ -143,9 +144,10 @@ def leave_lease(tx: Transaction, lease: Lease, now: int, until: int) -> None:
     """The visitor has closed the page: the number is free for others after `until`."""
     _move_lease(tx, lease.moved(lease.seen_at, until, left_at=now))
     row = tx.one("SELECT MAX(until) FROM leases WHERE number = $1 AND until > $2", (lease.number, now))
-    showing = pool_now(tx, lease.pool).get(lease.number)
+    pool = pool_now(tx, lease.pool)
+    showing = pool.get(lease.number)
     if showing:
-        showing.until = row[0] if row and row[0] is not None else now
+        pool.hold(showing, row[0] if row and row[0] is not None else now)
         _save_showing(tx, lease.pool, showing)
 
 
@@ -393,6 +395,11 @@ def source_values(source: Source) -> tuple[str, ...]:
 def texts_column(values: dict[str, str]) -> str:
     """A few named texts as a column holds them: a JSON object."""
     return _ENCODE(values) if values else "{}"
+
+
+def bare_address(url: str) -> str:
+    """A page's address without what stands after ? and #: of one page, every visitor's address is another."""
+    return url.partition("?")[0].partition("#")[0]
 
 
 def texts(column: str) -> dict[str, str]:

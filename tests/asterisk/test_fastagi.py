@@ -76,6 +76,8 @@ async def test_a_number_is_answered_however_the_trunk_writes_it(server: Server, 
 async def test_a_number_is_asked_to_be_stored_only_once(server: Server) -> None:
     assert b"|yes|yes|" in await server.ask(question("+442079460101"))
     assert b"|yes|no|" in await server.ask(question("+442079460101"))
+    assert b"|yes|yes|" in await server.ask(question("+442079460101", "route?pbx=two")), "by each PBX"
+    assert b"|yes|no|" in await server.ask(question("+442079460101", "route?pbx=two"))
 
 
 async def test_an_unknown_number_gets_the_default_line_and_is_not_stored(server: Server) -> None:

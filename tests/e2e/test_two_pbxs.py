@@ -68,23 +68,50 @@ async def test_calls_of_both_are_journalled_and_recorded_whether_ctserver_is_the
     assert list((stack.folder / "two").glob("ct-calls-*.log")), "the second writes into a folder of its own"
 
 
+async def test_each_remembers_its_routes_for_the_time_when_ctserver_and_its_database_are_gone(
+    pair: tuple[Stack, pbx.Pbx],
+) -> None:
+    stack, second = pair
+    await stack.healthy()
+    number = POOL[2]
+    with stack.phone():
+        await _both(stack, second, number, number)
+        stack.signal(signal.SIGKILL)
+        databases = [file.rename(stack.folder / f"away-{file.name}") for file in stack.folder.glob("ctserver.db*")]
+        try:
+            await _both(stack, second, number, number)
+        finally:
+            for file in databases:
+                file.rename(stack.folder / file.name.removeprefix("away-"))
+        stack.start_server()
+        rows = await stack.eventually("SELECT 1 FROM calls WHERE did = ? AND state = 'ended' LIMIT 1 OFFSET 3", number)
+    assert rows
+    told = stack.rows("SELECT pbx, routed_by, line, outcome FROM calls WHERE did = ? ORDER BY pbx, arrived_at", number)
+    assert [tuple(row) for row in told] == [
+        ("pbx", "ctserver", "office", "answered"),
+        ("pbx", "memory", "office", "answered"),
+        ("two", "ctserver", "office", "answered"),
+        ("two", "memory", "office", "answered"),
+    ]
+
+
 async def test_a_test_call_goes_to_the_asterisk_that_is_named(pair: tuple[Stack, pbx.Pbx]) -> None:
     stack, _ = pair
     await stack.healthy()
     with stack.phone():
         placed = await asyncio.to_thread(stack.ctserver, "testcall", POOL[2], "--pbx", "two")
         assert placed.returncode == 0, placed.stderr
-        (call,) = await stack.eventually("SELECT * FROM calls WHERE did = ?", POOL[2])
+        (call,) = await stack.eventually("SELECT * FROM calls WHERE did = ? AND caller_name = 'Test call'", POOL[2])
     assert call["pbx"] == "two"
 
 
-async def _both(stack: Stack, second: pbx.Pbx) -> None:
+async def _both(stack: Stack, second: pbx.Pbx, one: str = POOL[0], other: str = POOL[1]) -> None:
     outcomes = await asyncio.gather(
-        stack.call(POOL[0], talk_ms=1500),
+        stack.call(one, talk_ms=1500),
         sipp.call(
             stack.folder,
             second.ports.sip,
-            POOL[1],
+            other,
             stack.caller_tone,
             talk_ms=1500,
             port=free_port(socket.SOCK_DGRAM),

@@ -24,9 +24,11 @@ from ctserver.http.deps import Deps, Health, TestCallFailed
 from ctserver.http.gate import Gate
 from ctserver.http.geo import Geo
 from ctserver.recordings.places import Places
+from ctserver.services.blocked import BlackList
 from ctserver.services.callbacks import Callbacks
 from ctserver.services.facts import Facts
 from ctserver.services.live import Live
+from ctserver.services.pauses import Pauses, PbxAway
 from ctserver.storage import users
 from ctserver.storage.sqlite import Sqlite
 
@@ -102,7 +104,13 @@ def settings(toml: Path, overrides: dict[str, str]) -> Settings:
 
 
 @pytest.fixture
-async def site(db: Sqlite, settings: Settings, tmp_path: Path, now: int, aiohttp_client: Any) -> Site:
+def provider() -> Any:
+    """At which people sign in; here none."""
+    return None
+
+
+@pytest.fixture
+async def site(db: Sqlite, settings: Settings, provider: Any, now: int, aiohttp_client: Any) -> Site:
     """A server with one user, alice, who is not logged in."""
     clock, parts, placed = [now], {"database": "ok", "AMI": "ok"}, []
     folder = settings.path(settings.recordings.folder)
@@ -117,9 +125,15 @@ async def site(db: Sqlite, settings: Settings, tmp_path: Path, now: int, aiohttp
     async def place(callback: str, channel: str, seconds: int) -> None:
         placed.append(channel)
 
+    async def mute(pbx: str, uniqueid: str, silent: bool) -> None:
+        if parts["AMI"] != "ok":
+            raise PbxAway
+        placed.append(f"{uniqueid} {'silent' if silent else 'heard'}")
+
     async def health() -> Health:
         return Health(parts)
 
+    live = Live()
     deps = Deps(
         db=db,
         settings=settings,
@@ -129,9 +143,13 @@ async def site(db: Sqlite, settings: Settings, tmp_path: Path, now: int, aiohttp
         now=lambda: clock[0],
         sounds=Places(settings),
         facts=Facts(settings),
+        provider=provider,
         rules=[],
         gate=Gate(settings, Geo(None)),
         callbacks=Callbacks(db, settings, place),
+        pauses=Pauses(db, mute, settings.recordings.pause_seconds, live.changed),
+        live=live,
+        black_list=BlackList(settings),
     )
     running = TestServer(server.make(deps))
     await running.start_server(lingering_time=0)  # as the command does

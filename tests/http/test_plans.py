@@ -187,7 +187,7 @@ async def test_no_upkeep_walks_through_what_grows(site: Any, db: Any, scans: Any
         pass
     await (await Attributor.load(db, settings)).learn(db, now)
     await Watch(db, settings, told).look({}, now)
-    await digest.words(db, settings, date(2023, 11, 13), date(2023, 11, 14))
+    await digest.of_days(db, settings, date(2023, 11, 13), date(2023, 11, 14))
     await pools.watch(db, settings, now, told)
     await pools.question(db, settings, "small", now)
     await calls.open_calls(db, "pbx")

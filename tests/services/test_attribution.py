@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from dataclasses import replace
 
 from ctserver.config import Settings
@@ -10,6 +12,7 @@ from ctserver.domain.call import Arrived, CallerHungUp
 from ctserver.services import visits
 from ctserver.services.attribution import Attributor, calibration, reattribute
 from ctserver.services.calls import Journal
+from ctserver.services.facts import Facts
 from ctserver.services.visits import PageView
 from ctserver.storage.sqlite import Sqlite
 
@@ -62,15 +65,23 @@ async def test_what_a_site_has_learnt_outlives_a_restart(db: Sqlite, settings: S
 async def test_nothing_is_rewritten_unless_asked_for(db: Sqlite, settings: Settings, now: int) -> None:
     await tapped_call(db, settings, now, 1)
     attributor = Attributor(settings, {})
-    assert await reattribute(db, attributor, now, now + DAY, apply=True) == []
+    assert await reattribute(db, attributor, now, now + DAY, Facts(settings)) == []
     await db.write(lambda tx: tx.execute("DELETE FROM signals"))
-    (change,) = await reattribute(db, attributor, now, now + DAY, apply=False)
+    (change,) = await reattribute(db, attributor, now, now + DAY)
     assert (change.before[0], change.after[0]) == ("tapped", "exact")
     (kept,) = await db.fetch("SELECT attribution FROM calls")
     assert kept["attribution"] == "tapped"
-    await reattribute(db, attributor, now, now + DAY, apply=True)
+    assert await told(db) == [("tapped", 1)]
+    for _ in range(2):
+        await reattribute(db, attributor, now, now + DAY, Facts(settings))
     (changed,) = await db.fetch("SELECT attribution FROM calls")
     assert changed["attribution"] == "exact"
+    assert await told(db) == [("tapped", 1), ("exact", 1)], "others are told once of each change"
+
+
+async def told(db: Sqlite) -> list[tuple[str, int]]:
+    rows = await db.fetch("SELECT data FROM facts WHERE kind = 'call.attributed' ORDER BY at")
+    return list(Counter(json.loads(row["data"])["attribution"] for row in rows).items())
 
 
 async def test_calibration_asks_again_without_the_taps(db: Sqlite, settings: Settings, now: int) -> None:

@@ -73,6 +73,18 @@ async def test_a_plain_line_is_one_dial_string_and_nothing_more(settings: Settin
     assert answer == Answer("plain|30|yes|yes|PJSIP/200")
 
 
+async def test_each_pbx_is_asked_to_store_a_route_once_an_hour(settings: Settings) -> None:
+    now = [NOW]
+    router = Router(settings, now=lambda: now[0])
+
+    async def stores(pbx: str) -> bool:
+        return (await router.answer("02079460102", "07700900111", pbx)).route.split("|")[3] == "yes"
+
+    assert [await stores(pbx) for pbx in ("pbx", "two", "pbx", "two")] == [True, True, False, False]
+    now[0] += 3_600_000
+    assert [await stores(pbx) for pbx in ("two", "pbx")] == [True, True]
+
+
 @pytest.mark.parametrize(
     ("now", "states"),
     [

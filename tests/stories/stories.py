@@ -70,7 +70,7 @@ async def busy(world: World) -> None:
 async def no_answer(world: World) -> None:
     call = world.trunk.dial(world.numbers["alice"])
     await world.phones["alice"].rings()
-    await call.ended()
+    await call.status(480)  # not 603: she has not declined
 
 
 @story("missed abandoned")

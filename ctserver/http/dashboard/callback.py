@@ -35,7 +35,12 @@ async def ring(request: web.Request) -> web.StreamResponse:
         return render.page(
             request,
             "error.html",
-            {"status": 409, "title": _("Not called"), "text": _words(str(refusal)), "todo": ""},
+            {
+                "status": 409,
+                "title": _("Not called"),
+                "text": _(rules.REFUSALS.get(str(refusal), rules.REFUSED)),
+                "todo": "",
+            },
             status=409,
         )
     deps.live.changed()
@@ -68,14 +73,3 @@ async def waiting(request: web.Request) -> list[dict[str, Any]]:
         for row in await callbacks.open_ones(deps.db, MOST)
         if scope.sees(row.site, row.line)
     ]
-
-
-def _words(refusal: str) -> str:
-    return {
-        "off": _("Calls from the dashboard are not set up: [callbacks] dial in ctserver.toml."),
-        "number": _("This is no number that can be rung."),
-        "country": _("Numbers of this country are not rung: [callbacks] countries in ctserver.toml."),
-        "ours": _("This number is one of our own."),
-        "pbx": _("The PBX does not take the call now; the page System says what is wrong."),
-        "waiting": _("This caller is being rung already."),
-    }.get(refusal, _("The call could not be placed."))
