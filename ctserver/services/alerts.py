@@ -3,6 +3,7 @@ needs it, and the message."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -38,6 +39,7 @@ PER_MINUTE = 60
 STALE_RINGING_MS = 60_000  # that it rings is no news a minute later
 RECORDING_MS = 60_000  # from the hang-up: until then a message that is to have the recording waits for it. Ours.
 DAY_MS = 86_400_000
+_SECRET_LINK = re.compile(r"(/shared/)[\w-]+")  # who reads the log of deliveries need not have the right to listen
 
 Sounds = Callable[[str, str], Awaitable[Path | None]]
 """The recording (file, place) as a file that can be read; None if there is none. Raises OSError."""
@@ -143,7 +145,7 @@ class Alerts:
         message = await self._message(job, name, alert, sound)
         answer = await self._channels[rule.by].send(message)
         said = message.subject if occasion in DIGESTS else f"{message.subject}\n{message.text}"  # no list of callers
-        return Receipt(answer, said[:4000])
+        return Receipt(answer, _SECRET_LINK.sub(r"\1***", said)[:4000])
 
     async def _message(self, job: Job, name: str, alert: Alert, sound: Path | None) -> Message:
         """In the words of him whom it is for. Raises GiveUp."""
