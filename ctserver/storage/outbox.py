@@ -14,6 +14,7 @@ from ctserver.storage.db import Database, Row, Transaction
 
 WAITING, SENDING, DONE, FAILED, DROPPED = "waiting", "sending", "done", "failed", "dropped"
 STATES = (WAITING, SENDING, DONE, FAILED, DROPPED)
+BY_HAND = "by hand"  # the lane of what a person has sent again: it waits for nothing of its call
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,14 +171,15 @@ def add_try(tx: Transaction, id: str, at: int, took_ms: int, outcome: str, answe
 
 
 def again(tx: Transaction, id: str, now: int) -> bool:
-    """Whatever became of it: send it once more, with all its tries. False if there is none, or it is under way."""
+    """A person asks: whatever became of it, send it once more, with all its tries. False if there is none, or it is under
+    way."""
     return bool(
         tx.execute(
             """
-            UPDATE outbox SET state = 'waiting', due_at = $2, written_at = $2, tries = 0, settled_at = NULL
+            UPDATE outbox SET state = 'waiting', due_at = $2, written_at = $2, tries = 0, settled_at = NULL, lane = $3
             WHERE id = $1 AND state <> 'sending'
             """,
-            (id, now),
+            (id, now, BY_HAND),
         )
     )
 

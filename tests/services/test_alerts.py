@@ -197,6 +197,53 @@ async def test_the_caller_is_texted_once_and_only_with_his_consent(db: Sqlite, t
         assert "once in 24 h is enough" in (await here.answers())[0]
 
 
+async def test_what_a_person_sends_again_is_sent_whatever_the_rule_says_but_no_caller_is_texted_twice(
+    db: Sqlite, toml: Any, until: Any
+) -> None:
+    rules = """
+[alerts.a]
+on = ["missed"]
+by = "mail"
+quiet = "Mo-Su 00:00-24:00; Jan 01 off"
+[alerts.sorry]
+on = ["missed"]
+by = "sms"
+to = ["caller"]
+consent = "call"
+[alerts.again]
+on = ["missed"]
+by = "sms"
+to = ["caller"]
+consent = "call"
+"""
+    async with office(db, toml, rules) as here:
+        await here.call("+447400123456")
+        await until(lambda: here.sms.sent, 2)
+        await until_said(here, "quiet hours")
+        await here.call("+447400123456", answer=True)
+        rows = await db.fetch("SELECT id FROM outbox")
+        assert len(rows) == 2, "one rule texts the caller"
+        for row in rows:
+            assert await here.delivery.again(row["id"])
+        await until(lambda: here.mail.sent, 2)
+        await until_said(here, "once in 24 h is enough")
+        assert len(here.sms.sent) == 1
+
+
+async def test_nothing_is_told_of_a_caller_who_was_called_back(db: Sqlite, toml: Any) -> None:
+    rule = '[alerts.missed]\non = ["missed"]\nby = "mail"\nafter_seconds = 1\n'
+    async with office(db, toml, rule) as here:
+        await here.call()
+        at = ids.now_ms()
+        sql = """
+            INSERT INTO outgoing (id, pbx, uniqueid, number, staff, callback, began_at, answered_at, status)
+            VALUES ('o1', 'pbx', '1.1', '+447700900123', 'PJSIP/100', '', $1, $1, 'ANSWER')
+        """
+        await db.write(lambda tx: tx.execute(sql, (at,)))
+        await until_said(here, "somebody spoke with the caller")
+        assert here.mail.sent == []
+
+
 # ---- who reads
 
 
@@ -262,7 +309,7 @@ async def test_a_message_waits_for_its_recording_and_brings_it(
         here.folder = tmp_path
         call = await here.call()
         await recorded(here, tmp_path, call, "waiting", "new")
-        await until_answered(here, "waits for the recording")
+        await until_said(here, "waits for the recording")
         assert here.mail.sent == here.sms.sent == []
         await recorded(here, tmp_path, call)
         await until(lambda: here.mail.sent and here.sms.sent, 4)
@@ -301,9 +348,9 @@ async def test_a_recording_that_never_comes_does_not_hold_the_message_for_ever(
         assert here.mail.sent[0].attachment is None
 
 
-async def until_answered(here: Office, words: str) -> None:
+async def until_said(here: Office, words: str) -> None:
     async with asyncio.timeout(5):
-        while not await here.db.one("SELECT 1 FROM outbox WHERE answer = $1", (words,)):
+        while not await here.db.one("SELECT 1 FROM outbox WHERE answer LIKE '%' || $1 || '%'", (words,)):
             await asyncio.sleep(0.02)
 
 
@@ -316,7 +363,7 @@ async def test_who_is_seen_to_by_his_later_call_is_not_passed_on(db: Sqlite, tom
         await db.write(lambda tx: missed.settle(tx, later, "given_up", "alice", ids.now_ms()))
         await db.write(lambda tx: tx.execute("UPDATE outbox SET due_at = 0 WHERE via = 'notify.sms'"))
         here.delivery.wake()
-        await until_answered(here, "alice sees to it")
+        await until_said(here, "alice sees to it")
         await asyncio.sleep(0.2)
         assert here.sms.sent == []
 
