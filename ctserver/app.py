@@ -30,6 +30,7 @@ from ctserver.recordings.keeper import Keeper
 from ctserver.recordings.places import Places
 from ctserver.services import digest, pools, reports
 from ctserver.services.attribution import Attributor
+from ctserver.services.blocked import BlackList
 from ctserver.services.callbacks import Callbacks, NotSent
 from ctserver.services.callers import Callers
 from ctserver.services.live import Live
@@ -96,6 +97,7 @@ class Running:
         await self._start_sinks()
         for pbx in settings.asterisk:
             await self._start_bridge(Bridge(self.db, settings, self.attributor, pbx, self.sinks.facts))
+        await self._start_provider()
         await self._start_web()
         self._start_upkeep()
         gc.collect()
@@ -156,7 +158,9 @@ class Running:
     async def _start_fastagi(self) -> None:
         self.speaker = Speaker(self._settings)
         callers = Callers(self.db, self._settings, self.attributor, self.speaker)
-        self.router = Router(self._settings, callers)
+        self.black_list = BlackList(self._settings)
+        await self.black_list.load(self.db)
+        self.router = Router(self._settings, callers, black_list=self.black_list)
         self.callbacks = Callbacks(self.db, self._settings, self._call_back)
         self.fastagi = Fastagi(self.router.answer, self.callbacks.route)
         host, port = _address(self._settings.fastagi.listen)
@@ -177,6 +181,15 @@ class Running:
         )
         self._steps.append(("deliveries", self.sinks.stop))
         await self.sinks.start()
+
+    async def _start_provider(self) -> None:
+        self.provider = None
+        if self._settings.oidc.issuer:
+            from ctserver.services.provider import Provider  # takes a while, and few have one
+
+            self.provider = Provider(self._settings)
+            self._steps.append(("sign-in provider", self.provider.stop))
+            await self.provider.start()
 
     async def _start_bridge(self, bridge: Bridge) -> None:
         """A PBX that is away is waited for; one that refuses our secret is a mistake to be told at once."""
@@ -210,10 +223,13 @@ class Running:
             rules=rule_book(settings),
             delivery=self.sinks.delivery,
             facts=self.sinks.facts,
+            provider=self.provider,
             gate=Gate(settings, self.geo),
             live=self.live,
             callbacks=self.callbacks,
+            black_list=self.black_list,
             started_at=ids.now_ms(),
+            push_key=self.sinks.push_key,
         )
         runner = web.AppRunner(
             server.make(deps), access_log=None, shutdown_timeout=STOP_SECONDS, keepalive_timeout=30, lingering_time=0

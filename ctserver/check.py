@@ -41,7 +41,7 @@ async def check(settings: Settings) -> list[Result]:
         problem = Geo(settings.path(settings.geo.file)).problem()
         results.append(Result("places", problem is None, problem or settings.geo.file, "name an MMDB file: [geo] file"))
     results += _told(settings)
-    return results + [await _ami(settings, pbx) for pbx in settings.asterisk]
+    return results + [await ami_login(settings, pbx) for pbx in settings.asterisk]
 
 
 def _told(settings: Settings) -> list[Result]:
@@ -122,7 +122,7 @@ def _port(name: str, address: str, key: str) -> Result:
     return Result(name, True, f"{address} is free")
 
 
-async def _ami(settings: Settings, pbx: Asterisk) -> Result:
+async def ami_login(settings: Settings, pbx: Asterisk) -> Result:
     name = f"Asterisk {pbx.id}"
     host, _, port = pbx.ami.rpartition(":")
     try:

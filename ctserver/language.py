@@ -298,3 +298,11 @@ def phone(text: str) -> str:
     if who.national and who.country and plan.country_of(text) == who.country:
         return plan.national(text)
     return plan.international(text)
+
+
+def ordinal(number: int) -> str:
+    """3rd, 3-й (masculine, as a call is)."""
+    if reader().language == "ru":
+        return f"{number}-й"
+    ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"

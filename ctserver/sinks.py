@@ -9,9 +9,11 @@ from ctserver import ids, notify
 from ctserver.asterisk import ami, wire
 from ctserver.asterisk.bridge import Bridge
 from ctserver.config import ConfigError, Problem, Settings, WebHook, secret_lines, variable_of
+from ctserver.config.notify import Push
 from ctserver.domain import signature
 from ctserver.integrations.webhook import Hook
 from ctserver.notify.modem import Ask, PbxRefused
+from ctserver.notify.web_push import public_key
 from ctserver.outbound import Retry
 from ctserver.outbound.client import Client
 from ctserver.outbound.press import Press, Pressed
@@ -49,6 +51,8 @@ class Sinks:
             for name, hook in settings.webhooks.items()
         ]
         self.channels = notify.make_all(settings, notify.Tools(self._client, db, ask_pbx or directly(settings)))
+        push = any(isinstance(table, Push) for table in settings.notify.values())
+        self.push_key = public_key(settings) if push else ""
         alerts = Alerts(db, settings, self.channels, sounds)
         letters = Letters(db, settings, self.channels)
         self._presses = Presses(db, settings, alerts, ring, changed)

@@ -61,7 +61,7 @@ def flat(table: Any, model: Any = Settings, path: tuple[str, ...] = ()) -> Itera
             else (get_args(model) or [None])[-1]
         )
         here = (*path, str(name) if named else "*")
-        if (isinstance(value, dict) and below != Menu.model_fields["keys"].annotation) or (
+        if (isinstance(value, dict) and value and below != Menu.model_fields["keys"].annotation) or (
             isinstance(value, list) and value and isinstance(value[0], dict)
         ):
             yield from flat(value, below, here)

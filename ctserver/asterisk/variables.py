@@ -12,6 +12,7 @@ EVENT_ROUTED = "CTRoute"
 EVENT_ENDED = "CTEnd"
 EVENT_STAGE = "CTStage"
 EVENT_VISITOR = "CTVisitor"
+EVENT_DOCTOR = "CTDoctor"
 EVENT_OUTGOING = "CTOut"
 EVENT_OUTGOING_ENDED = "CTOutEnd"
 
@@ -29,6 +30,7 @@ STAGE_VISITOR = "visitor"  # of a callback: the company has answered, the visito
 
 CONTEXT_TESTCALL = "ct-testcall"
 TEST_CALLER = "CT_TEST_CALLER"
+CONTEXT_DOCTOR = "ct-doctor"
 CONTEXT_CALLBACK = "ct-callback"
 CONTEXT_VISITOR = "ct-callback-visitor"
 

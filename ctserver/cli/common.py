@@ -12,6 +12,7 @@ from typing import Protocol
 
 from ctserver import app, config, files
 from ctserver.config import Asterisk, Settings
+from ctserver.domain import phone
 from ctserver.storage import migrate
 from ctserver.storage.db import StorageError
 from ctserver.storage.sqlite import Sqlite
@@ -72,3 +73,17 @@ def chosen_pbx(settings: Settings, options: argparse.Namespace) -> Asterisk:
             f"there is no [[asterisk]] with the id {options.pbx!r}", f"name one of: {', '.join(known)}"
         )
     return known[options.pbx]
+
+
+def tracked_number(settings: Settings, text: str) -> str:
+    """One of the settings' numbers, in whatever way it is typed. Raises StartError."""
+    try:
+        number = phone.e164(text, settings.server.country)
+    except phone.NotANumber as error:
+        raise app.StartError(str(error), "write it with its country code, like +442079460101") from error
+    if number not in config.number_uses(settings):
+        known = ", ".join(list(config.number_uses(settings))[:3])
+        raise app.StartError(
+            f"{number} is not a tracked number", f"name one of the numbers in the settings: {known} ..."
+        )
+    return number

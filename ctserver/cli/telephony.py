@@ -11,9 +11,9 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ctserver import app, config
+from ctserver import app
 from ctserver.asterisk import ami, bridge, replay
-from ctserver.cli.common import Add, add_pbx, chosen_pbx, load_settings
+from ctserver.cli.common import Add, add_pbx, chosen_pbx, load_settings, tracked_number
 from ctserver.config import Asterisk, Settings
 from ctserver.domain import phone
 
@@ -39,15 +39,7 @@ def register(add: Add) -> None:
 
 def _testcall(options: argparse.Namespace) -> int:
     settings = load_settings(options)
-    try:
-        number = phone.e164(options.number, settings.server.country)
-    except phone.NotANumber as error:
-        raise app.StartError(str(error), "write it with its country code, like +442079460101") from error
-    if number not in config.number_uses(settings):
-        known = ", ".join(list(config.number_uses(settings))[:3])
-        raise app.StartError(
-            f"{number} is not a tracked number", f"name one of the numbers in the settings: {known} ..."
-        )
+    number = tracked_number(settings, options.number)
     if not re.fullmatch(r"\+?[0-9]{1,20}", options.caller):
         raise app.StartError(f"the caller {options.caller!r} is no number", "write digits only, like +447700900123")
     asyncio.run(_place(settings, chosen_pbx(settings, options), number, options.caller))

@@ -24,6 +24,7 @@ def cross_checks(data: Mapping[str, Any], country: str) -> Iterator[Problem]:
     yield from _modems(data, names)
     yield from _alerts(data)
     yield from _mail(data)
+    yield from _oidc(as_dict(data.get("oidc")))
     if "base" in data:
         yield Problem("base", "unknown key", "remove it")
 
@@ -131,6 +132,13 @@ def _mail(data: Mapping[str, Any]) -> Iterator[Problem]:
     yield from _reference("people.mail", name, "notify", data)
     if isinstance(name, str) and name in channels and as_dict(channels[name]).get("type") != "email":
         yield Problem("people.mail", f"[notify.{name}] is no e-mail", 'name a channel with type = "email"')
+
+
+def _oidc(table: Mapping[str, Any]) -> Iterator[Problem]:
+    if table.get("issuer") and not table.get("client_id"):
+        yield Problem("oidc.client_id", "is missing", "the name under which the provider knows ctserver")
+    if table.get("new_users") and not (table.get("role") or table.get("roles")):
+        yield Problem("oidc.new_users", "nobody says which role they get", 'role = "analyst", or [oidc.roles] by group')
 
 
 def _reference(key: str, wanted: object, target: str, data: Mapping[str, Any]) -> Iterator[Problem]:

@@ -11,6 +11,7 @@ from ctserver.config.alerts import Alert
 from ctserver.config.callbacks import Callbacks
 from ctserver.config.lines import Callers, Line, Speech
 from ctserver.config.notify import NotifyTables
+from ctserver.config.oidc import Oidc
 from ctserver.config.outbound import Outbound
 from ctserver.config.people import Api, People
 from ctserver.config.problems import ConfigError, Problem, reason_of
@@ -49,6 +50,7 @@ class Settings(Table):
     privacy: Privacy = Privacy()
     geo: Geo = Geo()
     people: People = People()
+    oidc: Oidc = Oidc()
     api: Api = Api()
     outbound: Outbound = Outbound()
     notify: NotifyTables = {}
@@ -75,6 +77,12 @@ class Settings(Table):
         """The AMI secret. Raises ConfigError."""
         variables = (f"CTSERVER_AMI_SECRET_{_variable(pbx.id)}", "CTSERVER_AMI_SECRET")
         return self.secret_of(f"asterisk.{pbx.id}.ami_secret_file", pbx.ami_secret_file, *variables)
+
+    def oidc_secret(self) -> str:
+        """The secret of the client at the sign-in provider; "" of one that has none. Raises ConfigError."""
+        if not self.oidc.secret_file and "CTSERVER_OIDC_SECRET" not in os.environ:
+            return ""
+        return self.secret_of("oidc.secret_file", self.oidc.secret_file, "CTSERVER_OIDC_SECRET")
 
     def notify_secret(self, name: str) -> str:
         """The secret of the channel [notify.NAME]. Raises ConfigError."""

@@ -42,7 +42,7 @@ class Alert:
     """What a message to a person is made of. Names, not ids; "" where it is not known or makes no sense.
 
     `occasion` is a key of OCCASIONS; `at` the moment it is about; `count` how many calls of this caller one message
-    tells of; `recording` a link that needs no login, or else the call's page, where there is one to hear; `data` the
+    tells of; `nth` which call of this caller it is; `recording` a link that needs no login, or else the call's page, where there is one to hear; `data` the
     fact's own, for templates.
     """
 
@@ -64,6 +64,7 @@ class Alert:
     waited_seconds: float | None = None
     talked_seconds: float | None = None
     count: int = 1
+    nth: int = 0
     first_call: bool = False
     out_of_hours: bool = False
     voicemail: bool = False

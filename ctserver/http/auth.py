@@ -15,7 +15,7 @@ from aiohttp import web
 from argon2 import PasswordHasher
 from yarl import URL
 
-from ctserver.domain.rights import TABLE, Right
+from ctserver.domain.rights import Right
 from ctserver.http import audit, render, rights
 from ctserver.http.deps import DEPS, USER, Deps, User
 from ctserver.http.geo import client_ip
@@ -24,6 +24,7 @@ from ctserver.ids import token_hash
 from ctserver.storage import logins, tokens
 
 COOKIE = "ct_login"
+PUSH_COOKIE = "ct_push"  # names the entry of this browser among those that are notified
 SEEN_EVERY_MS = 5 * 60_000  # how exactly the time of somebody's last request is kept
 TOKEN_PREFIX = "ct_"  # so that a token found somewhere is known for one
 
@@ -76,10 +77,12 @@ def _refuse(request: web.Request) -> web.StreamResponse:
 
 def _lacks_second_factor(request: web.Request, user: User, need: object) -> bool:
     """Of a person whose role must have one. What everybody may (his account, logging out) stays open, to set it up."""
-    required = request.app[DEPS].settings.people.second_factor
+    settings = request.app[DEPS].settings
+    vouched = user.person.by_provider and settings.oidc.second_factor == "provider"
     return (
-        user.person.role in required
+        user.person.role in settings.people.second_factor
         and not user.person.second_factor
+        and not vouched
         and not user.by_token
         and need is not rights.SOMEBODY
     )
@@ -104,7 +107,7 @@ async def _person(request: web.Request, deps: Deps, cookie: str) -> User | None:
     if now - login.seen_at > SEEN_EVERY_MS:
         address = client_ip(request, deps.settings.server.trust_proxy)
         await deps.db.write(lambda tx: logins.seen(tx, login.id, now, address))
-    return User(login.person, TABLE[login.person.role], login.csrf, login.id)
+    return User(login.person, login.person.rights, login.csrf, login.id)
 
 
 async def _program(deps: Deps, text: str) -> User | None:
@@ -116,7 +119,7 @@ async def _program(deps: Deps, text: str) -> User | None:
         raise web.HTTPTooManyRequests(headers={"Retry-After": "10"})
     if now - token.seen_at > SEEN_EVERY_MS:
         await deps.db.write(lambda tx: tokens.seen(tx, token.id, now))
-    return User(token.person, TABLE[token.person.role] & token.scopes, by_token=True)
+    return User(token.person, token.person.rights & token.scopes, by_token=True)
 
 
 def _token(request: web.Request) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from aiohttp import web
 
@@ -17,6 +17,8 @@ from ctserver.domain.rules import Rule
 from ctserver.http.gate import Gate
 from ctserver.http.guesses import Guesses
 from ctserver.http.limits import Limiter
+from ctserver.http.signins import Signins
+from ctserver.services.blocked import BlackList
 from ctserver.services.callbacks import Callbacks
 from ctserver.services.delivery import Delivery
 from ctserver.services.facts import Facts
@@ -24,6 +26,9 @@ from ctserver.services.letters import Letter
 from ctserver.services.live import Live
 from ctserver.storage import marks
 from ctserver.storage.db import Database, Transaction
+
+if TYPE_CHECKING:
+    from ctserver.services.provider import Provider
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,13 +111,17 @@ class Deps:
     sounds: Sounds
     rules: list[Rule]
     gate: Gate
+    black_list: BlackList
     delivery: Delivery | None = None
     facts: Facts | None = None
+    provider: Provider | None = None
+    signins: Signins = field(default_factory=Signins)
     attempts: dict[str, list[int]] = field(default_factory=dict)
     live: Live = field(default_factory=Live)
     callbacks: Callbacks | None = None
     guesses: Guesses = field(default_factory=Guesses)
     started_at: int = 0
+    push_key: str = ""  # what browsers subscribe to web push with; "": the settings have no such channel
 
     def tell_tags(self, tx: Transaction, call: str, before: Sequence[str]) -> None:
         """The fact that a call's tags are others than before, in the transaction that changed them."""
@@ -139,6 +148,11 @@ class Deps:
     def asked_limit(self) -> Limiter:
         """Letters asked for from each address."""
         return Limiter(1, 5)
+
+    @cached_property
+    def signin_limit(self) -> Limiter:
+        """Sign-ins begun from each address."""
+        return Limiter(30, 30)
 
     @cached_property
     def api_limit(self) -> Limiter:

@@ -18,14 +18,15 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from ctserver import ids
 from ctserver.domain import secondfactor, visitor
+from ctserver.domain.person import Person
 from ctserver.http import audit, render
-from ctserver.http.auth import COOKIE, same
+from ctserver.http.auth import COOKIE, PUSH_COOKIE, same
 from ctserver.http.deps import DEPS, USER, Deps
 from ctserver.http.geo import client_ip
 from ctserver.ids import token_hash
 from ctserver.language import gettext as _
 from ctserver.storage import audit as log
-from ctserver.storage import logins, users
+from ctserver.storage import logins, push, users
 from ctserver.storage.db import Transaction
 
 PRE_COOKIE = "ct_form"
@@ -68,14 +69,16 @@ async def login(request: web.Request) -> web.StreamResponse:
     return await begin(request, name, target)
 
 
-async def begin(request: web.Request, name: str, target: str) -> web.StreamResponse:
-    """Let this browser in as `name`, or ask for the second factor first."""
+async def begin(
+    request: web.Request, name: str, target: str, *, detail: str = "", vouched: bool = False
+) -> web.StreamResponse:
+    """Let this browser in as `name`, or ask for the second factor first, unless somebody who did has `vouched`."""
     deps = request.app[DEPS]
-    secret, _step = await users.second_factor(deps.db, name)
+    secret = "" if vouched else (await users.second_factor(deps.db, name))[0]
     token, csrf, id, now = ids.token(), ids.token(), ids.new(deps.now()), deps.now()
-    seconds = WAITING_MS // 1000 if secret else deps.settings.people.login_days * 86_400
+    seconds = WAITING_MS // 1000 if secret else lasts(deps, await users.one(deps.db, name))
     address, browser = address_of(request), _browser(request)
-    entry = audit.entry(request, "logged in", name, login=name)
+    entry = audit.entry(request, "logged in", name, detail, login=name)
 
     def let_in(tx: Transaction) -> None:
         logins.add(tx, token_hash(token), id, name, csrf, now, now + seconds * 1000, address, browser, bool(secret))
@@ -90,17 +93,27 @@ async def begin(request: web.Request, name: str, target: str) -> web.StreamRespo
     return response
 
 
+def lasts(deps: Deps, person: Person | None) -> int:
+    """Seconds that a login is good. Who has left the company is thrown out by the provider, so he asks it more often."""
+    if person is not None and person.by_provider:
+        return deps.settings.oidc.login_hours * 3600
+    return deps.settings.people.login_days * 86_400
+
+
 async def logout(request: web.Request) -> web.StreamResponse:
     deps = request.app[DEPS]
     token, entry = token_hash(request.cookies.get(COOKIE, "")), audit.entry(request, "logged out", request[USER].login)
+    notified = request.cookies.get(PUSH_COOKIE, "")
 
     def leave(tx: Transaction) -> None:
         logins.end(tx, token)
+        push.forget_one(tx, entry.login, notified)
         log.add(tx, entry)
 
     await deps.db.write(leave)
     response = render.see_other("/login")
     response.del_cookie(COOKIE, path="/")
+    response.del_cookie(PUSH_COOKIE, path="/")
     return response
 
 
@@ -126,7 +139,7 @@ async def code(request: web.Request) -> web.StreamResponse:
     step = secondfactor.step_of(secret, text, now, last) if secret else None
     recovery = code_hash(name, text)
     entry = audit.entry(request, "logged in", name, "" if step else "recovery code", login=name)
-    seconds = deps.settings.people.login_days * 86_400
+    seconds = lasts(deps, waiting.person)
 
     def check(tx: Transaction) -> bool:
         good = users.use_step(tx, name, step) if step else users.use_recovery_code(tx, name, recovery)
@@ -183,7 +196,9 @@ def _code_form(
 
 
 def _form(request: web.Request, *, error: str | None, target: str, status: int = 200) -> web.StreamResponse:
-    return before_login(request, "login.html", {"error": error, "next": target}, status)
+    provider = request.app[DEPS].provider
+    context = {"error": error, "next": target, "provider": provider.name if provider else ""}
+    return before_login(request, "login.html", context, status)
 
 
 def before_login(request: web.Request, template: str, context: dict[str, Any], status: int) -> web.StreamResponse:

@@ -22,6 +22,8 @@ _KINDS = {
     ".js": "text/javascript",
     ".svg": "image/svg+xml",
     ".json": "application/json",
+    ".png": "image/png",
+    ".webmanifest": "application/manifest+json",
 }
 _ERRORS = {
     400: (
@@ -103,6 +105,14 @@ async def static(request: web.Request) -> web.StreamResponse:
     response = web.Response(body=body, content_type=kind, headers=headers)
     response.enable_compression()
     return response
+
+
+def source(path: str) -> str:
+    """The text of a static file, for an address of its own."""
+    found = _static(path)
+    if found is None:
+        raise web.HTTPNotFound
+    return found[0].decode()
 
 
 def see_other(location: str) -> web.Response:

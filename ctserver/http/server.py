@@ -7,12 +7,27 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from ctserver.http import api, auth, callback, collect, demo, login, metrics, passwords, problems, reader, render
+from ctserver.http import (
+    api,
+    auth,
+    callback,
+    collect,
+    demo,
+    login,
+    metrics,
+    passwords,
+    problems,
+    reader,
+    render,
+    signin,
+)
 from ctserver.http.dashboard import (
     account,
     audit,
+    blocked,
     calls,
     deliveries,
+    devices,
     journal,
     live,
     marks,
@@ -37,7 +52,8 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 CONTENT_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; media-src 'self'; "
-    "connect-src 'self'; font-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+    "connect-src 'self'; font-src 'self'; worker-src 'self'; manifest-src 'self'; form-action 'self'; "
+    "frame-ancestors 'none'; base-uri 'none'"
 )
 
 
@@ -54,10 +70,12 @@ def make(deps: Deps) -> web.Application:
     ringing.add_routes(app)
     login.add_routes(app)
     passwords.add_routes(app)
+    signin.add_routes(app)
     overview.add_routes(app)
     journal.add_routes(app)
     reports.add_routes(app)
     calls.add_routes(app)
+    blocked.add_routes(app)
     live.add_routes(app)
     marks.add_routes(app)
     missed.add_routes(app)
@@ -69,6 +87,7 @@ def make(deps: Deps) -> web.Application:
     deliveries.add_routes(app)
     reader.add_routes(app)
     account.add_routes(app)
+    devices.add_routes(app)
     users.add_routes(app)
     audit.add_routes(app)
     api.add_routes(app)

@@ -1,6 +1,7 @@
 """Web push: to the browsers in which a person has switched it on (RFC 8030, 8291, 8292).
 
-Addressee: a login, or "" for everybody. A browser that says it is gone is forgotten.
+Addressee: a login, or "" for everybody. Of a call only those are told who may see it, and with its caller's number only
+those who may know that. A browser that says it is gone is forgotten.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ from pywebpush import WebPusher, WebPushException
 from ctserver import ids
 from ctserver.config import Settings
 from ctserver.config import notify as tables
+from ctserver.domain.person import Person
 from ctserver.notify.parts import BadChannel
-from ctserver.outbound import GiveUp, Message
+from ctserver.outbound import GiveUp, Message, Nobody
 from ctserver.outbound.client import Client
 from ctserver.storage import push as storage
 from ctserver.storage.db import Database
@@ -40,32 +42,37 @@ class WebPush:
         self._vapid = key(settings)
 
     async def send(self, message: Message) -> str:
-        browsers = await storage.subscriptions(self._db, message.to or self._table.to)
-        if not browsers:
-            raise GiveUp("nobody has switched on notifications in a browser")
-        results = await asyncio.gather(*(self._push(browser, message) for browser in browsers), return_exceptions=True)
+        asked = message.to or self._table.to
+        readers = await storage.readers(self._db, asked)
+        told = [(browser, person) for browser, person in readers if _may_know(person, message, named=bool(asked))]
+        if not told:
+            raise Nobody("nobody who may know it has switched on notifications in a browser")
+        pushes = (self._push(browser, person, message) for browser, person in told)
+        results = await asyncio.gather(*pushes, return_exceptions=True)
         taken = sum(not isinstance(result, BaseException) for result in results)
         failures = [result for result in results if isinstance(result, BaseException)]
         if failures and not taken:
             raise failures[0]
-        return f"taken for {taken} of {len(browsers)} browsers"
+        return f"taken for {taken} of {len(told)} browsers"
 
     async def close(self) -> None:
         """Nothing is kept open."""
 
-    async def _push(self, browser: storage.Subscription, message: Message) -> None:
-        body = await asyncio.to_thread(_encrypt, browser, message)
+    async def _push(self, browser: storage.Subscription, person: Person, message: Message) -> None:
+        said = await message.for_login(person.login, not person.scope.callers) if message.for_login else message
+        body = await asyncio.to_thread(_encrypt, browser, words(said))
+        headers = self._headers(browser.endpoint, message)
         answer = await self._client.request(
-            "POST", browser.endpoint, data=body, headers=self._headers(browser.endpoint), secrets=[browser.endpoint]
+            "POST", browser.endpoint, data=body, headers=headers, secrets=[browser.endpoint]
         )
         if answer.status in (404, 410):
             await self._db.write(lambda tx: storage.forget(tx, browser.endpoint))
-            raise GiveUp("the browser has switched notifications off")
+            raise Nobody("the browser has switched notifications off")
         if answer.status == 403:  # a subscription for an earlier key of ours
             raise GiveUp(f"the push service refuses our key: {answer.words}")
         answer.accept()
 
-    def _headers(self, endpoint: str) -> dict[str, str]:
+    def _headers(self, endpoint: str, message: Message) -> dict[str, str]:
         parts = urlsplit(endpoint)
         claims = {
             "aud": f"{parts.scheme}://{parts.netloc}",
@@ -74,7 +81,10 @@ class WebPush:
         }
         signed: dict[str, str] = self._vapid.sign(claims)
         more = {"Content-Encoding": "aes128gcm", "Content-Type": "application/octet-stream"}
-        return {**signed, **more, "TTL": str(self._table.hours * 3600), "Urgency": "high"}
+        if message.about:  # what the browser has not fetched yet of this call is replaced (RFC 8030, 5.4)
+            more["Topic"] = message.about.call
+        lasts = message.useful_seconds or self._table.hours * 3600
+        return {**signed, **more, "TTL": str(lasts), "Urgency": "high"}
 
 
 def key(settings: Settings) -> Vapid02:
@@ -103,12 +113,27 @@ def public_key(settings: Settings) -> str:
     return urlsafe_b64encode(point).decode().rstrip("=")
 
 
-def _encrypt(browser: storage.Subscription, message: Message) -> bytes:
-    text = message.text if len(message.text) <= TEXT else message.text[: TEXT - 1] + "…"
-    link = message.buttons[0].url if message.buttons else ""
-    words = {"title": message.subject[:200], "text": text, "link": link, "id": message.id}
+def _may_know(person: Person, message: Message, *, named: bool) -> bool:
+    """Of calls whoever sees them; of the rest those who see everything, and whom the rule or the settings name."""
+    scope = person.scope
+    if message.about:
+        return scope.sees(message.about.site, message.about.line)
+    return named or (scope.sites is None and scope.lines is None)
+
+
+def words(message: Message) -> dict[str, str]:
+    """What push-worker.js shows: title and text, what a click opens, and what it replaces (`tag`)."""
+    link = next((button.url for button in message.buttons if button.url), "")
+    lines = [line for line in message.text.splitlines() if line.strip() not in (link, message.subject)]  # told once
+    text = "\n".join(lines).strip()
+    text = text if len(text) <= TEXT else text[: TEXT - 1] + "…"
+    tag = message.about.call if message.about else message.id
+    return {"title": message.subject[:200], "text": text, "link": link, "tag": tag}
+
+
+def _encrypt(browser: storage.Subscription, said: dict[str, str]) -> bytes:
     info = {"endpoint": browser.endpoint, "keys": {"p256dh": browser.p256dh, "auth": browser.auth}}
     try:
-        return bytes(WebPusher(info).encode(json.dumps(words, ensure_ascii=False).encode())["body"])
+        return bytes(WebPusher(info).encode(json.dumps(said, ensure_ascii=False).encode())["body"])
     except (WebPushException, ValueError, KeyError) as error:
         raise GiveUp(f"the browser's keys are no good: {type(error).__name__}") from None

@@ -4,10 +4,12 @@ for patience, or refuses.
     OutboundError
         Retry      not now: the other side is away, slow, or asks to wait
         GiveUp     never: the same again would be refused again
+        Nobody     there is nobody to tell
 """
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -33,6 +35,10 @@ class GiveUp(OutboundError):
         super().__init__(why)
 
 
+class Nobody(OutboundError):
+    """There is nobody to tell, and that is no mistake."""
+
+
 DONE, CALL_BACK = "done", "call"
 
 
@@ -47,11 +53,22 @@ class Button:
 
 
 @dataclass(frozen=True, slots=True)
+class About:
+    """The call that a message tells of; site and line are "" where it has none."""
+
+    call: str
+    site: str
+    line: str
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
     """Words for one person or group.
 
     `id` stays the same over all tries; `to` is written as the channel wants it (E.164, an e-mail address, a chat id,
-    or "" where the channel has one fixed place). `text` is plain; `short` fits into as few SMS as the template allows.
+    or "" where the channel has one fixed place). `text` is plain; `short` fits into as few SMS as the template allows. After
+    `useful_seconds` (0: no such time) nobody wants to know it any more. Channels that know who reads ask with `about` whether
+    he may know it, and `for_login` for the same message to him: (login, is the caller's number masked).
     """
 
     id: str
@@ -62,6 +79,9 @@ class Message:
     html: str = ""
     attachment: Path | None = None
     buttons: tuple[Button, ...] = ()
+    about: About | None = None
+    for_login: Callable[[str, bool], Awaitable[Message]] | None = None
+    useful_seconds: int = 0
 
 
 class Channel(Protocol):

@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parseaddr
 from fnmatch import fnmatchcase
+from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -26,7 +27,7 @@ from ctserver.domain.fact import Fact
 from ctserver.domain.rights import Scope
 from ctserver.language import Reader, written_for
 from ctserver.language import gettext as _
-from ctserver.outbound import CALL_BACK, DONE, Button, Channel, GiveUp, Message
+from ctserver.outbound import CALL_BACK, DONE, About, Button, Channel, GiveUp, Message, Nobody
 from ctserver.services import digest
 from ctserver.services.delivery import Drop, Hold, Job, Receipt, Via
 from ctserver.services.words import DIGESTS, words
@@ -155,8 +156,13 @@ class Alerts:
         alert = self._alert(occasion, job.fact, call, count, escalated=len(steps) > 1, to_caller=to == CALLER)
         if call is not None and rule.recording != "page" and call["file"] and not sound and to != CALLER:
             alert = replace(alert, recording=await self._link(job, name, now))
+        if alert.call:
+            alert = replace(alert, nth=await alerts.nth(self._db, alert.caller, alert.at))
         message = await self._message(job, name, alert, sound)
-        answer = await self._channels[rule.by].send(message)
+        try:
+            answer = await self._channels[rule.by].send(message)
+        except Nobody as nobody:
+            raise Drop(str(nobody)) from None
         said = message.subject if occasion in DIGESTS else f"{message.subject}\n{message.text}"  # no list of callers
         return Receipt(answer, _SECRET_LINK.sub(r"\1***", said)[:4000])
 
@@ -172,7 +178,28 @@ class Alerts:
             except TemplateError as error:
                 raise GiveUp(f"alerts.{name} has a bad template: {error}") from None
             buttons = tuple(self._buttons(alert))
-        return Message(job.id, job.addressee, said.subject, said.text, said.short, said.html, sound, buttons)
+        data = job.fact.data
+        return Message(
+            id=job.id,
+            to=job.addressee,
+            subject=said.subject,
+            text=said.text,
+            short=said.short,
+            html=said.html,
+            attachment=sound,
+            buttons=buttons,
+            about=About(alert.call, str(data.get("site") or ""), str(data.get("line") or "")) if alert.call else None,
+            for_login=partial(self._for_login, job, name, alert),
+            useful_seconds=STALE_RINGING_MS // 1000 if alert.occasion == "ringing" else 0,
+        )
+
+    async def _for_login(self, job: Job, rule: str, alert: Alert, login: str, masked: bool) -> Message:
+        """The same in this person's language, and if he must not know the caller, without him. Raises GiveUp."""
+        if masked:
+            caller = phone.masked(alert.caller) if alert.caller else ""
+            data = {**alert.data, "caller": caller, "caller_name": ""}
+            alert = replace(alert, caller=caller, caller_name="", data=data)
+        return await self._message(replace(job, addressee=login), rule, alert, None)
 
     def _buttons(self, alert: Alert) -> Iterator[Button]:
         if not alert.call or alert.to_caller:

@@ -234,4 +234,5 @@ _FILTERS = {
     "clock": language.hour_minute,
     "duration": language.duration,
     "span": language.span,
+    "ordinal": language.ordinal,
 }

@@ -18,6 +18,18 @@ async def call(db: Database, id: str) -> Row | None:
     )
 
 
+async def nth(db: Database, caller: str, at: int) -> int:
+    """Which call of this caller the one that arrived at `at` is, from 1; 0 for a withheld number, and 100 for all later ones."""
+    row = await db.one(
+        """
+        SELECT COUNT(*) AS n FROM (
+            SELECT 1 FROM calls WHERE caller = $1 AND caller <> '' AND arrived_at <= $2 LIMIT 100) AS calls_so_far
+        """,
+        (caller, at),
+    )
+    return int(row["n"]) if row else 0
+
+
 async def seen_to_by(db: Database, call: str) -> str:
     """Who has taken or settled this missed call, or a later one of the same caller to this site; "": nobody."""
     row = await db.one(

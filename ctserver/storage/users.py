@@ -106,7 +106,37 @@ def remove(tx: Transaction, login: str) -> None:
     tx.execute("DELETE FROM recovery_codes WHERE login = $1", (login,))
     tx.execute("DELETE FROM links WHERE login = $1", (login,))
     tx.execute("DELETE FROM tokens WHERE login = $1", (login,))
+    tx.execute("DELETE FROM push_subscriptions WHERE login = $1", (login,))
     tx.execute("DELETE FROM users WHERE login = $1", (login,))
+
+
+# ---- who comes by a sign-in provider
+
+
+def by_subject(tx: Transaction, subject: str) -> Person | None:
+    """Who is this to the provider; `subject` is its issuer, a space, and the name by which it knows him."""
+    row = tx.one("SELECT * FROM users WHERE subject = $1", (subject,))
+    return person_of(row) if row else None
+
+
+def link_by_email(tx: Transaction, email: str, subject: str) -> Person | None:
+    """The one user with this address whom no provider knows yet; from here on this one does."""
+    rows = tx.fetch(
+        "SELECT * FROM users WHERE LOWER(email) = LOWER($1) AND email <> '' AND subject = '' LIMIT 2", (email,)
+    )
+    if len(rows) != 1:
+        return None
+    tx.execute("UPDATE users SET subject = $2 WHERE login = $1", (rows[0]["login"], subject))
+    return person_of(rows[0])
+
+
+def add_by_provider(tx: Transaction, id: str, person: Person, subject: str, now: int) -> None:
+    """Without a password: no text is the one whose hash is empty."""
+    tx.execute(
+        "INSERT INTO users (id, login, password_hash, created_at, subject) VALUES ($1, $2, '', $3, $4)",
+        (id, person.login, now, subject),
+    )
+    change(tx, person)
 
 
 # ---- the second factor
@@ -165,4 +195,5 @@ def person_of(row: Row) -> Person:
         sites=tuple(row["sites"].split()),
         lines=tuple(row["lines"].split()),
         second_factor=row["totp_secret"] != "",
+        by_provider=row["subject"] != "" and row["password_hash"] == "",
     )

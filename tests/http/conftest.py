@@ -24,6 +24,7 @@ from ctserver.http.deps import Deps, Health, TestCallFailed
 from ctserver.http.gate import Gate
 from ctserver.http.geo import Geo
 from ctserver.recordings.places import Places
+from ctserver.services.blocked import BlackList
 from ctserver.services.callbacks import Callbacks
 from ctserver.services.facts import Facts
 from ctserver.services.live import Live
@@ -102,7 +103,13 @@ def settings(toml: Path, overrides: dict[str, str]) -> Settings:
 
 
 @pytest.fixture
-async def site(db: Sqlite, settings: Settings, tmp_path: Path, now: int, aiohttp_client: Any) -> Site:
+def provider() -> Any:
+    """At which people sign in; here none."""
+    return None
+
+
+@pytest.fixture
+async def site(db: Sqlite, settings: Settings, provider: Any, now: int, aiohttp_client: Any) -> Site:
     """A server with one user, alice, who is not logged in."""
     clock, parts, placed = [now], {"database": "ok", "AMI": "ok"}, []
     folder = settings.path(settings.recordings.folder)
@@ -129,9 +136,11 @@ async def site(db: Sqlite, settings: Settings, tmp_path: Path, now: int, aiohttp
         now=lambda: clock[0],
         sounds=Places(settings),
         facts=Facts(settings),
+        provider=provider,
         rules=[],
         gate=Gate(settings, Geo(None)),
         callbacks=Callbacks(db, settings, place),
+        black_list=BlackList(settings),
     )
     running = TestServer(server.make(deps))
     await running.start_server(lingering_time=0)  # as the command does

@@ -234,6 +234,11 @@ async def test_without_a_mail_channel_the_page_says_what_to_do(site: Any) -> Non
     assert "This server sends no letters" in await site.page("/forgot")
 
 
+async def test_without_a_provider_there_is_no_such_page(site: Any) -> None:
+    assert [(await site.get(path)).status for path in ("/login/oidc", "/login/oidc/callback?state=x")] == [404, 404]
+    assert "/login/oidc" not in await site.page("/login")
+
+
 # ---- password and logins
 
 

@@ -17,7 +17,6 @@ from ctserver.notify import Tools, make, make_all
 from ctserver.notify.modem import PbxRefused
 from ctserver.outbound import Button, GiveUp, Message, OutboundError, Retry
 from ctserver.outbound.client import Client
-from ctserver.storage import push
 from ctserver.storage.sqlite import Sqlite
 
 SECRET = "k3y-of-ours"
@@ -320,26 +319,6 @@ async def test_what_a_pbx_says_of_its_modem_is_understood(build: Build, tools: T
     channel = await build('type = "modem"\ndevice = "d"', lent=Tools(tools.client, tools.db, ask))
     with pytest.raises(error, match=words):
         await channel.send(MESSAGE)
-
-
-async def test_a_browser_that_is_gone_is_forgotten_and_others_are_told(
-    build: Build, fake: Fake, serve: Any, db: Sqlite, toml: Path
-) -> None:
-    channel = await build('type = "push"\ncontact = "mailto:a@example.com"')
-    url = await serve(fake.answer)
-    p256dh = "BNcRdreALRFXTkOOUHK1EtK2wtaz5Ry4YfYCA_0QTpQtUbVlUls0VJXg7A8u-Ts1XbjhazAkj7I99e8QcYP7DkM"
-    for name in ("gone", "here"):
-        found = push.Subscription(f"{url}/{name}", "alice", p256dh, "tBHItJI5svbpez7KI4CCXg")
-        await db.write(lambda tx, found=found: push.put(tx, found, 1))
-    fake.says("", 410)
-    fake.says("", 201)
-    assert await channel.send(Message("m", "alice", "Ringing", "+44")) == "taken for 1 of 2 browsers"
-    assert len(await push.subscriptions(db, "alice")) == 1
-    headers = fake.asked[0][0].headers
-    assert headers["Authorization"].startswith("vapid t=")
-    assert headers["Content-Encoding"] == "aes128gcm"
-    key_file = next(toml.parent.rglob("push-key.pem"))
-    assert key_file.stat().st_mode & 0o777 == 0o600
 
 
 async def test_every_mistake_in_channels_is_told_at_once(toml: Path, tools: Tools) -> None:

@@ -12,16 +12,18 @@ from ctserver import ids
 from ctserver.domain import secondfactor
 from ctserver.domain.rights import Right
 from ctserver.http import audit, render
-from ctserver.http.auth import TOKEN_PREFIX, hash_password
+from ctserver.http.auth import PUSH_COOKIE, TOKEN_PREFIX, hash_password
+from ctserver.http.dashboard import devices
 from ctserver.http.deps import DEPS, USER
 from ctserver.http.login import code_hash, matches
 from ctserver.http.passwords import MIN_PASSWORD, changed, wrong_choice
 from ctserver.ids import token_hash
 from ctserver.language import gettext as _
-from ctserver.storage import logins, tokens, users
+from ctserver.storage import logins, push, tokens, users
 from ctserver.storage.db import Transaction
 
 DAY_MS = 86_400_000
+JUST_NOW_MS = 10 * 60_000
 NOT_OF_THE_API = (Right.TOKENS, Right.TESTCALL, Right.USERS, Right.AUDIT)
 LIFETIMES = (0, 30, 90, 365)  # days that a new token is good; 0: until it is revoked
 
@@ -43,6 +45,8 @@ async def account_page(request: web.Request) -> web.StreamResponse:
         "ended": _("Ended."),
         "revoked": _("The token is worth nothing any more."),
         "factor-off": _("The second factor is gone."),
+        "push-on": _("This browser will notify you."),
+        "push-off": _("That browser will not notify you any more."),
     }.get(request.query.get("done", ""))
     needs = request.query.get("needs") == "second-factor"
     error = _("Your role needs a second factor. Set it up here; then everything opens.") if needs else ""
@@ -51,15 +55,19 @@ async def account_page(request: web.Request) -> web.StreamResponse:
 
 async def change_password(request: web.Request) -> web.StreamResponse:
     deps, user, form = request.app[DEPS], request[USER], await request.post()
+    if user.person.by_provider:
+        raise web.HTTPBadRequest  # it would be a way in that the provider knows nothing of
     if not await _knows_password(request, str(form.get("old", ""))):
         return await _page(request, error=_("The present password is wrong."), status=400)
     password = str(form.get("password", ""))[:1000]
     if error := wrong_choice("x", password, str(form.get("again", ""))[:1000]):
         return await _page(request, error=error, status=400)
     hashed = await asyncio.to_thread(hash_password, password)
+    notified = request.cookies.get(PUSH_COOKIE, "")
 
     def change(tx: Transaction) -> None:
         users.set_password(tx, user.login, hashed, user.session)
+        push.forget_others(tx, user.login, notified)
         deps.post(tx, changed(request, user.login, user.person.email))
 
     await deps.db.write(change)
@@ -74,7 +82,7 @@ async def change_password(request: web.Request) -> web.StreamResponse:
 async def new_factor(request: web.Request) -> web.StreamResponse:
     """A secret and its QR code, to be confirmed with a first code before it counts."""
     if not await _knows_password(request, str((await request.post()).get("old", ""))):
-        return await _page(request, error=_("The present password is wrong."), status=400)
+        return await _page(request, error=_not_known(request), status=400)
     return await _page(request, secret=ids.totp_secret())
 
 
@@ -98,15 +106,19 @@ async def confirm_factor(request: web.Request) -> web.StreamResponse:
 async def remove_factor(request: web.Request) -> web.StreamResponse:
     deps, user = request.app[DEPS], request[USER]
     if not await _knows_password(request, str((await request.post()).get("old", ""))):
-        return await _page(request, error=_("The present password is wrong."), status=400)
+        return await _page(request, error=_not_known(request), status=400)
     await deps.db.write(lambda tx: users.put_second_factor(tx, user.login, "", 0, []))
     audit.describe(request, "second factor removed", user.login)
     return render.see_other("/account?done=factor-off")
 
 
 async def _knows_password(request: web.Request, password: str) -> bool:
-    """What lets somebody in for good takes the password again; guesses count as at the login."""
+    """What lets somebody in for good takes the password again; guesses count as at the login. Who has none must just have
+    signed in."""
     deps, login, now = request.app[DEPS], request[USER].login, request.app[DEPS].now()
+    if request[USER].person.by_provider:
+        mine = [row for row in await logins.of_user(deps.db, login, now) if row["id"] == request[USER].session]
+        return any(now - row["created_at"] <= JUST_NOW_MS for row in mine)
     if deps.guesses.address_must_wait(login, now):
         return False
     deps.guesses.count(login, login, now)
@@ -117,16 +129,28 @@ async def _knows_password(request: web.Request, password: str) -> bool:
     return good
 
 
+def _not_known(request: web.Request) -> str:
+    if request[USER].person.by_provider:
+        return _("Log out and in again first: this takes a login that is not older than ten minutes.")
+    return _("The present password is wrong.")
+
+
 # ---- logins and tokens
 
 
 async def end_login(request: web.Request) -> web.StreamResponse:
-    """One of his, or with no id all but this one."""
+    """One of his, or with no id all but this one; then no other browser is notified any more either."""
     deps, user, id = request.app[DEPS], request[USER], str((await request.post()).get("id", ""))
-    if id:
-        await deps.db.write(lambda tx: logins.revoke(tx, user.login, id))
-    else:
-        await deps.db.write(lambda tx: logins.revoke_others(tx, user.login, user.session))
+    notified = request.cookies.get(PUSH_COOKIE, "")
+
+    def end(tx: Transaction) -> None:
+        if id:
+            logins.revoke(tx, user.login, id)
+        else:
+            logins.revoke_others(tx, user.login, user.session)
+            push.forget_others(tx, user.login, notified)
+
+    await deps.db.write(end)
     audit.describe(request, "logins ended", user.login)
     return render.see_other("/account?done=ended" if id != user.session else "/login")
 
@@ -176,6 +200,7 @@ async def _page(
         "qr": _qr(secondfactor.address(secret, user.login, f"ctserver {server}")) if secret else "",
         "codes": shown.get("codes", []),
         "token": shown.get("token", ""),
+        **await devices.shown(request),
     }
     return render.page(request, "account.html", context, status=status)
 

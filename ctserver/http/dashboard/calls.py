@@ -14,7 +14,7 @@ from ctserver.domain.rights import Right, Scope
 from ctserver.domain.times import times
 from ctserver.domain.words import N_
 from ctserver.http import audit, render
-from ctserver.http.dashboard import marks, quality, timeline
+from ctserver.http.dashboard import blocked, marks, quality, timeline
 from ctserver.http.dashboard.rows import CallRow, call_row, colour, label_of
 from ctserver.http.dashboard.sound import file_of, peaks_of, send_file
 from ctserver.http.deps import DEPS, USER, Deps, scope_of
@@ -59,6 +59,7 @@ async def call_page(request: web.Request) -> web.StreamResponse:
         "recording": await _recording(deps, call, scope),
         **await marks.context(request, row),
         **await quality.context(request, row),
+        "blocked": blocked.of_call(request, row["caller"]),
         "sees_visitor": request[USER].may(Right.VISITORS),
         "may_download": request[USER].may(Right.DOWNLOAD),
         "previous_url": f"/calls/{newer}" if newer else None,

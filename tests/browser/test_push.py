@@ -1,0 +1,266 @@
+"""Notifications in a real browser: the switch in all its states, and the real service worker showing what is pushed.
+
+Two things of the outside are played: the browser maker's push service (headless Chromium has none), and a finger on the
+notification.
+"""
+
+import json
+import os
+from pathlib import Path
+
+import pytest_asyncio
+from aiohttp.test_utils import TestServer
+from argon2 import PasswordHasher
+
+from ctserver import config, files, ids
+from ctserver.http import server
+from ctserver.http.deps import Deps, Health
+from ctserver.http.gate import Gate
+from ctserver.http.geo import Geo
+from ctserver.recordings.places import Places
+from ctserver.services.blocked import BlackList
+from ctserver.sinks import Sinks
+from ctserver.storage import migrate, push, sqlite, users
+
+from .conftest import ROOT
+from .test_people import AXE, PASSWORD, SIZES
+
+PICTURES = os.environ.get("CTSERVER_TEST_PICTURES")  # a folder for screenshots, to be looked at
+SUBSCRIBE = """
+
+    const made = () => ({
+        endpoint: "https://push.example/" + localStorage.endpoint,
+        toJSON() { return { endpoint: this.endpoint, keys: { p256dh: localStorage.p256dh, auth: "eHh4eHh4eHh4eHh4eHh4eA" } }; },
+        async unsubscribe() { localStorage.removeItem("endpoint"); return true; },
+    });
+    PushManager.prototype.getSubscription = async () => (localStorage.endpoint ? made() : null);
+    PushManager.prototype.subscribe = async function (options) {
+        if (options.applicationServerKey.length !== 65 || !options.userVisibleOnly) throw new Error("a bad key");
+        const pair = await crypto.subtle.generateKey({ name: "ECDH", namedCurve: "P-256" }, false, ["deriveBits"]);
+        const point = new Uint8Array(await crypto.subtle.exportKey("raw", pair.publicKey));
+        localStorage.p256dh = btoa(String.fromCharCode(...point)).replaceAll("+", "-").replaceAll("/", "_").replace("=", "");
+        localStorage.endpoint = Date.now();
+        return made();
+    };
+"""
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def place(tmp_path):
+    """A server with one user, alice, and a push channel; its address and its database."""
+    table = {"notify.push.type": "push", "notify.push.contact": "mailto:a@example.com"}
+    rule = {"alerts.ring.by": "push", "alerts.ring.on": '["ringing", "missed"]'}
+    settings = config.load(ROOT / "ctserver.toml", {**table, **rule, "database.path": str(tmp_path / "ct.db")})
+    db = await sqlite.open(tmp_path / "ct.db")
+    await migrate.migrate(db, migrate.read(files.folder("migrations")))
+    hashed = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
+    await db.write(lambda tx: users.put_user(tx, "u1", "alice", hashed, ids.now_ms()))
+    sinks = Sinks(db, settings)
+
+    async def health():
+        return Health({"database": "ok", "AMI": "ok"})
+
+    deps = Deps(
+        db=db,
+        settings=settings,
+        uses=config.number_uses(settings),
+        testcall=None,
+        health=health,
+        now=ids.now_ms,
+        sounds=Places(settings),
+        rules=[],
+        gate=Gate(settings, Geo(None)),
+        black_list=BlackList(settings),
+        push_key=sinks.push_key,
+    )
+    running = TestServer(server.make(deps))
+    await running.start_server()
+    yield f"http://127.0.0.1:{running.port}", db
+    await running.close()
+    await sinks.stop()
+    await db.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def opened(place, chromium):
+    """Opens the account in a browser of its own; whatever goes wrong in a page fails the test."""
+    address, _ = place
+    wrong, contexts = [], []
+
+    async def opened(allowed=True, script="", locale="en-GB", path="/account"):
+        context = await chromium.new_context(viewport=SIZES["desktop"], locale=locale)
+        contexts.append(context)
+        context.set_default_timeout(8_000)
+        if allowed:
+            await context.grant_permissions(["notifications"], origin=address)
+        if script:
+            await context.add_init_script(script)
+        page = await context.new_page()
+        page.on("console", lambda m: wrong.append(m.text) if m.type in ("error", "warning") else None)
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("request", lambda r: None if r.url.startswith((address, "data:")) else wrong.append(r.url))
+        await page.goto(f"{address}/login")
+        await page.fill("input[name=login]", "alice")
+        await page.fill("input[name=password]", PASSWORD)
+        await page.locator("form button").first.click()
+        await page.wait_for_url(f"{address}/")
+        await page.goto(f"{address}{path}")
+        return page
+
+    yield opened
+    for context in contexts:
+        await context.close()
+    assert wrong == []
+
+
+async def state(page):
+    await page.wait_for_function("document.getElementById('push').dataset.state")
+    return await page.evaluate("document.getElementById('push').dataset.state")
+
+
+async def seen(page):
+    """What of the switch can be read."""
+    return await page.locator("#push").inner_text()
+
+
+async def test_the_switch_says_what_the_browser_can_and_asks_on_a_click_only(opened, place):
+    refuse = (
+        "Notification.requestPermission = async () => { window.asked = (window.asked || 0) + 1; return 'denied'; };"
+    )
+    page = await opened(script=SUBSCRIBE + refuse)
+    assert await state(page) == "off"
+    assert await seen(page) == "Notify me in this browser"
+    assert await page.evaluate("window.asked") is None
+    await page.get_by_role("button", name="Notify me in this browser").click()
+    await page.wait_for_function("window.asked === 1")
+    assert await page.evaluate("navigator.serviceWorker.getRegistration('/')") is None
+    blocked = "Object.defineProperty(Notification, 'permission', { get: () => 'denied' });"
+    page = await opened(script=blocked)
+    assert (await state(page), "blocked for this page" in await seen(page)) == ("blocked", True)
+    page = await opened(script="delete window.PushManager;", locale="ru-RU")
+    assert (await state(page), "iPhone" in await seen(page)) == ("unsupported", True)
+    assert "Уведомления" in await page.locator("#notifications h2").inner_text()
+    page = await opened(script="Object.defineProperty(window, 'isSecureContext', { get: () => false });")
+    assert (await state(page), "https" in await seen(page)) == ("insecure", True)
+
+
+async def test_the_switch_is_turned_on_and_off_and_the_server_knows(opened, place):
+    address, db = place
+    page = await opened(script=SUBSCRIBE)
+    await page.get_by_role("button", name="Notify me in this browser").click()
+    await page.wait_for_url(f"{address}/account?done=push-on")
+    assert await state(page) == "on"
+    assert "A call rings · A call is missed" in await page.locator("#notifications").inner_text()
+    ((kept, person),) = await push.readers(db, "")
+    assert (person.login, kept.endpoint.startswith("https://push.example/")) == ("alice", True)
+    row = page.locator(".devices tbody tr")
+    assert "push.example this one" in await row.inner_text()
+    await readable(page, "notifications-on")
+    await page.locator("#push").get_by_role("button", name="Turn it off").click()
+    await page.wait_for_url(f"{address}/account?done=push-off")
+    assert await state(page) == "off"
+    assert await push.readers(db, "") == []
+
+
+async def test_a_browser_without_a_push_service_says_so_and_stays_off(opened, place):
+    page = await opened(
+        script="PushManager.prototype.subscribe = async () => { throw new Error('push service not available'); };"
+    )
+    await page.get_by_role("button", name="Notify me in this browser").click()
+    await page.locator("#push .flash").wait_for()
+    assert "push service not available" in await seen(page)
+    assert await state(page) == "off"
+    assert await push.readers(place[1], "") == []
+
+
+async def test_the_worker_shows_what_is_pushed_and_a_click_opens_the_call(opened, place):
+    address, _ = place
+    page = await opened()
+    await page.evaluate("navigator.serviceWorker.register('/push-worker.js').then(() => navigator.serviceWorker.ready)")
+    push_it = await deliverer(page, address)
+    call = "01" + "0" * 24
+    rings = {"title": "Ringing: +44 7700 900123", "text": "google / cpc\n3rd call", "tag": call}
+    await push_it(json.dumps({**rings, "link": f"https://elsewhere.example/calls/{call}?x=1"}))
+    shown = await notifications(page, 1)
+    assert shown == [{"title": rings["title"], "body": rings["text"], "tag": call}]
+    await push_it(
+        json.dumps({"title": "Missed call: +44 7700 900123", "text": "", "tag": call, "link": f"/calls/{call}"})
+    )
+    await page.wait_for_function(
+        "navigator.serviceWorker.ready.then((w) => w.getNotifications()).then((all) => all[0]?.title.startsWith('Missed'))"
+    )
+    assert len(await notifications(page, 1)) == 1, "it takes the place of the one before"
+    worker = page.context.service_workers[0]
+    opened_by_a_click = """async () => {
+        const asked = [];
+        self.clients.openWindow = async (path) => { asked.push(path); };
+        const [notification] = await self.registration.getNotifications();
+        self.dispatchEvent(new NotificationEvent("notificationclick", { notification }));
+        for (let turn = 0; turn < 100 && !asked.length; turn++) await new Promise((go) => setTimeout(go, 20));
+        return [asked, (await self.registration.getNotifications()).length];
+    }"""
+    assert await worker.evaluate(opened_by_a_click) == [[f"/calls/{call}"], 0]
+    await push_it("what is no JSON")
+    assert (await notifications(page, 1))[0]["title"] == "ctserver"
+
+
+async def test_a_link_to_elsewhere_opens_a_page_of_ours(opened, place):
+    address, _ = place
+    page = await opened()
+    await page.evaluate("navigator.serviceWorker.register('/push-worker.js').then(() => navigator.serviceWorker.ready)")
+    push_it = await deliverer(page, address)
+    await push_it(json.dumps({"title": "x", "link": "https://elsewhere.example/account?done=1"}))
+    await notifications(page, 1)
+    clicked = """async () => {
+        const asked = [];
+        self.clients.openWindow = async (path) => { asked.push(path); };
+        const [notification] = await self.registration.getNotifications();
+        self.dispatchEvent(new NotificationEvent("notificationclick", { notification }));
+        for (let turn = 0; turn < 100 && !asked.length; turn++) await new Promise((go) => setTimeout(go, 20));
+        return asked;
+    }"""
+    assert await page.context.service_workers[0].evaluate(clicked) == ["/account?done=1"]
+
+
+async def deliverer(page, address):
+    """Delivers pushes to the page's service worker as the browser does."""
+    tools = await page.context.new_cdp_session(page)
+    found = {}
+    tools.on(
+        "ServiceWorker.workerRegistrationUpdated",
+        lambda e: found.update({r["scopeURL"]: r["registrationId"] for r in e["registrations"]}),
+    )
+    await tools.send("ServiceWorker.enable")
+    while f"{address}/" not in found:
+        await page.wait_for_timeout(20)
+
+    async def deliver(data):
+        await tools.send(
+            "ServiceWorker.deliverPushMessage",
+            {"origin": address, "registrationId": found[f"{address}/"], "data": data},
+        )
+
+    return deliver
+
+
+async def notifications(page, count):
+    await page.wait_for_function(
+        f"navigator.serviceWorker.ready.then((w) => w.getNotifications()).then((all) => all.length === {count})"
+    )
+    return await page.evaluate(
+        "navigator.serviceWorker.ready.then((w) => w.getNotifications())"
+        ".then((all) => all.map(({ title, body, tag }) => ({ title, body, tag })))"
+    )
+
+
+async def readable(page, name):
+    """No fault found by axe, nothing wider than the window, on a desktop and on a phone."""
+    for size, view in SIZES.items():
+        await page.set_viewport_size(view)
+        if PICTURES:
+            await page.screenshot(path=Path(PICTURES) / f"{name}-{size}.png")
+        wide, window = await page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+        assert wide <= window
+        await page.evaluate(AXE)
+        found = await page.evaluate("axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa']})")
+        assert [(one["id"], one["nodes"][0]["html"]) for one in found["violations"]] == []
