@@ -29,7 +29,7 @@ class Right(StrEnum):
     LISTEN = "listen"  # hear recordings
     DOWNLOAD = "download"  # take a recording away as a file
     EXPORT = "export"  # take lists away as files
-    WORK = "work"  # tag, note, rate, share and call back
+    WORK = "work"  # tag, note, rate, share, call back and pause recordings
     BLOCK = "block"  # keep callers out, of all lines
     REPORTS = "reports"
     VISITORS = "visitors"  # sessions and visits, whether they called or not

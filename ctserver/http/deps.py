@@ -24,6 +24,7 @@ from ctserver.services.delivery import Delivery
 from ctserver.services.facts import Facts
 from ctserver.services.letters import Letter
 from ctserver.services.live import Live
+from ctserver.services.pauses import Pauses
 from ctserver.storage import marks
 from ctserver.storage.db import Database, Transaction
 
@@ -119,6 +120,7 @@ class Deps:
     attempts: dict[str, list[int]] = field(default_factory=dict)
     live: Live = field(default_factory=Live)
     callbacks: Callbacks | None = None
+    pauses: Pauses | None = None
     guesses: Guesses = field(default_factory=Guesses)
     started_at: int = 0
     push_key: str = ""  # what browsers subscribe to web push with; "": the settings have no such channel

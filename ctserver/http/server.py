@@ -34,6 +34,7 @@ from ctserver.http.dashboard import (
     missed,
     numbers,
     overview,
+    pause,
     pools,
     quality,
     reports,
@@ -78,6 +79,7 @@ def make(deps: Deps) -> web.Application:
     blocked.add_routes(app)
     live.add_routes(app)
     marks.add_routes(app)
+    pause.add_routes(app)
     missed.add_routes(app)
     quality.add_routes(app)
     visitors.add_routes(app)

@@ -89,6 +89,13 @@ class Recording(Model):
     url: str
 
 
+class Pause(Model):
+    """Is the recording of a call that goes on paused, and when does it resume by itself?"""
+
+    paused: bool
+    until: int | None = Field(description="epoch milliseconds; null: not by itself")
+
+
 class Session(Model):
     """A run of visits with one source."""
 

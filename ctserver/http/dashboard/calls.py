@@ -20,7 +20,7 @@ from ctserver.http.dashboard.sound import file_of, peaks_of, send_file
 from ctserver.http.deps import DEPS, USER, Deps, scope_of
 from ctserver.language import gettext as _
 from ctserver.storage import attribution as evidence
-from ctserver.storage import calls, journal, recordings, sessions
+from ctserver.storage import calls, journal, pauses, recordings, sessions
 from ctserver.storage.db import Row
 
 KINDS = {
@@ -53,6 +53,7 @@ async def call_page(request: web.Request) -> web.StreamResponse:
         "health": await deps.health(),
         "call": call,
         **await _way(deps, call, now),
+        "paused": frozenset(one.call for one in await pauses.open_ones(deps.db)) if call.records else frozenset(),
         "attribution": await _attribution(deps, row),
         "session": await session_of(deps, row["session"]),
         "earlier": [call_row(other, deps.settings, now, scope) for other in earlier],
@@ -74,7 +75,7 @@ async def _way(deps: Deps, call: CallRow, now: int) -> dict[str, Any]:
     if whole is None:
         raise web.HTTPNotFound
     return {
-        "timeline": timeline.moments(whole, call.line_name),
+        "timeline": timeline.moments(whole, call.line_name, await pauses.of_call(deps.db, call.id)),
         "bars": timeline.bars(whole, now),
         "took": times(whole, now),
         "keys": whole.keys,
