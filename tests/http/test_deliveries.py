@@ -83,11 +83,11 @@ async def test_a_program_reads_the_log_sends_again_and_tests_a_channel(alice: Si
     assert await answer.json() == {"taken": True, "answer": "fine"}
     [channel] = (await program.json("/api/v1/channels"))["data"]
     assert channel["name"] == "notify.mail"
-    log = await alice.db.fetch("SELECT via, action, subject FROM audit WHERE via = 'api' ORDER BY at, id")
-    assert [tuple(entry) for entry in log] == [
+    log = await alice.db.fetch("SELECT via, action, subject FROM audit WHERE via = 'api'")
+    assert {tuple(entry) for entry in log} == {
         ("api", "sent again", row["id"]),
         ("api", "channel tested", "notify.mail"),
-    ]
+    }
     for path in (f"/api/v1/deliveries/{'0' * 26}/again", "/api/v1/channels/none/test"):
         assert (await alice.client.post(path, headers=program.headers)).status == 404
 
