@@ -20,7 +20,7 @@ from pathlib import Path
 from argon2 import PasswordHasher
 
 from benchmarks import reports_data, reports_load, reports_pages
-from benchmarks.common import CHECKOUT, Ctserver, Figure, free_port, percentile
+from benchmarks.common import CHECKOUT, Ctserver, Figure, cpu_seconds, free_port, percentile
 from benchmarks.reports_load import Browser, Load, Readers
 from benchmarks.reports_pages import JOURNAL_MS, REPORT_MS, Kind
 from ctserver import config, ids
@@ -83,15 +83,17 @@ def _server(folder: Path, database: Path) -> Ctserver:
 
 @dataclass
 class Measured:
-    """Milliseconds of a kind of page, with the addresses, and of its bare SQL."""
+    """Milliseconds of a kind of page, with the addresses, and of its bare SQL; and what one page cost the server's CPU,
+    which does not depend on who else uses the machine."""
 
     kind: Kind
     asked: list[tuple[float, str]]
     bare: list[float]
+    cpu: float
 
     def figure(self, part: str) -> Figure:
         times = [time for time, _ in self.asked]
-        text = f"p50 {percentile(times, 50):.1f}"
+        text = f"p50 {percentile(times, 50):.1f}; CPU {self.cpu:.0f}"
         if self.bare:
             text += f"; bare SQL p50 {percentile(self.bare, 50):.1f}, p95 {percentile(self.bare, 95):.1f}"
         worst, path = max(self.asked)
@@ -120,14 +122,13 @@ def _measured(
         browser.get(kind.pages[0])
     say("every kind of page was looked at once")
     load = Load(server, cookie, calls, options.writes)
+    before = cpu_seconds(server.pid)
     alone = load.measure(options.seconds)
+    idle = (cpu_seconds(server.pid) - before) / options.seconds
     figures = []
     with load.going_on():
         for part, kinds in parts.items():
-            found = [
-                Measured(kind, _ask(browser, kind.pages, options.requests, dice), bare[part, kind.name])
-                for kind in kinds
-            ]
+            found = [_kind(kind, browser, server, bare[part, kind.name], options, dice, idle) for kind in kinds]
             figures += [one.figure(part) for one in found] + _together(part, found)
             say(f"{part}: measured")
         figures += [_first_bytes(server.port, cookie), *_whole_export(server, cookie)]
@@ -141,6 +142,22 @@ def _measured(
     )
     figures.append(Figure("rss_mb", _rss_mb(server.pid), "of the server, at its highest", f"<= {RSS_MB}"))
     return [*figures, *load.lost(database)]
+
+
+def _kind(
+    kind: Kind,
+    browser: Browser,
+    server: Ctserver,
+    bare: list[float],
+    options: argparse.Namespace,
+    dice: random.Random,
+    idle: float,
+) -> Measured:
+    """`idle`: seconds of CPU that the server uses in a second by what else goes on."""
+    cpu, began = cpu_seconds(server.pid), time.perf_counter()
+    asked = _ask(browser, kind.pages, options.requests, dice)
+    used = cpu_seconds(server.pid) - cpu - idle * (time.perf_counter() - began)
+    return Measured(kind, asked, bare, max(0.0, used) * 1000 / len(asked))
 
 
 def _together(part: str, found: list[Measured]) -> list[Figure]:
