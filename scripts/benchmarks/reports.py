@@ -130,8 +130,9 @@ def _measured(
     with load.going_on():
         for part, kinds in parts.items():
             found = [_kind(kind, browser, server, bare[part, kind.name], options, dice, idle) for kind in kinds]
-            figures += [one.figure(part) for one in found] + _together(part, found)
-            for figure in figures[-len(found) :]:
+            new = [one.figure(part) for one in found] + _together(part, found)
+            figures += new
+            for figure in new:
                 say(f"{figure.name} {figure.value} ({figure.text})")
         figures += [_first_bytes(server.port, cookie), *_export(server, cookie)]
     long = [page for kind in parts["report"] for page in kind.pages if re.search("12m|90d", page)]
