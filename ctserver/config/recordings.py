@@ -24,4 +24,5 @@ class Recordings(Table):
     folder: OneLine = "var/recordings"
     min_free_mb: int = Field(default=500, ge=0)
     format: Literal["wav", "opus", "mp3"] = "wav"
+    encrypt_key_file: str = ""
     pause_seconds: int = Field(default=120, ge=0, le=3600)
