@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ctserver.domain.rights import Scope
 from ctserver.storage.db import Database, Row, Transaction
 
 MOST_TAGS = 20
@@ -29,9 +30,19 @@ async def of_call(db: Database, row: Row) -> Marks:
     return Marks(row["category"], row["value"], tuple(tag["tag"] for tag in tags), *said)
 
 
-async def known_tags(db: Database) -> list[str]:
-    """Tags in use, for those who type one."""
-    rows = await db.fetch("SELECT tag, COUNT(*) AS uses FROM call_tags GROUP BY tag ORDER BY uses DESC, tag LIMIT 100")
+async def known_tags(db: Database, scope: Scope) -> list[str]:
+    """Tags that are in use lately in the calls of the scope, the commonest first, for those who type one."""
+    rows = await db.fetch(
+        """
+        SELECT tag, COUNT(*) AS uses FROM (
+            SELECT t.tag FROM call_tags t JOIN calls c ON c.id = t.call
+            WHERE ($1 = '' OR REPLACE($1, ' ' || c.site || ' ', '') <> $1)
+              AND ($2 = '' OR REPLACE($2, ' ' || c.line || ' ', '') <> $2)
+            ORDER BY t.call DESC LIMIT 1000
+        ) AS lately GROUP BY tag ORDER BY uses DESC, tag LIMIT 100
+        """,
+        scope.values,
+    )
     return [row["tag"] for row in rows]
 
 
