@@ -31,15 +31,14 @@ async def of_call(db: Database, row: Row) -> Marks:
 
 
 async def known_tags(db: Database, scope: Scope) -> list[str]:
-    """Tags that are in use lately in the calls of the scope, the commonest first, for those who type one."""
+    """Tags of the latest calls that have some and are in the scope, the commonest first, for those who type one."""
     rows = await db.fetch(
         """
-        SELECT tag, COUNT(*) AS uses FROM (
-            SELECT t.tag FROM call_tags t JOIN calls c ON c.id = t.call
-            WHERE ($1 = '' OR REPLACE($1, ' ' || c.site || ' ', '') <> $1)
-              AND ($2 = '' OR REPLACE($2, ' ' || c.line || ' ', '') <> $2)
-            ORDER BY t.call DESC LIMIT 1000
-        ) AS lately GROUP BY tag ORDER BY uses DESC, tag LIMIT 100
+        SELECT latest.tag, COUNT(*) AS uses
+        FROM (SELECT call, tag FROM call_tags ORDER BY call DESC LIMIT 5000) AS latest JOIN calls c ON c.id = latest.call
+        WHERE ($1 = '' OR REPLACE($1, ' ' || c.site || ' ', '') <> $1)
+          AND ($2 = '' OR REPLACE($2, ' ' || c.line || ' ', '') <> $2)
+        GROUP BY latest.tag ORDER BY uses DESC, latest.tag LIMIT 100
         """,
         scope.values,
     )
