@@ -27,4 +27,3 @@ class Recordings(Table):
     never_callers: list[CallerNumber] = []
     format: Literal["wav", "opus", "mp3"] = "wav"
     pause_seconds: int = Field(default=120, ge=0, le=3600)
-    keep_days: int = Field(default=0, ge=0)

@@ -41,7 +41,8 @@ class Alert:
     """What a message to a person is made of. Names, not ids; "" where it is not known or makes no sense.
 
     `occasion` is a key of OCCASIONS; `at` the moment it is about; `count` how many calls of this caller one message
-    tells of; `nth` which call of this caller it is; `recording` a link that needs no login, or else the call's page, where there is one to hear; `data` the
+    tells of; `late_ms` how long ago it was, if the message comes later than its rule wants it, after an outage for
+    instance; `nth` which call of this caller it is; `recording` a link that needs no login, or else the call's page, where there is one to hear; `data` the
     fact's own, for templates.
     """
 
@@ -68,6 +69,7 @@ class Alert:
     out_of_hours: bool = False
     voicemail: bool = False
     escalated: bool = False
+    late_ms: int = 0
     to_caller: bool = False
     recording: str = ""
     data: Mapping[str, Any] = field(default_factory=dict)

@@ -36,6 +36,7 @@ from ctserver.storage.outbox import Entry
 
 RETRY_SECONDS = (2.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1800.0, 3600.0, 7200.0)
 PER_MINUTE = 60
+LATE_MS = 5 * 60_000  # what comes so much later than its rule wants says how long ago it was. Ours.
 STALE_RINGING_MS = 60_000  # that it rings is no news a minute later
 RECORDING_MS = 60_000  # from the hang-up: until then a message that is to have the recording waits for it. Ours.
 DAY_MS = 86_400_000
@@ -139,6 +140,8 @@ class Alerts:
         sound = await self._sound(rule, call, now) if to != CALLER else None
         count = 1 + await self._grouped(job, rule, now)
         alert = self._alert(occasion, job.fact, call, count, escalated=len(steps) > 1, to_caller=to == CALLER)
+        if now - job.fact.at > self._planned_ms(steps) + LATE_MS:
+            alert = replace(alert, late_ms=now - alert.at)
         if call is not None and rule.recording != "page" and call["file"] and not sound and to != CALLER:
             alert = replace(alert, recording=await self._link(job, name, now))
         if alert.call:
@@ -150,6 +153,12 @@ class Alerts:
             raise Drop(str(nobody)) from None
         said = message.subject if occasion in DIGESTS else f"{message.subject}\n{message.text}"  # no list of callers
         return Receipt(answer, said[:4000])
+
+    def _planned_ms(self, steps: Sequence[str]) -> int:
+        """How long after its fact a message of the last of these rules is to come."""
+        passed = [self._settings.alerts[name] for name in steps]
+        waits = sum(rule.then_minutes for rule in passed[:-1]) + passed[-1].group_minutes
+        return passed[0].after_seconds * 1000 + waits * 60_000
 
     async def _message(self, job: Job, name: str, alert: Alert, sound: Path | None) -> Message:
         """In the words of him whom it is for. Raises GiveUp."""

@@ -32,7 +32,6 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 CLAIM_MS = 600_000  # longer than any try may take
-FORGET_MS = 90 * 86_400_000  # how long facts and what became of them are kept
 LOOK_SECONDS = 5.0  # how often to look without being woken
 PREFETCH = 4  # rows claimed for each that may be under way
 WORDS = 500  # characters kept of what the other side said
@@ -144,10 +143,9 @@ class Delivery:
             queue.wakened.set()
 
     async def upkeep(self) -> None:
-        """Claims that nobody kept; facts that are too old to be asked for."""
+        """Claims that nobody kept."""
         now = self._now()
         await self._db.write(lambda tx: outbox.release(tx, now))
-        await self._db.write(lambda tx: outbox.forget(tx, now - FORGET_MS))
 
     async def again(self, id: str) -> bool:
         """Send this once more, whatever became of it. False if there is no such row."""

@@ -58,10 +58,10 @@ class Office:
         self.journal = Journal(db, settings, Attributor(settings, {}), "pbx", self.facts)
         self._calls = 0
 
-    async def call(self, caller: str = "+447700900123", *, answer: bool = False) -> str:
-        """A call that ends now; its id."""
+    async def call(self, caller: str = "+447700900123", *, answer: bool = False, ago_ms: int = 0) -> str:
+        """A call that ended so long ago; its id."""
         self._calls += 1
-        linkedid, at = f"17000000{self._calls:02}.1", ids.now_ms() - 5_000 + self._calls
+        linkedid, at = f"17000000{self._calls:02}.1", ids.now_ms() - ago_ms - 5_000 + self._calls
         events: list[Any] = [Arrived(linkedid, at, linkedid, "PJSIP/trunk-1", "02079460190", caller, "Alex")]
         await self.journal.apply([*events, *(answered(linkedid) if answer else [])])
         await self.journal.apply([CallerHungUp(linkedid, at + 4_000, 16)])
@@ -98,6 +98,37 @@ async def test_a_missed_call_reaches_a_person_at_once_with_all_he_needs(db: Sqli
         await here.call(answer=True)
         await asyncio.sleep(0.3)
         assert len(here.mail.sent) == 2
+
+
+async def test_what_is_found_late_says_how_long_ago_it_was_and_what_is_too_old_is_not_told(
+    db: Sqlite, toml: Any, until: Any
+) -> None:
+    rules = """
+[alerts.missed]
+on = ["missed"]
+by = "mail"
+to = ["a@example.com"]
+after_seconds = 1
+then = "boss"
+then_minutes = 1
+[alerts.boss]
+by = "sms"
+to = ["+447700900001"]
+language = "ru"
+"""
+    async with office(db, toml, rules) as here:
+        await here.call("+447700900040", ago_ms=40 * 60_000)
+        await here.call("+447700900025", ago_ms=25 * 3_600_000)
+        await here.call("+447700900000")
+        await db.write(lambda tx: tx.execute("UPDATE outbox SET due_at = due_at - 60000 WHERE sink LIKE '%boss%'"))
+        await until(lambda: len(here.mail.sent) == 2 and len(here.sms.sent) == 2, 8)
+        late, prompt = sorted(here.mail.sent, key=lambda message: "900000" in message.subject)
+        for words in (late.subject, late.text, late.html):
+            assert "Missed call: +44 7700 900040, 40 min ago" in words
+        assert prompt.subject == "Missed call: +44 7700 900000"
+        late_sms, prompt_sms = sorted(here.sms.sent, key=lambda message: "900000" in message.short)
+        assert "40 мин. назад" in late_sms.short.replace("\u00a0", " ")
+        assert "назад" not in prompt_sms.short
 
 
 async def test_nothing_is_told_when_the_caller_got_through_meanwhile(db: Sqlite, toml: Any, until: Any) -> None:
