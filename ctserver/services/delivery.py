@@ -25,7 +25,7 @@ from ctserver.outbound import GiveUp, OutboundError, Retry
 from ctserver.services.facts import Facts
 from ctserver.storage import outbox, vias
 from ctserver.storage.db import Database, Row, StorageError, Transaction
-from ctserver.storage.outbox import DONE, DROPPED, FAILED
+from ctserver.storage.outbox import BY_HAND, DONE, DROPPED, FAILED
 from ctserver.storage.vias import State
 
 log = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ WORDS = 500  # characters kept of what the other side said
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A fact for one sink, as its via is given it."""
+    """A fact for one sink, as its via is given it. `by_hand`: a person has asked for it to be sent again."""
 
     id: str
     sink: str
@@ -48,6 +48,7 @@ class Job:
     tries: int
     written_at: int
     fact: Fact
+    by_hand: bool = False
 
     @property
     def kind(self) -> str:
@@ -401,4 +402,5 @@ class _Queue:
 
 def _job(row: Row) -> Job:
     fact = Fact(row["kind"], row["at"], row["subject"], row["detail"], row["call"], None, json.loads(row["data"]))
-    return Job(row["id"], row["sink"], row["addressee"], row["topic"], row["tries"], row["written_at"], fact)
+    by_hand = row["lane"] == BY_HAND
+    return Job(row["id"], row["sink"], row["addressee"], row["topic"], row["tries"], row["written_at"], fact, by_hand)

@@ -15,6 +15,7 @@ from ctserver.outbound import GiveUp, Retry
 from ctserver.services import delivery
 from ctserver.services.delivery import Delivery, Drop, Hold, Job, Receipt, Via
 from ctserver.services.facts import Facts
+from ctserver.storage import outbox
 from ctserver.storage.outbox import Entry
 from ctserver.storage.sqlite import Sqlite
 
