@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
-from ctserver.http import render
+from ctserver.http import audit, render
 from ctserver.http.deps import DEPS, Deps
 from ctserver.outbound import OutboundError
 from ctserver.services.delivery import Delivery
@@ -48,6 +48,7 @@ async def again(request: web.Request) -> web.StreamResponse:
     delivery, id = _delivery(request), request.match_info["id"]
     if not await delivery.again(id):
         raise web.HTTPNotFound
+    audit.describe(request, "delivery sent again", id)
     return render.see_other(f"/deliveries/{id}")
 
 
@@ -55,7 +56,8 @@ async def again_all(request: web.Request) -> web.StreamResponse:
     """Send everything that a web hook or channel has given up."""
     delivery = _delivery(request)
     via = await _via(request, delivery)
-    await delivery.again_all(via)
+    count = await delivery.again_all(via)
+    audit.describe(request, "given up deliveries sent again", via, str(count))
     return render.see_other(f"/deliveries?{urlencode({'via': via})}")
 
 
@@ -63,6 +65,7 @@ async def test(request: web.Request) -> web.StreamResponse:
     """Send something harmless, and show what the other side says."""
     delivery = _delivery(request)
     via = await _via(request, delivery)
+    audit.describe(request, "channel tested", via)
     try:
         flash = {"kind": "ok", "text": f"{delivery.vias[via].title}: {await delivery.test(via)}"}
     except OutboundError as error:
