@@ -30,9 +30,11 @@ from ctserver.recordings.keeper import Keeper
 from ctserver.recordings.places import Places
 from ctserver.services import digest, pools, reports
 from ctserver.services.attribution import Attributor
+from ctserver.services.blocked import BlackList
 from ctserver.services.callbacks import Callbacks, NotSent
 from ctserver.services.callers import Callers
 from ctserver.services.live import Live
+from ctserver.services.pauses import Pauses, PbxAway
 from ctserver.services.routing import Router
 from ctserver.services.simulation import PoolSize
 from ctserver.services.speech import Speaker
@@ -157,7 +159,10 @@ class Running:
     async def _start_fastagi(self) -> None:
         self.speaker = Speaker(self._settings)
         callers = Callers(self.db, self._settings, self.attributor, self.speaker)
-        self.router = Router(self._settings, callers)
+        self.black_list = BlackList(self._settings)
+        await self.black_list.load(self.db)
+        self.router = Router(self._settings, callers, black_list=self.black_list)
+        self.pauses = Pauses(self.db, self._mute, self._settings.recordings.pause_seconds, self.live.changed)
         self.callbacks = Callbacks(self.db, self._settings, self._call_back)
         self.fastagi = Fastagi(self.router.answer, self.callbacks.route)
         host, port = _address(self._settings.fastagi.listen)
@@ -224,6 +229,8 @@ class Running:
             gate=Gate(settings, self.geo),
             live=self.live,
             callbacks=self.callbacks,
+            pauses=self.pauses,
+            black_list=self.black_list,
             started_at=ids.now_ms(),
             push_key=self.sinks.push_key,
         )
@@ -294,6 +301,9 @@ class Running:
         async def call_back() -> None:
             await self.callbacks.work(ids.now_ms())
 
+        async def resume_recordings() -> None:
+            await self.pauses.work(ids.now_ms())
+
         async def sum_up() -> None:
             await reports.catch_up(self.db, ids.now_ms())
 
@@ -315,6 +325,7 @@ class Running:
             ("measure the pools", measure_pools, 3600),
             ("speak", self.speaker.speak, 2),
             ("place callbacks", call_back, 1),
+            ("resume paused recordings", resume_recordings, 1),
             ("watch for trouble", watch_trouble, 15),
             ("look after deliveries", self.sinks.delivery.upkeep, 600),
             ("sum up the reports", sum_up, 120),
@@ -331,6 +342,12 @@ class Running:
             await (linked or self.bridges)[0].testcall(number, TEST_CALLER)
         except (ami.AmiError, TimeoutError) as error:
             raise TestCallFailed(str(error) or "the PBX does not answer") from error
+
+    async def _mute(self, pbx: str, uniqueid: str, silent: bool) -> None:
+        bridge = next((one for one in self.bridges if one.pbx.id == pbx), None)
+        if bridge is None:
+            raise PbxAway
+        await bridge.mute(uniqueid, silent)
 
     async def _call_back(self, callback: str, channel: str, seconds: int) -> None:
         linked = [bridge for bridge in self.bridges if bridge.link.problem is None]

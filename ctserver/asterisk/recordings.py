@@ -50,6 +50,9 @@ class Trace:
     millis: int
 
 
+WAITS = Adopted("", 0, 0)  # not yet known
+
+
 class StillOpen(Exception):
     """Asterisk is not done with the files."""
 
@@ -165,37 +168,44 @@ class Adopter:
         self._spools = spools or {}  # where each PBX writes, by its id
 
     async def adopt_due(self, now: int) -> int:
-        """One round; how many recordings became ready."""
-        ready = 0
-        for row in await recordings.due(self._db, now):
-            try:
-                ready += await self._one(row, now)
-            except (OSError, StorageError) as error:
-                log.error("the recording of call %s: %s", row["call"], error)
-                await self._again(row, now, 30_000)
-        return ready
+        """One round; how many recordings became ready. They are written down together: each write waits for the disk."""
+        found = [(row, await self._look(row, now)) for row in await recordings.due(self._db, now)]
+        kept = await asyncio.gather(*(self._keep(row, adopted, now) for row, adopted in found if adopted is not WAITS))
+        if self._facts and any(kept):
+            self._facts.wake()
+        return sum(kept)
 
-    async def _one(self, row: Row, now: int) -> bool:
+    async def _look(self, row: Row, now: int) -> Adopted | None:
+        """What Asterisk has left of this call, joined; WAITS if it is to be asked for again."""
         call = row["call"]
         patient = row["reason"] != machine.UNKNOWN and now - row["ended_at"] < PATIENCE_MS
+        spool = self._spools.get(row["pbx"], self._folder)
         try:
-            spool = self._spools.get(row["pbx"], self._folder)
-            found = await asyncio.to_thread(adopt, self._folder, spool, row["uniqueid"], call, patient=patient)
+            return await asyncio.to_thread(adopt, self._folder, spool, row["uniqueid"], call, patient=patient)
         except StillOpen:
             await self._again(row, now, 500)
-            return False
         except Unreadable as error:
             log.error("the recording of call %s is lost: %s", call, error)
-            found = None
-        if found:
-            await self._db.write(lambda tx: self._ready(tx, call, found, now))
-            if self._facts:
-                self._facts.wake()
-        else:
-            await self._db.write(lambda tx: recordings.missing(tx, call))
+            return None
+        except OSError as error:
+            log.error("the recording of call %s: %s", call, error)
+            await self._again(row, now, 30_000)
+        return WAITS
+
+    async def _keep(self, row: Row, found: Adopted | None, now: int) -> bool:
+        """Write down what was found; is there something?"""
+        try:
+            await self._db.write(lambda tx: self._settle(tx, row["call"], found, now))
+        except StorageError as error:
+            log.error("the recording of call %s: %s", row["call"], error)
+            await self._again(row, now, 30_000)
+            return False
         return found is not None
 
-    def _ready(self, tx: Transaction, call: str, found: Adopted, now: int) -> None:
+    def _settle(self, tx: Transaction, call: str, found: Adopted | None, now: int) -> None:
+        if found is None:
+            recordings.missing(tx, call)
+            return
         recordings.adopted(tx, call, found.file, found.bytes, found.millis)
         if self._facts:
             self._facts.recording_ready(tx, call, found.millis, now)

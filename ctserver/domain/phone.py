@@ -137,6 +137,31 @@ def spellings(number: str) -> list[str]:
     return list(dict.fromkeys([country + digits, prefix + digits, digits]))
 
 
+def beginning(text: str, country: str) -> str:
+    """The beginning of numbers as E.164 begins: "+4470" of "+44 70", "0044 70" and, in Britain, "070". Else its digits."""
+    digits = text.translate(_MARKS)
+    code, prefix = _codes(country)
+    if digits.startswith("+"):
+        return digits
+    if digits.startswith("00"):
+        return f"+{digits[2:]}"
+    return f"+{code}{digits[len(prefix) :]}" if prefix and digits.startswith(prefix) else digits
+
+
+def beginnings(start: str, country: str) -> list[str]:
+    """The digits that trunks send at the beginning of numbers that begin so ("+4470"), as `spellings` of whole numbers."""
+    digits = start.removeprefix("+")
+    code, prefix = _codes(country)
+    national = digits.removeprefix(code) if digits.startswith(code) else ""
+    return list(dict.fromkeys([digits, f"00{digits}", *([f"{prefix}{national}"] if national else [])]))
+
+
+def _codes(country: str) -> tuple[str, str]:
+    """(country code, what is dialled before national numbers): ("44", "0")."""
+    code = phonenumbers.country_code_for_region(country)
+    return str(code), str(phonenumbers.ndd_prefix_for_region(country, True) or "")
+
+
 def _format(number: str, style: int) -> str:
     try:
         return phonenumbers.format_number(phonenumbers.parse(number, None), style)

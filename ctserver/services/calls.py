@@ -46,6 +46,7 @@ class Journal:
         self._open: dict[str, Call] = {}
         self._late: dict[str, Call] = {}  # the last calls that ended: a party's end may be told after the caller's
         self._unsaved: dict[str, Call] = {}
+        self._saved: dict[str, Call] = {}  # the open ones, as the tables have them
         self._new: set[str] = set()
         self._saving = asyncio.Lock()
         self.on_change: Callable[[], None] = lambda: None  # calls were saved; the composition root listens
@@ -56,6 +57,7 @@ class Journal:
             stored = {call.id: call for call in await calls.open_calls(self._db, self._pbx)}
             newest = (stored | self._unsaved).values()
             self._open = {call.linkedid: call for call in newest if call.state != machine.ENDED}
+            self._saved = stored
         return list(self._open.values())
 
     def open_calls(self) -> list[Call]:
@@ -110,6 +112,10 @@ class Journal:
             if self._unsaved.get(call.id) is call:
                 del self._unsaved[call.id]
             self._new.discard(call.id)
+            if call.state == machine.ENDED:
+                self._saved.pop(call.id, None)
+            else:
+                self._saved[call.id] = call
             if call.id in doubles:
                 self._unsaved.pop(call.id, None)
                 self._open.pop(call.linkedid, None)
@@ -204,7 +210,7 @@ class Journal:
                 if answer:
                     save_answer(tx, call.id, answer)
             else:
-                calls.save(tx, call)
+                calls.save(tx, call, self._saved.get(call.id))
             self._facts.of_call(tx, call, ids.now_ms())
             if call.state == machine.ENDED and call.ended_at is not None:
                 recordings.expect(tx, call.id, call.ended_at + RECORDING_SETTLES_MS)

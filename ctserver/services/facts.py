@@ -64,12 +64,13 @@ class Facts:
     def of_call(self, tx: Transaction, call: Call, now: int) -> None:
         """Whatever holds of the call by now and was not told before."""
         keys = facts.keys_of_call(call)
-        told = outbox.known(tx, keys) if keys else set()
-        if len(told) == len(keys):
+        told = outbox.told(tx, call.id)
+        if told.issuperset(keys):
             return
         for fact in facts.of_call(call, self._circumstances(tx, call), self._url):
-            if fact.once not in told:
+            if fact.once and fact.once not in told:
                 self.record(tx, fact, now)
+                told.add(fact.once)
 
     def recording_ready(self, tx: Transaction, call_id: str, millis: int, now: int) -> None:
         """The call can be listened to."""

@@ -13,8 +13,9 @@ from ctserver.storage.db import Database, Row, Transaction
 from ctserver.storage.sessions import source_of, source_values
 
 
-def save(tx: Transaction, call: Call) -> None:
-    """Write the call as it is now, its legs and its steps. (For `updated_at` see touch.)"""
+def save(tx: Transaction, call: Call, saved: Call | None = None) -> None:
+    """Write the call as it is now, with those of its legs and steps that `saved`, its state in the table, has not got so.
+    (For `updated_at` see touch.)"""
     attribution = call.attribution
     took = times(call, call.arrived_at)
     source = attribution.source or Source("", "")
@@ -84,9 +85,11 @@ def save(tx: Transaction, call: Call) -> None:
         ),
     )
     for leg in call.legs:
-        _save_leg(tx, call.id, leg)
+        if saved is None or leg not in saved.legs:
+            _save_leg(tx, call.id, leg)
     for step in call.steps:
-        _save_step(tx, call.id, step)
+        if saved is None or step not in saved.steps:
+            _save_step(tx, call.id, step)
 
 
 def touch(tx: Transaction, call: str) -> None:

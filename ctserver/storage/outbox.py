@@ -11,7 +11,9 @@ from dataclasses import dataclass
 
 from ctserver.domain.fact import Fact
 from ctserver.storage.db import Database, Row, Transaction
+from ctserver.storage.present import Recent
 
+_ENCODE = json.JSONEncoder(ensure_ascii=False).encode
 WAITING, SENDING, DONE, FAILED, DROPPED = "waiting", "sending", "done", "failed", "dropped"
 STATES = (WAITING, SENDING, DONE, FAILED, DROPPED)
 
@@ -45,10 +47,19 @@ def add_fact(tx: Transaction, id: str, fact: Fact) -> bool:
                 fact.detail,
                 fact.once,
                 fact.call,
-                json.dumps(dict(fact.data), ensure_ascii=False),
+                _ENCODE(dict(fact.data)),
             ),
         )
     )
+
+
+def told(tx: Transaction, call: str) -> set[str]:
+    """The keys of the facts of a call that were told once for all. Whoever tells another adds its key."""
+    known: Recent[str, set[str]] = tx.memory.setdefault("told", Recent())
+    if call not in known:
+        rows = tx.fetch("SELECT once FROM facts WHERE call = $1 AND once IS NOT NULL", (call,))
+        known.put(call, {row["once"] for row in rows})
+    return known[call]
 
 
 def known(tx: Transaction, keys: Sequence[str]) -> set[str]:

@@ -15,6 +15,7 @@ from ctserver.http.deps import Deps, Health
 from ctserver.http.gate import Gate
 from ctserver.http.geo import Geo
 from ctserver.recordings.places import Places
+from ctserver.services.blocked import BlackList
 from ctserver.storage import migrate, sqlite, users
 
 ROOT = Path(__file__).parents[2]
@@ -46,6 +47,7 @@ async def address(tmp_path):
         sounds=Places(settings),
         rules=[],
         gate=Gate(settings, Geo(None)),
+        black_list=BlackList(settings),
     )
     running = TestServer(server.make(deps))
     await running.start_server()

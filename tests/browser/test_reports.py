@@ -19,6 +19,7 @@ from ctserver.http.gate import Gate
 from ctserver.http.geo import Geo
 from ctserver.recordings.places import Places
 from ctserver.services import reports
+from ctserver.services.blocked import BlackList
 from ctserver.services.demo import shop_of
 from ctserver.services.demo.write import days
 from ctserver.storage import demo, migrate, sqlite, users
@@ -67,6 +68,7 @@ async def shop(tmp_path_factory):
         sounds=Places(settings),
         rules=[],
         gate=Gate(settings, Geo(None)),
+        black_list=BlackList(settings),
     )
     running = TestServer(server.make(deps))
     await running.start_server()

@@ -40,6 +40,9 @@ class Program:
     async def get(self, path: str, **headers: str) -> Any:
         return await self.site.get(path, headers={**self.headers, **headers})
 
+    async def post(self, path: str) -> Any:
+        return await self.site.post(path, headers=self.headers)
+
     async def json(self, path: str) -> Any:
         response = await self.get(path)
         assert response.status == 200, (path, await response.text())

@@ -16,12 +16,20 @@ from ctserver.http import audit
 from ctserver.http.api import models
 from ctserver.http.api.registry import Asked, Nothing, Problem, Taken, operation
 from ctserver.http.api.types import END, START, Moment, cursor, place
+from ctserver.http.dashboard import pause
 from ctserver.http.dashboard.calls import recording_file
 from ctserver.http.deps import Deps
+from ctserver.services.pauses import NotDone, PbxAway
 from ctserver.storage import calls, feed, marks, recordings
 from ctserver.storage.db import Row, Transaction
 from ctserver.storage.feed import Wanted
 
+REFUSALS = {
+    "over": "nobody is talking in this call",
+    "paused": "the recording is paused already",
+    "running": "the recording is not paused",
+    "unrecorded": "Asterisk is not recording this call",
+}
 FIRST = (END + 1, "")  # before everything, when the newest come first
 
 
@@ -34,7 +42,7 @@ class CallFilter(Taken):
     line: str = Field(default="", max_length=100)
     did: str = Field(default="", max_length=40, description="the number that was dialled")
     caller: str = Field(default="", max_length=40, description="takes the right `callers`")
-    outcome: Literal["", "answered", "missed"] = ""
+    outcome: Literal["", "answered", "missed", "blocked"] = ""
     source: str = Field(default="", max_length=300)
     campaign: str = Field(default="", max_length=300)
 
@@ -153,6 +161,22 @@ async def get_sound(asked: Asked[Nothing, Nothing]) -> web.StreamResponse:
     return web.FileResponse(file, headers={"Content-Disposition": f'attachment; filename="{file.name}"'})
 
 
+@operation(
+    "POST",
+    "/calls/{id}/recording/pause",
+    "Pause the recording of a call that goes on",
+    part="Calls",
+    gives=models.Pause,
+)
+async def pause_recording(asked: Asked[Nothing, Nothing]) -> models.Pause:
+    return await _pause(asked, paused=True)
+
+
+@operation("POST", "/calls/{id}/recording/resume", "Resume a paused recording", part="Calls", gives=models.Pause)
+async def resume_recording(asked: Asked[Nothing, Nothing]) -> models.Pause:
+    return await _pause(asked, paused=False)
+
+
 @operation("GET", "/tags", "Tags in use", part="Calls", gives=models.Tags)
 async def list_tags(asked: Asked[Nothing, Nothing]) -> models.Tags:
     rows = await feed.tags(asked.deps.db, asked.scope)
@@ -163,6 +187,17 @@ async def as_calls(deps: Deps, scope: Scope, rows: Sequence[Row]) -> list[models
     """Rows of storage.feed as calls, with their tags."""
     tags = await feed.tags_of(deps.db, [row["id"] for row in rows])
     return [models.call(row, scope, tags.get(row["id"], ())) for row in rows]
+
+
+async def _pause(asked: Asked[Nothing, Nothing], *, paused: bool) -> models.Pause:
+    id = (await _call(asked))["id"]
+    try:
+        until = await pause.change(asked.request, id, paused=paused)
+    except PbxAway as error:
+        raise Problem(503, "Asterisk does not answer") from error
+    except NotDone as error:
+        raise Problem(409, REFUSALS.get(str(error), str(error))) from error
+    return models.Pause(paused=paused, until=until)
 
 
 async def _call(asked: Asked[Nothing, CallChange] | Asked[Nothing, Nothing]) -> Row:

@@ -25,7 +25,7 @@ class Call(Model):
     caller_name: str
     line: str
     state: str = Field(description="arrived, ringing, talking, ended")
-    outcome: str = Field(description='answered, missed; "" while it goes on')
+    outcome: str = Field(description='answered, missed, blocked; "" while it goes on')
     reason: str
     arrived_at: Time
     ringing_at: Time | None
@@ -87,6 +87,13 @@ class Recording(Model):
     state: str = Field(description="waiting, ready, missing")
     seconds: float
     url: str
+
+
+class Pause(Model):
+    """Is the recording of a call that goes on paused, and when does it resume by itself?"""
+
+    paused: bool
+    until: int | None = Field(description="epoch milliseconds; null: not by itself")
 
 
 class Session(Model):
@@ -171,6 +178,20 @@ class Number(Model):
 
 class Numbers(Model):
     data: list[Number]
+
+
+class BlockedCaller(Model):
+    """Somebody whom people keep out."""
+
+    number: str = Field(description="E.164, or its beginning with * behind it")
+    why: str
+    login: str
+    at: Time
+
+
+class Blocked(Model):
+    data: list[BlockedCaller]
+    settings: list[str] = Field(description="those of ctserver.toml, which are changed there")
 
 
 class Pool(Model):

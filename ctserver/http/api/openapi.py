@@ -22,6 +22,7 @@ _FAULTS = {
     401: "no token, or one that is not good any more",
     403: "the token has not this right",
     404: "there is no such thing, or not for this token",
+    409: "not as things stand",
     429: "too many requests; Retry-After says when to go on",
     503: "not now",
 }

@@ -14,13 +14,13 @@ from ctserver.domain.rights import Right, Scope
 from ctserver.domain.times import times
 from ctserver.domain.words import N_
 from ctserver.http import audit, render
-from ctserver.http.dashboard import marks, quality, timeline
+from ctserver.http.dashboard import blocked, marks, quality, timeline
 from ctserver.http.dashboard.rows import CallRow, call_row, colour, label_of
 from ctserver.http.dashboard.sound import file_of, peaks_of, send_file
 from ctserver.http.deps import DEPS, USER, Deps, scope_of
 from ctserver.language import gettext as _
 from ctserver.storage import attribution as evidence
-from ctserver.storage import calls, journal, recordings, sessions
+from ctserver.storage import calls, journal, pauses, recordings, sessions
 from ctserver.storage.db import Row
 
 KINDS = {
@@ -53,12 +53,14 @@ async def call_page(request: web.Request) -> web.StreamResponse:
         "health": await deps.health(),
         "call": call,
         **await _way(deps, call, now),
+        "paused": frozenset(one.call for one in await pauses.open_ones(deps.db)) if call.records else frozenset(),
         "attribution": await _attribution(deps, row),
         "session": await session_of(deps, row["session"]),
         "earlier": [call_row(other, deps.settings, now, scope) for other in earlier],
         "recording": await _recording(deps, call, scope),
         **await marks.context(request, row),
         **await quality.context(request, row),
+        "blocked": blocked.of_call(request, row["caller"]),
         "sees_visitor": request[USER].may(Right.VISITORS),
         "may_download": request[USER].may(Right.DOWNLOAD),
         "previous_url": f"/calls/{newer}" if newer else None,
@@ -73,7 +75,7 @@ async def _way(deps: Deps, call: CallRow, now: int) -> dict[str, Any]:
     if whole is None:
         raise web.HTTPNotFound
     return {
-        "timeline": timeline.moments(whole, call.line_name),
+        "timeline": timeline.moments(whole, call.line_name, await pauses.of_call(deps.db, call.id)),
         "bars": timeline.bars(whole, now),
         "took": times(whole, now),
         "keys": whole.keys,
