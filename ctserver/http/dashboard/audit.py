@@ -14,7 +14,7 @@ from ctserver.storage import audit, users
 PAGE = 100
 OF_CALLS = (
     "listened", "downloaded", "call changed", "call rated", "added to the library", "removed from the library",
-    "link to a call made", "links to a call ended", "missed call worked on", "callback asked for",
+    "link to a call made", "links to a call ended", "missed call worked on", "callback asked for", "recording paused", "recording resumed",
 )  # fmt: skip
 
 
