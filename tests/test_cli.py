@@ -534,6 +534,25 @@ async def ask(port: int, data: bytes) -> bytes:
     return answer
 
 
+async def test_check_finds_mistakes_in_texts_and_gateways_before_a_call_is_missed(typed: Run, toml: Path) -> None:
+    toml.write_text(
+        toml.read_text()
+        + '[notify.sms]\ntype = "http"\nurl = "http://127.0.0.1/{{ tto }}"\n'
+        + '[notify.chat]\ntype = "telegram"\nsecret_file = "none"\n'
+        + '[notify.push]\ntype = "push"\ncontact = "mailto:a@example.com"\n'
+        + '[alerts.missed]\non = ["missed"]\nby = "sms"\ntext = "{{ calller }}"\n'
+    )
+    checked = await typed("check")
+    assert checked.status == 2
+    for key, words in {
+        "notify.sms.url": "'tto' is undefined",
+        "notify.chat.secret_file": "No such file",
+        "alerts.missed.text": "'calller' is undefined",
+    }.items():
+        assert re.search(rf"BAD +{key}: .*{words}", checked.out), checked.out
+    assert not list(toml.parent.rglob("push-key.pem")), "it changes nothing"
+
+
 async def test_check_tries_everything_and_changes_nothing(typed: Run, pbx: Any, tmp_path: Path) -> None:
     before = sorted(tmp_path.rglob("*"))
     done = await typed("check", "--set", f"asterisk.pbx.ami={pbx.address}")

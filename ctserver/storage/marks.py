@@ -30,8 +30,13 @@ async def of_call(db: Database, row: Row) -> Marks:
 
 
 async def known_tags(db: Database) -> list[str]:
-    """Tags in use, for those who type one."""
-    rows = await db.fetch("SELECT tag, COUNT(*) AS uses FROM call_tags GROUP BY tag ORDER BY uses DESC, tag LIMIT 100")
+    """The tags of the latest calls that have some, for those who type one."""
+    rows = await db.fetch(
+        """
+        SELECT tag, COUNT(*) AS uses FROM (SELECT tag FROM call_tags ORDER BY call DESC LIMIT 5000) AS latest
+        GROUP BY tag ORDER BY uses DESC, tag LIMIT 100
+        """
+    )
     return [row["tag"] for row in rows]
 
 
