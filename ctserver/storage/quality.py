@@ -86,6 +86,21 @@ async def missed(db: Database, scope: Scope, since: int, limit: int) -> list[Row
     )
 
 
+async def noted(db: Database, scope: Scope, since: int, limit: int) -> list[Row]:
+    """Calls since then that have a note, newest first; the note is `note`."""
+    return await db.fetch(
+        """
+        SELECT c.*, r.state AS recording, n.text AS note,
+               (SELECT AVG(score) * 20.0 FROM call_scores WHERE call = c.id) AS score
+        FROM call_notes n JOIN calls c ON c.id = n.call LEFT JOIN recordings r ON r.call = c.id
+        WHERE n.call >= $3 AND ($1 = '' OR REPLACE($1, ' ' || c.site || ' ', '') <> $1)
+          AND ($2 = '' OR REPLACE($2, ' ' || c.line || ' ', '') <> $2)
+        ORDER BY n.call DESC LIMIT $4
+        """,
+        (*scope.values, ids.first(since), limit),
+    )
+
+
 async def models(db: Database, scope: Scope, limit: int) -> list[Row]:
     """The library, the latest addition first, with `why` it is there as model_why."""
     return await db.fetch(

@@ -33,7 +33,7 @@ async def context(request: web.Request, row: Row) -> dict[str, Any]:
         "marked": row["id"],
         "marks": found,
         "categories": named,
-        "known_tags": await marks.known_tags(deps.db),
+        "known_tags": await marks.known_tags(deps.db, scope_of(request)),
         "may_mark": request[USER].may(Right.WORK),
         "wrong": "",
     }

@@ -22,7 +22,8 @@ DAY_MS = 86_400_000
 LOOKS_BACK_DAYS = 30
 SHOWN = 100
 HOUR_MS = 3_600_000
-QUEUES = ("long", "short", "missed", "low", "rated", "models")
+NOTES = 5_000  # are looked through for words
+QUEUES = ("long", "short", "missed", "low", "rated", "noted", "models")
 
 
 def add_routes(app: web.Application) -> None:
@@ -46,6 +47,7 @@ async def quality_page(request: web.Request) -> web.StreamResponse:
         "queue": queue,
         "queues": QUEUES,
         "days": LOOKS_BACK_DAYS,
+        "words": request.query.get("q", "")[:100],
         "rows": [
             {"call": call_row(row, deps.settings, deps.now(), scope), "score": row["score"], "why": _why(row, queue)}
             for row in rows
@@ -61,6 +63,10 @@ async def _queue(deps: Deps, request: web.Request, queue: str) -> list[Row]:
         return await store.models(deps.db, scope, SHOWN)
     if queue == "missed":
         return await store.missed(deps.db, scope, since, SHOWN)
+    if queue == "noted":
+        words = request.query.get("q", "")[:100].casefold().split()
+        noted = await store.noted(deps.db, scope, since, NOTES)
+        return [row for row in noted if all(word in row["note"].casefold() for word in words)][:SHOWN]
     least, most, rated = {
         "long": (settings.long_minutes * 60_000, ever, 0),
         "short": (0, settings.short_seconds * 1000, 0),
@@ -71,7 +77,7 @@ async def _queue(deps: Deps, request: web.Request, queue: str) -> list[Row]:
 
 
 def _why(row: Row, queue: str) -> str:
-    return str(row["model_why"]) if queue == "models" else ""
+    return str(row["model_why"] if queue == "models" else row["note"] if queue == "noted" else "")
 
 
 # ---- one call
