@@ -40,18 +40,37 @@ def answer(database: Path) -> None:
         sys.stdin.reconfigure(encoding="utf-8", errors="replace")  # caller names come in any encoding
     agi = AGI(stderr=io.StringIO())  # pyst2 prints the whole environment there, caller names included
     digits = "".join(character for character in agi.env.get("agi_arg_1", "") if character in "0123456789")
-    route = find(database, digits[:MAX_DIGITS])
+    caller = "".join(character for character in agi.env.get("agi_arg_2", "") if character in "0123456789")
+    route = find(database, digits[:MAX_DIGITS], caller[:MAX_DIGITS])
     if route:
         agi.execute(f'SET VARIABLE CT_ROUTE "{escape(route)}"')
 
 
-def find(database: Path, digits: str) -> str | None:
-    """The encoded route of a called number given as digits, or that of unknown numbers (the row with no number)."""
+def find(database: Path, digits: str, caller: str = "") -> str | None:
+    """The encoded route of a called number given as digits, or that of unknown numbers (the row with no number); of a caller
+    who is kept out, what is done with him instead of ringing."""
     with contextlib.closing(open_read_only(database)) as connection:
         rows = connection.execute(
             "SELECT route FROM routes WHERE digits IN (?, '') ORDER BY length(digits) DESC LIMIT 1", (digits,)
         ).fetchall()
+        way = refusal(connection, caller) if rows else None
+    if way:
+        return f"{rows[0][0].split('|')[0]}|{way}|no|no|"
     return rows[0][0] if rows else None
+
+
+def refusal(connection: sqlite3.Connection, caller: str) -> str | None:
+    """What is done with this caller (digits; none: he withholds his number): reject, busy, voicemail; None: he is put through."""
+    with contextlib.suppress(sqlite3.Error):  # he is put through, as anybody whom a failing list cannot judge
+        row = connection.execute(
+            """
+            SELECT way FROM refusals WHERE digits = ?1
+            OR (substr(digits, -1) = '*' AND substr(?1, 1, length(digits) - 1) = substr(digits, 1, length(digits) - 1))
+            """,
+            (caller,),
+        ).fetchone()
+        return row[0] if row else None
+    return None
 
 
 def open_read_only(database: Path) -> sqlite3.Connection:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from ctserver import ids
 from ctserver.asterisk import recordings, variables
-from ctserver.asterisk.ami import AmiError, Link
+from ctserver.asterisk.ami import AmiError, Link, LinkDown
 from ctserver.asterisk.evidence import Notes
 from ctserver.asterisk.placed import originate, placed
 from ctserver.asterisk.translate import Translator
@@ -19,6 +19,7 @@ from ctserver.domain.callback import Placed
 from ctserver.services.attribution import Attributor
 from ctserver.services.calls import Journal
 from ctserver.services.facts import Facts
+from ctserver.services.pauses import NotRecorded, PbxAway
 from ctserver.storage.db import Database
 
 log = logging.getLogger(__name__)
@@ -51,6 +52,21 @@ class Bridge:
     async def testcall(self, number: str, caller: str) -> None:
         """Make the PBX call `number` (E.164) in its inbound context, as if `caller` rang. Raises AmiError."""
         await self.link.send(testcall_action(number, caller))
+
+    async def mute(self, uniqueid: str, silent: bool) -> None:
+        """Both sides of a call's recording are silent from now on, or not any more; the files keep their pace.
+
+        Raises PbxAway, NotRecorded.
+        """
+        state = "1" if silent else "0"
+        action = {"Action": "MixMonitorMute", "Channel": uniqueid, "Direction": "both", "State": state}
+        try:
+            await self.link.send(action)
+        except (LinkDown, TimeoutError) as error:
+            raise PbxAway from error
+        except AmiError as error:
+            log.info("AMI %s: MixMonitorMute of %s: %s", self.pbx.id, uniqueid, error)
+            raise NotRecorded from error
 
     async def call_back(self, callback: str, channel: str, seconds: int) -> None:
         """Make the PBX ring the company, for `seconds` at most, and then the other side. Raises AmiError, TimeoutError."""

@@ -24,4 +24,4 @@ class Recordings(Table):
     folder: OneLine = "var/recordings"
     min_free_mb: int = Field(default=500, ge=0)
     format: Literal["wav", "opus", "mp3"] = "wav"
-    keep_days: int = Field(default=0, ge=0)
+    pause_seconds: int = Field(default=120, ge=0, le=3600)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ctserver.domain.rights import Role, Scope, scope_of
+from ctserver.domain.rights import Right, Role, Scope, rights_of, scope_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,3 +23,7 @@ class Person:
     @property
     def scope(self) -> Scope:
         return scope_of(self.role, self.sites, self.lines)
+
+    @property
+    def rights(self) -> frozenset[Right]:
+        return rights_of(self.role, self.sites, self.lines)

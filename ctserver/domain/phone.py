@@ -90,6 +90,19 @@ def is_valid(number: str) -> bool:
 
 
 @lru_cache(maxsize=4096)
+@lru_cache(maxsize=4096)
+def takes_texts(number: str) -> bool:
+    """Is it a number that is not known to be anything but a mobile one?"""
+    if not is_valid(number):
+        return False
+    kind = phonenumbers.PhoneNumberType
+    return phonenumbers.number_type(phonenumbers.parse(number)) in (
+        kind.MOBILE,
+        kind.FIXED_LINE_OR_MOBILE,
+        kind.UNKNOWN,
+    )
+
+
 def country_of(number: str) -> str:
     """ISO 3166-1 of the country that an E.164 number belongs to, "" if it cannot be told."""
     try:
@@ -135,6 +148,31 @@ def spellings(number: str) -> list[str]:
     """The digits that trunks send for an E.164 number: with country code, with national prefix, bare national."""
     country, prefix, digits = parts(number)
     return list(dict.fromkeys([country + digits, prefix + digits, digits]))
+
+
+def beginning(text: str, country: str) -> str:
+    """The beginning of numbers as E.164 begins: "+4470" of "+44 70", "0044 70" and, in Britain, "070". Else its digits."""
+    digits = text.translate(_MARKS)
+    code, prefix = _codes(country)
+    if digits.startswith("+"):
+        return digits
+    if digits.startswith("00"):
+        return f"+{digits[2:]}"
+    return f"+{code}{digits[len(prefix) :]}" if prefix and digits.startswith(prefix) else digits
+
+
+def beginnings(start: str, country: str) -> list[str]:
+    """The digits that trunks send at the beginning of numbers that begin so ("+4470"), as `spellings` of whole numbers."""
+    digits = start.removeprefix("+")
+    code, prefix = _codes(country)
+    national = digits.removeprefix(code) if digits.startswith(code) else ""
+    return list(dict.fromkeys([digits, f"00{digits}", *([f"{prefix}{national}"] if national else [])]))
+
+
+def _codes(country: str) -> tuple[str, str]:
+    """(country code, what is dialled before national numbers): ("44", "0")."""
+    code = phonenumbers.country_code_for_region(country)
+    return str(code), str(phonenumbers.ndd_prefix_for_region(country, True) or "")
 
 
 def _format(number: str, style: int) -> str:

@@ -29,7 +29,8 @@ class Right(StrEnum):
     LISTEN = "listen"  # hear recordings
     DOWNLOAD = "download"  # take a recording away as a file
     EXPORT = "export"  # take lists away as files
-    WORK = "work"  # tag, note, rate, share and call back
+    WORK = "work"  # tag, note, rate, share, call back and pause recordings
+    BLOCK = "block"  # keep callers out, of all lines
     REPORTS = "reports"
     VISITORS = "visitors"  # sessions and visits, whether they called or not
     NUMBERS = "numbers"  # numbers and pools
@@ -92,6 +93,13 @@ class Scope:
 
 
 EVERYTHING = Scope()  # what ctserver itself sees
+
+
+def rights_of(role: Role, sites: Iterable[str], lines: Iterable[str]) -> frozenset[Right]:
+    """What somebody of this role may who was given these sites and lines; who was given some of them may not keep callers out
+    of all."""
+    limited = any((*sites, *lines))
+    return TABLE[role] - {Right.BLOCK} if limited else TABLE[role]
 
 
 def may(role: Role, right: Right) -> bool:

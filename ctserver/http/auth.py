@@ -15,7 +15,7 @@ from aiohttp import web
 from argon2 import PasswordHasher
 from yarl import URL
 
-from ctserver.domain.rights import TABLE, Right
+from ctserver.domain.rights import Right
 from ctserver.http import audit, render, rights
 from ctserver.http.deps import DEPS, USER, Deps, User
 from ctserver.http.geo import client_ip
@@ -107,7 +107,7 @@ async def _person(request: web.Request, deps: Deps, cookie: str) -> User | None:
     if now - login.seen_at > SEEN_EVERY_MS:
         address = client_ip(request, deps.settings.server.trust_proxy)
         await deps.db.write(lambda tx: logins.seen(tx, login.id, now, address))
-    return User(login.person, TABLE[login.person.role], login.csrf, login.id)
+    return User(login.person, login.person.rights, login.csrf, login.id)
 
 
 async def _program(deps: Deps, text: str) -> User | None:
@@ -119,7 +119,7 @@ async def _program(deps: Deps, text: str) -> User | None:
         raise web.HTTPTooManyRequests(headers={"Retry-After": "10"})
     if now - token.seen_at > SEEN_EVERY_MS:
         await deps.db.write(lambda tx: tokens.seen(tx, token.id, now))
-    return User(token.person, TABLE[token.person.role] & token.scopes, by_token=True)
+    return User(token.person, token.person.rights & token.scopes, by_token=True)
 
 
 def _token(request: web.Request) -> str:

@@ -18,11 +18,13 @@ from ctserver.http.gate import Gate
 from ctserver.http.guesses import Guesses
 from ctserver.http.limits import Limiter
 from ctserver.http.signins import Signins
+from ctserver.services.blocked import BlackList
 from ctserver.services.callbacks import Callbacks
 from ctserver.services.delivery import Delivery
 from ctserver.services.facts import Facts
 from ctserver.services.letters import Letter
 from ctserver.services.live import Live
+from ctserver.services.pauses import Pauses
 from ctserver.storage import marks
 from ctserver.storage.db import Database, Transaction
 
@@ -110,6 +112,7 @@ class Deps:
     sounds: Sounds
     rules: list[Rule]
     gate: Gate
+    black_list: BlackList
     delivery: Delivery | None = None
     facts: Facts | None = None
     provider: Provider | None = None
@@ -117,6 +120,7 @@ class Deps:
     attempts: dict[str, list[int]] = field(default_factory=dict)
     live: Live = field(default_factory=Live)
     callbacks: Callbacks | None = None
+    pauses: Pauses | None = None
     guesses: Guesses = field(default_factory=Guesses)
     started_at: int = 0
     push_key: str = ""  # what browsers subscribe to web push with; "": the settings have no such channel

@@ -38,6 +38,7 @@ PAGES = (
     Page("settings", "/settings", N_("Settings"), "settings"),
     Page("numbers", "/numbers", N_("Numbers"), "numbers", "numbers", group="numbers"),
     Page("pools", "/pools", N_("Pools"), "pools", "numbers", group="numbers"),
+    Page("blocked", "/blocked", N_("Blocked callers"), "missed", "block", group="numbers"),
     Page("you", "/settings", N_("You"), "you", group="settings"),
     Page("account", "/account", N_("Account"), "you", group="settings"),
     Page("users", "/users", N_("Users"), "users", "users", group="settings"),

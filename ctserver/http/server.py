@@ -24,6 +24,7 @@ from ctserver.http import (
 from ctserver.http.dashboard import (
     account,
     audit,
+    blocked,
     calls,
     deliveries,
     devices,
@@ -33,6 +34,7 @@ from ctserver.http.dashboard import (
     missed,
     numbers,
     overview,
+    pause,
     pools,
     quality,
     reports,
@@ -74,8 +76,10 @@ def make(deps: Deps) -> web.Application:
     journal.add_routes(app)
     reports.add_routes(app)
     calls.add_routes(app)
+    blocked.add_routes(app)
     live.add_routes(app)
     marks.add_routes(app)
+    pause.add_routes(app)
     missed.add_routes(app)
     quality.add_routes(app)
     visitors.add_routes(app)

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from ctserver.config import Line, Settings
 from ctserver.config.lines import Callers as Wanted
 from ctserver.domain import call as machine
-from ctserver.domain import label, phone
+from ctserver.domain import label
 from ctserver.domain.calling import Recent
 from ctserver.domain.model import Source
 from ctserver.services.attribution import Attributor
+from ctserver.services.blocked import BlackList
 from ctserver.services.speech import Speaker
 from ctserver.storage import callers as storage
 from ctserver.storage.db import Database
@@ -33,23 +34,22 @@ class Caller:
 class Doorkeeper:
     """Black list, anonymous callers, too many calls: decided from memory."""
 
-    def __init__(self, wanted: Wanted, country: str) -> None:
+    def __init__(self, wanted: Wanted, black_list: BlackList) -> None:
         self._wanted = wanted
-        self._blocked = {_digits(entry, country) for entry in wanted.blocked if not entry.endswith("*")}
-        self._starts = tuple(re.sub(r"[^0-9+]", "", entry) for entry in wanted.blocked if entry.endswith("*"))
+        self._black_list = black_list
         self._recent = Recent(wanted.calls_per_hour)
 
     @property
     def watches(self) -> bool:
         """Is there anybody to be kept out?"""
         wanted = self._wanted
-        return bool(wanted.blocked or wanted.calls_per_hour) or wanted.anonymous != "accept"
+        return not self._black_list.empty or wanted.calls_per_hour > 0 or wanted.anonymous != "accept"
 
     def refuse(self, number: str, now: int) -> str:
         """What the dialplan does with this caller: reject, busy, voicemail; empty: he is put through."""
         if not number:
             return "" if self._wanted.anonymous == "accept" else self._wanted.anonymous
-        listed = number in self._blocked or (bool(self._starts) and number.startswith(self._starts))
+        listed = self._black_list.holds(number)
         return self._wanted.then if listed or not self._recent.allow(number, now) else ""
 
 
@@ -115,7 +115,3 @@ def endpoint_of_channel(channel: str) -> str:
 
 def _targets(lines: Iterable[Line]) -> set[str]:
     return {target for line in lines for dial in line.dial for target in dial.split("&")}
-
-
-def _digits(entry: str, country: str) -> str:
-    return phone.from_trunk(re.sub(r"[^0-9+]", "", entry), country)

@@ -13,6 +13,7 @@ from ctserver.config import Line, NumberUse, Settings, number_uses
 from ctserver.config.server import Server
 from ctserver.domain import phone
 from ctserver.domain.hours import Hours
+from ctserver.services.blocked import BlackList
 from ctserver.services.callers import Caller, Callers, Doorkeeper
 
 log = logging.getLogger(__name__)
@@ -51,7 +52,13 @@ class Answer:
 class Router:
     """The routes of all tracked numbers. Remembers which ones each PBX was asked to store, and when."""
 
-    def __init__(self, settings: Settings, callers: Callers | None = None, now: Callable[[], int] = ids.now_ms) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        callers: Callers | None = None,
+        now: Callable[[], int] = ids.now_ms,
+        black_list: BlackList | None = None,
+    ) -> None:
         self._country = settings.server.country
         self._uses: Mapping[str, NumberUse] = number_uses(settings)
         self._lines = settings.lines
@@ -61,7 +68,7 @@ class Router:
         self._asks = {name: any(wants_to_know(self._lines[way]) for way in ways) for name, ways in self._reach.items()}
         self._default = settings.default_line
         self._stored: dict[tuple[str, str], int] = {}
-        self._doorkeeper = Doorkeeper(settings.callers, self._country)
+        self._doorkeeper = Doorkeeper(settings.callers, black_list or BlackList(settings))
         self._callers = callers
         self._now = now
 

@@ -50,6 +50,7 @@ def remove_calls(tx: Transaction, mark: str) -> int:
     """The calls that carry the mark, and what hangs on them; returns how many."""
     for sql in (
         "DELETE FROM recordings WHERE call IN (SELECT id FROM calls WHERE pbx = $1)",
+        "DELETE FROM pauses WHERE call IN (SELECT id FROM calls WHERE pbx = $1)",
         "DELETE FROM legs WHERE call IN (SELECT id FROM calls WHERE pbx = $1)",
         "DELETE FROM credits WHERE call IN (SELECT id FROM calls WHERE pbx = $1)",
         "DELETE FROM steps WHERE call IN (SELECT id FROM calls WHERE pbx = $1)",
@@ -61,6 +62,7 @@ def remove_calls(tx: Transaction, mark: str) -> int:
         "DELETE FROM shares WHERE call IN (SELECT id FROM calls WHERE pbx = $1)",
     ):
         tx.execute(sql, (mark,))
+    tx.execute("DELETE FROM outgoing WHERE pbx = $1", (mark,))
     return tx.execute("DELETE FROM calls WHERE pbx = $1", (mark,))
 
 

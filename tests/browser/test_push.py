@@ -18,6 +18,7 @@ from ctserver.http.deps import Deps, Health
 from ctserver.http.gate import Gate
 from ctserver.http.geo import Geo
 from ctserver.recordings.places import Places
+from ctserver.services.blocked import BlackList
 from ctserver.sinks import Sinks
 from ctserver.storage import migrate, push, sqlite, users
 
@@ -69,6 +70,7 @@ async def place(tmp_path):
         sounds=Places(settings),
         rules=[],
         gate=Gate(settings, Geo(None)),
+        black_list=BlackList(settings),
         push_key=sinks.push_key,
     )
     running = TestServer(server.make(deps))

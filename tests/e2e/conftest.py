@@ -51,6 +51,7 @@ listen = "127.0.0.1:{fastagi}"
 [recordings]
 folder = "recordings"
 min_free_mb = 0
+pause_seconds = 2
 [[asterisk]]
 ami = "127.0.0.1:{ami}"
 ami_secret_file = "ami-secret"

@@ -23,3 +23,11 @@ def tone_share(file: Path, channel: int, hertz: float) -> float:
 def seconds(file: Path) -> float:
     with wave.open(str(file), "rb") as sound:
         return sound.getnframes() / sound.getframerate()
+
+
+def loud_tenths(file: Path, channel: int) -> list[bool]:
+    """Of each tenth of a second: is anything to be heard?"""
+    with wave.open(str(file), "rb") as sound:
+        step = sound.getframerate() // 10
+        samples = np.frombuffer(sound.readframes(sound.getnframes()), dtype="<i2").reshape(-1, 2)[:, channel]
+    return [bool(np.abs(samples[at : at + step].astype(int)).max() > 200) for at in range(0, len(samples) - step, step)]

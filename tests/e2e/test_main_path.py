@@ -178,3 +178,42 @@ async def test_check_is_content_with_a_running_ctserver(stack: Stack) -> None:
     assert done.returncode == 0, done.stdout
     assert "ctserver is running" in done.stdout
     assert "logged in" in done.stdout
+
+
+async def test_what_is_said_while_the_recording_is_paused_is_on_no_disk(stack: Stack, browser: Browser) -> None:
+    """Paused from Live: once it resumes by itself, once by hand."""
+    await stack.healthy()
+    page = await _log_in(browser, stack)
+    await page.goto(f"{stack.url}/live")
+    pause, resume = (page.get_by_role("button", name=name) for name in ("Pause the recording", "Resume"))
+    with stack.phone():
+        calling = asyncio.create_task(stack.call("+442079460190", caller="+447700900555", talk_ms=9000))
+        await pause.click(timeout=8000)
+        await expect(page.get_by_text("Recording paused")).to_be_visible()
+        await expect(pause).to_be_visible(timeout=5000)
+        await asyncio.sleep(0.8)
+        await pause.click()
+        await asyncio.sleep(0.8)
+        await resume.click()
+        await expect(pause).to_be_visible()
+        assert (await calling).status == 0
+    (call,) = await stack.eventually("SELECT * FROM calls WHERE caller = '+447700900555' AND state = 'ended'")
+    (made,) = await stack.eventually("SELECT * FROM recordings WHERE call = ? AND state = 'ready'", call["id"])
+    pauses = stack.rows("SELECT * FROM pauses WHERE call = ? ORDER BY began_at", call["id"])
+    assert [row["resumed_by"] for row in pauses] == ["", "admin"]
+    assert 1900 < pauses[0]["ended_at"] - pauses[0]["began_at"] < 4000
+    for channel in (0, 1):
+        loud = sound.loud_tenths(stack.recordings / made["file"], channel)
+        quiet = [tenth for tenth in range(len(loud)) if not loud[tenth]]
+        for row in pauses:  # a quarter of a second on either side: the way to Asterisk, and the start of the sound
+            first, last = ((row[name] - call["answered_at"]) / 100 for name in ("began_at", "ended_at"))
+            assert not any(loud[int(first) + 3 : int(last) - 3]), f"{first}-{last}: {quiet}"
+        assert sum(loud) > 20, f"only {sum(loud)} tenths of {len(loud)} are heard"
+        assert len(loud) - sum(loud) < 60
+    told = stack.rows("SELECT action, login, via FROM audit WHERE subject = ? ORDER BY at, id", call["id"])
+    assert [(row["action"], row["via"]) for row in told] == [
+        ("recording paused", "page"), ("recording resumed", "server"), ("recording paused", "page"), ("recording resumed", "page"),
+    ]  # fmt: skip
+    await page.goto(f"{stack.url}/calls/{call['id']}")
+    await expect(page.get_by_text("admin paused the recording").first).to_be_visible()
+    await expect(page.get_by_text("The recording resumed by itself")).to_be_visible()

@@ -24,9 +24,11 @@ from ctserver.http.deps import Deps, Health, TestCallFailed
 from ctserver.http.gate import Gate
 from ctserver.http.geo import Geo
 from ctserver.recordings.places import Places
+from ctserver.services.blocked import BlackList
 from ctserver.services.callbacks import Callbacks
 from ctserver.services.facts import Facts
 from ctserver.services.live import Live
+from ctserver.services.pauses import Pauses, PbxAway
 from ctserver.storage import users
 from ctserver.storage.sqlite import Sqlite
 
@@ -123,9 +125,15 @@ async def site(db: Sqlite, settings: Settings, provider: Any, now: int, aiohttp_
     async def place(callback: str, channel: str, seconds: int) -> None:
         placed.append(channel)
 
+    async def mute(pbx: str, uniqueid: str, silent: bool) -> None:
+        if parts["AMI"] != "ok":
+            raise PbxAway
+        placed.append(f"{uniqueid} {'silent' if silent else 'heard'}")
+
     async def health() -> Health:
         return Health(parts)
 
+    live = Live()
     deps = Deps(
         db=db,
         settings=settings,
@@ -139,6 +147,9 @@ async def site(db: Sqlite, settings: Settings, provider: Any, now: int, aiohttp_
         rules=[],
         gate=Gate(settings, Geo(None)),
         callbacks=Callbacks(db, settings, place),
+        pauses=Pauses(db, mute, settings.recordings.pause_seconds, live.changed),
+        live=live,
+        black_list=BlackList(settings),
     )
     running = TestServer(server.make(deps))
     await running.start_server(lingering_time=0)  # as the command does

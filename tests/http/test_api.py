@@ -15,7 +15,19 @@ from ctserver.http.rights import ROUTES
 from .test_pages import EVIL, ring
 from .test_people import csrf, found, send
 
-ALL = ("calls", "callers", "listen", "download", "export", "reports", "visitors", "numbers", "work", "system")
+ALL = (
+    "calls",
+    "callers",
+    "listen",
+    "download",
+    "export",
+    "reports",
+    "visitors",
+    "numbers",
+    "work",
+    "system",
+    "deliveries",
+)
 
 
 async def token(site: Any, *scopes: str, days: str = "0") -> str:
@@ -39,6 +51,9 @@ class Program:
 
     async def get(self, path: str, **headers: str) -> Any:
         return await self.site.get(path, headers={**self.headers, **headers})
+
+    async def post(self, path: str) -> Any:
+        return await self.site.post(path, headers=self.headers)
 
     async def json(self, path: str) -> Any:
         response = await self.get(path)

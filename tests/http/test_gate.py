@@ -18,6 +18,7 @@ from ctserver.http.deps import Deps, Health
 from ctserver.http.gate import Gate
 from ctserver.http.geo import Geo
 from ctserver.recordings.places import Places
+from ctserver.services.blocked import BlackList
 from ctserver.services.visits import rule_book
 from ctserver.storage import migrate, sqlite
 
@@ -87,6 +88,7 @@ async def pages(tmp_path: Path) -> AsyncIterator[Pages]:
             sounds=Places(settings),
             rules=rule_book(settings),
             gate=Gate(settings, Geo(None)),
+            black_list=BlackList(settings),
         )
     )
     client = TestClient(TestServer(app))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Literal
-from urllib.parse import urlencode
 
 from aiohttp import web
 from pydantic import Field
@@ -16,12 +15,20 @@ from ctserver.http import audit
 from ctserver.http.api import models
 from ctserver.http.api.registry import Asked, Nothing, Problem, Taken, operation
 from ctserver.http.api.types import END, START, Moment, cursor, place
+from ctserver.http.dashboard import pause
 from ctserver.http.dashboard.calls import recording_file
 from ctserver.http.deps import Deps
+from ctserver.services.pauses import NotDone, PbxAway
 from ctserver.storage import calls, feed, marks, recordings
 from ctserver.storage.db import Row, Transaction
 from ctserver.storage.feed import Wanted
 
+REFUSALS = {
+    "over": "nobody is talking in this call",
+    "paused": "the recording is paused already",
+    "running": "the recording is not paused",
+    "unrecorded": "Asterisk is not recording this call",
+}
 FIRST = (END + 1, "")  # before everything, when the newest come first
 
 
@@ -34,7 +41,7 @@ class CallFilter(Taken):
     line: str = Field(default="", max_length=100)
     did: str = Field(default="", max_length=40, description="the number that was dialled")
     caller: str = Field(default="", max_length=40, description="takes the right `callers`")
-    outcome: Literal["", "answered", "missed"] = ""
+    outcome: Literal["", "answered", "missed", "blocked"] = ""
     source: str = Field(default="", max_length=300)
     campaign: str = Field(default="", max_length=300)
 
@@ -80,7 +87,7 @@ async def list_calls(asked: Asked[CallsQuery, Nothing]) -> models.Calls:
     shown = rows[: query.limit]
     column = "updated_at" if query.updated_after else "arrived_at"
     last = cursor(shown[-1][column], shown[-1]["id"]) if shown else cursor(*after)
-    more = _address(asked.request, last) if len(rows) > query.limit else None
+    more = asked.next_page(last) if len(rows) > query.limit else None
     return models.Calls(
         data=await as_calls(asked.deps, asked.scope, shown),
         next=more,
@@ -153,6 +160,22 @@ async def get_sound(asked: Asked[Nothing, Nothing]) -> web.StreamResponse:
     return web.FileResponse(file, headers={"Content-Disposition": f'attachment; filename="{file.name}"'})
 
 
+@operation(
+    "POST",
+    "/calls/{id}/recording/pause",
+    "Pause the recording of a call that goes on",
+    part="Calls",
+    gives=models.Pause,
+)
+async def pause_recording(asked: Asked[Nothing, Nothing]) -> models.Pause:
+    return await _pause(asked, paused=True)
+
+
+@operation("POST", "/calls/{id}/recording/resume", "Resume a paused recording", part="Calls", gives=models.Pause)
+async def resume_recording(asked: Asked[Nothing, Nothing]) -> models.Pause:
+    return await _pause(asked, paused=False)
+
+
 @operation("GET", "/tags", "Tags in use", part="Calls", gives=models.Tags)
 async def list_tags(asked: Asked[Nothing, Nothing]) -> models.Tags:
     rows = await feed.tags(asked.deps.db, asked.scope)
@@ -163,6 +186,17 @@ async def as_calls(deps: Deps, scope: Scope, rows: Sequence[Row]) -> list[models
     """Rows of storage.feed as calls, with their tags."""
     tags = await feed.tags_of(deps.db, [row["id"] for row in rows])
     return [models.call(row, scope, tags.get(row["id"], ())) for row in rows]
+
+
+async def _pause(asked: Asked[Nothing, Nothing], *, paused: bool) -> models.Pause:
+    id = (await _call(asked))["id"]
+    try:
+        until = await pause.change(asked.request, id, paused=paused)
+    except PbxAway as error:
+        raise Problem(503, "Asterisk does not answer") from error
+    except NotDone as error:
+        raise Problem(409, REFUSALS.get(str(error), str(error))) from error
+    return models.Pause(paused=paused, until=until)
 
 
 async def _call(asked: Asked[Nothing, CallChange] | Asked[Nothing, Nothing]) -> Row:
@@ -180,11 +214,6 @@ def _change(text: str) -> tuple[int, str]:
         return int(CallFilter.model_validate({"since": text}).since), "~"  # after every id
     except ValueError:
         raise Problem(400, "updated_after: a cursor of an earlier answer, or a time") from None
-
-
-def _address(request: web.Request, place: str) -> str:
-    kept = {name: value for name, value in request.query.items() if name not in ("cursor", "api_key")}
-    return f"{request.path}?{urlencode({**kept, 'cursor': place})}"
 
 
 def _tag(text: str) -> str:

@@ -25,7 +25,7 @@ class Call(Model):
     caller_name: str
     line: str
     state: str = Field(description="arrived, ringing, talking, ended")
-    outcome: str = Field(description='answered, missed; "" while it goes on')
+    outcome: str = Field(description='answered, missed, blocked; "" while it goes on')
     reason: str
     arrived_at: Time
     ringing_at: Time | None
@@ -87,6 +87,13 @@ class Recording(Model):
     state: str = Field(description="waiting, ready, missing")
     seconds: float
     url: str
+
+
+class Pause(Model):
+    """Is the recording of a call that goes on paused, and when does it resume by itself?"""
+
+    paused: bool
+    until: int | None = Field(description="epoch milliseconds; null: not by itself")
 
 
 class Session(Model):
@@ -171,6 +178,20 @@ class Number(Model):
 
 class Numbers(Model):
     data: list[Number]
+
+
+class BlockedCaller(Model):
+    """Somebody whom people keep out."""
+
+    number: str = Field(description="E.164, or its beginning with * behind it")
+    why: str
+    login: str
+    at: Time
+
+
+class Blocked(Model):
+    data: list[BlockedCaller]
+    settings: list[str] = Field(description="those of ctserver.toml, which are changed there")
 
 
 class Pool(Model):
@@ -321,3 +342,57 @@ def visitor(row: Row) -> Visitor:
 
 def _seconds(since: int | None, until: int | None) -> int:
     return max(0, until - since) // 1000 if since is not None and until is not None else 0
+
+
+class Delivery(Model):
+    """A fact on its way to a web hook or a person."""
+
+    id: str
+    via: str = Field(description="`name` of the web hook or channel")
+    to: str = Field(description="as the channel writes addresses; of a web hook the host")
+    kind: str = Field(description="call.missed, disk, ...")
+    call: str = Field(description='its id; "" where it is about none')
+    state: str = Field(description="waiting, sending, done, failed (given up), dropped (not needed any more)")
+    tries: int
+    written_at: Time
+    due_at: Time | None = Field(description="when it is tried next, of what waits")
+    settled_at: Time | None
+    answer: str = Field(description="the other side's words, or why it was dropped")
+
+
+class Deliveries(Model):
+    data: list[Delivery]
+    next: str | None = Field(description="the address of the next page, null at the end")
+
+
+class Try(Model):
+    at: Time
+    took_ms: int
+    outcome: str = Field(description="done, retry, refused (our key), failed")
+    answer: str
+
+
+class DeliveryTries(Delivery):
+    """With every try, the first one first."""
+
+    said: str = Field(description='what it was told; "" for those without the right `callers`')
+    log: list[Try]
+
+
+class Channel(Model):
+    """A web hook or a channel to people."""
+
+    name: str
+    title: str
+    problem: str = Field(description='why it does not work now; "" when it does')
+
+
+class Channels(Model):
+    data: list[Channel]
+
+
+class Tested(Model):
+    """What the other side said to a test."""
+
+    taken: bool
+    answer: str

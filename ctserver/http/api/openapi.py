@@ -16,12 +16,13 @@ from ctserver.http.api.registry import OPERATIONS, Nothing, Operation
 from ctserver.http.rights import ROUTES
 
 _REF = "#/components/schemas/{model}"
-_PATHS = {"id": "[0-9a-z]{1,40}", "number": "[+0-9 ()-]{1,40}"}
+_PATHS = {"id": "[0-9a-z]{1,40}", "number": "[+0-9 ()-]{1,40}", "name": "[a-z0-9_.-]{1,100}"}
 _FAULTS = {
     400: "something in the query is not what it should be",
     401: "no token, or one that is not good any more",
     403: "the token has not this right",
     404: "there is no such thing, or not for this token",
+    409: "not as things stand",
     429: "too many requests; Retry-After says when to go on",
     503: "not now",
 }

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from aiohttp import web
 
 from ctserver.domain import call as machine
 from ctserver.domain.model import Visit
 from ctserver.domain.rights import Right, Scope
+from ctserver.domain.source import CLICK_IDS
 from ctserver.domain.times import times
 from ctserver.domain.words import N_
 from ctserver.http import audit, render
-from ctserver.http.dashboard import marks, quality, timeline
+from ctserver.http.dashboard import blocked, marks, quality, timeline
 from ctserver.http.dashboard.rows import CallRow, call_row, colour, label_of
 from ctserver.http.dashboard.sound import file_of, peaks_of, send_file
 from ctserver.http.deps import DEPS, USER, Deps, scope_of
 from ctserver.language import gettext as _
 from ctserver.storage import attribution as evidence
-from ctserver.storage import calls, journal, recordings, sessions
+from ctserver.storage import calls, journal, pauses, recordings, sessions
 from ctserver.storage.db import Row
 
 KINDS = {
@@ -53,12 +54,14 @@ async def call_page(request: web.Request) -> web.StreamResponse:
         "health": await deps.health(),
         "call": call,
         **await _way(deps, call, now),
+        "paused": frozenset(one.call for one in await pauses.open_ones(deps.db)) if call.records else frozenset(),
         "attribution": await _attribution(deps, row),
         "session": await session_of(deps, row["session"]),
         "earlier": [call_row(other, deps.settings, now, scope) for other in earlier],
         "recording": await _recording(deps, call, scope),
         **await marks.context(request, row),
         **await quality.context(request, row),
+        "blocked": blocked.of_call(request, row["caller"]),
         "sees_visitor": request[USER].may(Right.VISITORS),
         "may_download": request[USER].may(Right.DOWNLOAD),
         "previous_url": f"/calls/{newer}" if newer else None,
@@ -73,7 +76,7 @@ async def _way(deps: Deps, call: CallRow, now: int) -> dict[str, Any]:
     if whole is None:
         raise web.HTTPNotFound
     return {
-        "timeline": timeline.moments(whole, call.line_name),
+        "timeline": timeline.moments(whole, call.line_name, await pauses.of_call(deps.db, call.id)),
         "bars": timeline.bars(whole, now),
         "took": times(whole, now),
         "keys": whole.keys,
@@ -163,12 +166,15 @@ def _spent(visits: list[Visit], until: int) -> list[float]:
 
 
 def path_of(url: str) -> str:
-    """The path of a URL, with its query."""
+    """The path of a URL as a person reads it, with its query; the tags of campaigns are told elsewhere."""
     try:
         parts = urlsplit(url)
     except ValueError:
         return url
-    return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    kept = "&".join(
+        part for part in parts.query.split("&") if part.split("=")[0] not in CLICK_IDS and not part.startswith("utm_")
+    )
+    return unquote((parts.path or "/") + (f"?{kept}" if kept else ""))
 
 
 async def _recording(deps: Deps, call: CallRow, scope: Scope) -> dict[str, Any] | None:

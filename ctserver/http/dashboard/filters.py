@@ -58,7 +58,7 @@ LABELS = {
     "caller": N_("Caller"),
     "target": N_("Target call"),
 }
-OUTCOMES = {machine.ANSWERED: N_("Answered"), machine.MISSED: N_("Missed")}
+OUTCOMES = {machine.ANSWERED: N_("Answered"), machine.MISSED: N_("Missed"), machine.BLOCKED: N_("Blocked")}
 CALLERS = {"new": N_("New callers"), "repeat": N_("Repeat callers")}
 TARGETS = {"yes": N_("Target calls"), "no": N_("Not target calls")}
 _WHOLE = {"talk_min", "talk_max"}

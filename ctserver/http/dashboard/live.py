@@ -22,7 +22,7 @@ from ctserver.http.dashboard.rows import CallRow, call_row, colour, label_of
 from ctserver.http.deps import DEPS, USER, Deps, scope_of
 from ctserver.language import gettext as _
 from ctserver.services.live import Shared
-from ctserver.storage import live, sessions
+from ctserver.storage import live, pauses, sessions
 from ctserver.storage.db import Row
 
 CALM_SECONDS = 0.25  # a burst of changes is told once
@@ -33,10 +33,11 @@ SEND_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Now:
-    """Rows of calls and of visitors."""
+    """Rows of calls and of visitors; the calls whose recording is paused."""
 
     calls: list[Row]
     visitors: list[Row]
+    paused: frozenset[str]
 
 
 NOW: web.AppKey[Shared[Now]] = web.AppKey("now", Shared)
@@ -48,7 +49,8 @@ def add_routes(app: web.Application) -> None:
     deps = app[DEPS]
 
     async def read() -> Now:
-        return Now(await live.calls_now(deps.db), await live.visitors_now(deps.db, deps.now()))
+        paused = frozenset(one.call for one in await pauses.open_ones(deps.db))
+        return Now(await live.calls_now(deps.db), await live.visitors_now(deps.db, deps.now()), paused)
 
     async def stop(_app: web.Application) -> None:
         deps.live.close()
@@ -131,6 +133,7 @@ def _body(request: web.Request, now: Now) -> dict[str, Any]:
             _visitor(row, deps) for row in holders if row["until"] > deps.now() and scope.sees_site(row["site"])
         ],
         "sees_visitors": request[USER].may(Right.VISITORS),
+        "paused": now.paused,
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ctserver.domain import call as machine
@@ -10,6 +10,7 @@ from ctserver.domain import times
 from ctserver.domain.call import Call, Leg, Step
 from ctserver.domain.words import N_
 from ctserver.language import gettext as _
+from ctserver.storage.db import Row
 
 MAX_BARS = 12
 
@@ -73,9 +74,9 @@ class Bar:
 # ---- in words
 
 
-def moments(call: Call, line_name: str) -> list[Moment]:
-    """Everything worth telling, in order."""
-    found = [*_arrival(call, line_name), *_rings(call), *_steps(call), *_end(call)]
+def moments(call: Call, line_name: str, pauses: Sequence[Row] = ()) -> list[Moment]:
+    """Everything worth telling, in order; `pauses` of its recording."""
+    found = [*_arrival(call, line_name), *_rings(call), *_steps(call), *_pauses(pauses), *_end(call)]
     return [
         Moment(at, max(0, at - call.arrived_at) // 1000, kind, text, tone)
         for at, kind, text, tone in sorted(found, key=lambda one: one[0])
@@ -83,6 +84,16 @@ def moments(call: Call, line_name: str) -> list[Moment]:
 
 
 _Told = tuple[int, str, str, str]
+
+
+def _pauses(pauses: Sequence[Row]) -> Iterator[_Told]:
+    for row in pauses:
+        yield row["began_at"], "pause", _("%(login)s paused the recording") % {"login": row["login"]}, "plain"
+        if row["resumed_by"]:
+            told = _("%(login)s resumed the recording") % {"login": row["resumed_by"]}
+            yield row["ended_at"], "recording", told, "plain"
+        elif row["ended_at"] is not None and row["until"] is not None and row["ended_at"] >= row["until"]:
+            yield row["ended_at"], "recording", _("The recording resumed by itself"), "plain"
 
 
 def _arrival(call: Call, line_name: str) -> Iterator[_Told]:
