@@ -111,7 +111,7 @@ async def test_rubbish_is_refused_in_ffmpegs_words(tmp_path: Path) -> None:
 
 
 async def test_recordings_are_removed_when_their_time_is_over(db: Sqlite, toml: Path, now: int) -> None:
-    shelf = Shelf(db, toml, now, **{"recordings.keep_days": "90", "sites.shop.recordings_days": "30"})
+    shelf = Shelf(db, toml, now, **{"retention.recordings_days": "90", "sites.shop.recordings_days": "30"})
     await shelf.put()
     await shelf.keeper.keep_new(now)
     assert await shelf.keeper.remove_old(now + 30 * DAY_MS) == 0

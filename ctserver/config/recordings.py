@@ -25,4 +25,3 @@ class Recordings(Table):
     min_free_mb: int = Field(default=500, ge=0)
     format: Literal["wav", "opus", "mp3"] = "wav"
     pause_seconds: int = Field(default=120, ge=0, le=3600)
-    keep_days: int = Field(default=0, ge=0)

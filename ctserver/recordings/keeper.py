@@ -106,7 +106,7 @@ class Keeper:
 
 def _days(settings: Settings) -> Mapping[str, int]:
     """For each site with an end to its recordings, and for calls of no site: how many days they are kept."""
-    general = settings.recordings.keep_days
+    general = settings.retention.recordings_days
     days = {name: site.recordings_days or general for name, site in settings.sites.items()}
     return {name: kept for name, kept in {"": general, **days}.items() if kept}
 

@@ -61,8 +61,3 @@ async def page(db: Database, login: str, action: str, subject: str, before: str,
         """,
         (login, action, subject, before, limit),
     )
-
-
-def forget(tx: Transaction, before: int) -> int:
-    """Entries older than this."""
-    return tx.execute("DELETE FROM audit WHERE id < $1", (ids.new(before)[:10],))

@@ -10,12 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ctserver.domain.fact import Fact
+from ctserver.domain.rights import EVERYTHING, Scope
 from ctserver.storage.db import Database, Row, Transaction
 from ctserver.storage.present import Recent
 
 _ENCODE = json.JSONEncoder(ensure_ascii=False).encode
 WAITING, SENDING, DONE, FAILED, DROPPED = "waiting", "sending", "done", "failed", "dropped"
 STATES = (WAITING, SENDING, DONE, FAILED, DROPPED)
+BY_HAND = "by hand"  # the lane of what a person has sent again: it waits for nothing of its call
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,14 +183,15 @@ def add_try(tx: Transaction, id: str, at: int, took_ms: int, outcome: str, answe
 
 
 def again(tx: Transaction, id: str, now: int) -> bool:
-    """Whatever became of it: send it once more, with all its tries. False if there is none, or it is under way."""
+    """A person asks: whatever became of it, send it once more, with all its tries. False if there is none, or it is under
+    way."""
     return bool(
         tx.execute(
             """
-            UPDATE outbox SET state = 'waiting', due_at = $2, written_at = $2, tries = 0, settled_at = NULL
+            UPDATE outbox SET state = 'waiting', due_at = $2, written_at = $2, tries = 0, settled_at = NULL, lane = $3
             WHERE id = $1 AND state <> 'sending'
             """,
-            (id, now),
+            (id, now, BY_HAND),
         )
     )
 
@@ -257,25 +260,31 @@ def forget(tx: Transaction, before: int, limit: int = 1000) -> int:
 # ---- what a person sees
 
 
-async def page(db: Database, via: str, state: str, before: str, limit: int) -> list[Row]:
-    """Deliveries before the one with id `before` (or the newest), newest first; empty text: all."""
+async def page(db: Database, scope: Scope, via: str, state: str, before: str, limit: int) -> list[Row]:
+    """Deliveries before the one with id `before` (or the newest), newest first; empty text: all. Of those about a call,
+    only what the scope sees."""
     return await db.fetch(
         """
-        SELECT o.*, f.kind, f.at, f.subject, f.detail, f.call FROM outbox o JOIN facts f ON f.id = o.fact
-        WHERE ($1 = '' OR o.via = $1) AND ($2 = '' OR o.state = $2) AND ($3 = '' OR o.id < $3)
-        ORDER BY o.id DESC LIMIT $4
+        SELECT o.*, f.kind, f.at, f.subject, f.detail, f.call
+        FROM outbox o JOIN facts f ON f.id = o.fact LEFT JOIN calls c ON c.id = f.call
+        WHERE (f.call = '' OR (($1 = '' OR REPLACE($1, ' ' || c.site || ' ', '') <> $1)
+                               AND ($2 = '' OR REPLACE($2, ' ' || c.line || ' ', '') <> $2)))
+          AND ($3 = '' OR o.via = $3) AND ($4 = '' OR o.state = $4) AND ($5 = '' OR o.id < $5)
+        ORDER BY o.id DESC LIMIT $6
         """,
-        (via, state, before, limit),
+        (*scope.values, via, state, before, limit),
     )
 
 
-async def one(db: Database, id: str) -> Row | None:
+async def one(db: Database, id: str, scope: Scope = EVERYTHING) -> Row | None:
     return await db.one(
         """
-        SELECT o.*, f.kind, f.at, f.subject, f.detail, f.call FROM outbox o JOIN facts f ON f.id = o.fact
-        WHERE o.id = $1
+        SELECT o.*, f.kind, f.at, f.subject, f.detail, f.call
+        FROM outbox o JOIN facts f ON f.id = o.fact LEFT JOIN calls c ON c.id = f.call
+        WHERE (f.call = '' OR (($1 = '' OR REPLACE($1, ' ' || c.site || ' ', '') <> $1)
+                               AND ($2 = '' OR REPLACE($2, ' ' || c.line || ' ', '') <> $2))) AND o.id = $3
         """,
-        (id,),
+        (*scope.values, id),
     )
 
 

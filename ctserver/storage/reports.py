@@ -25,6 +25,7 @@ from ctserver.domain.report import (
 )
 from ctserver.domain.rights import EVERYTHING, Scope
 from ctserver.storage.db import Row, Transaction
+from ctserver.storage.sessions import bare_address
 
 Values = dict[tuple[str, str], Sums]  # (site, value) -> sums
 
@@ -219,17 +220,18 @@ def _plain(dimension: str, value: str) -> str:
     """A landing page without what stands after ? and #: of one page, every visitor's address is another."""
     if dimension != "landing":
         return value
-    return value.partition("?")[0].partition("#")[0].rpartition("//")[2].rstrip("/")
+    return bare_address(value).rpartition("//")[2].rstrip("/")
 
 
 # ---- the ready-made sums
 
 
 def first_day(tx: Transaction) -> int | None:
-    """The day of the first call or session."""
+    """The day of the first call or session, or of one that was removed since the sums of its day were made."""
     rows = [
         tx.one("SELECT started_at AS at FROM sessions ORDER BY id LIMIT 1"),
         tx.one("SELECT arrived_at AS at FROM calls ORDER BY arrived_at LIMIT 1"),
+        tx.one("SELECT day AS at FROM report_days WHERE changes <> rolled ORDER BY day LIMIT 1"),
     ]
     firsts = [row["at"] for row in rows if row]
     return min(firsts) // DAY_MS * DAY_MS if firsts else None

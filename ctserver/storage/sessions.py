@@ -392,5 +392,10 @@ def texts_column(values: dict[str, str]) -> str:
     return _ENCODE(values) if values else "{}"
 
 
+def bare_address(url: str) -> str:
+    """A page's address without what stands after ? and #: of one page, every visitor's address is another."""
+    return url.partition("?")[0].partition("#")[0]
+
+
 def texts(column: str) -> dict[str, str]:
     return json.loads(column) if column not in ("", "{}") else {}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Literal
-from urllib.parse import urlencode
 
 from aiohttp import web
 from pydantic import Field
@@ -88,7 +87,7 @@ async def list_calls(asked: Asked[CallsQuery, Nothing]) -> models.Calls:
     shown = rows[: query.limit]
     column = "updated_at" if query.updated_after else "arrived_at"
     last = cursor(shown[-1][column], shown[-1]["id"]) if shown else cursor(*after)
-    more = _address(asked.request, last) if len(rows) > query.limit else None
+    more = asked.next_page(last) if len(rows) > query.limit else None
     return models.Calls(
         data=await as_calls(asked.deps, asked.scope, shown),
         next=more,
@@ -215,11 +214,6 @@ def _change(text: str) -> tuple[int, str]:
         return int(CallFilter.model_validate({"since": text}).since), "~"  # after every id
     except ValueError:
         raise Problem(400, "updated_after: a cursor of an earlier answer, or a time") from None
-
-
-def _address(request: web.Request, place: str) -> str:
-    kept = {name: value for name, value in request.query.items() if name not in ("cursor", "api_key")}
-    return f"{request.path}?{urlencode({**kept, 'cursor': place})}"
 
 
 def _tag(text: str) -> str:

@@ -24,7 +24,7 @@ from ctserver.storage.db import Transaction
 
 DAY_MS = 86_400_000
 JUST_NOW_MS = 10 * 60_000
-NOT_OF_THE_API = (Right.TOKENS, Right.TESTCALL, Right.DELIVERIES, Right.USERS, Right.AUDIT)
+NOT_OF_THE_API = (Right.TOKENS, Right.TESTCALL, Right.USERS, Right.AUDIT)
 LIFETIMES = (0, 30, 90, 365)  # days that a new token is good; 0: until it is revoked
 
 

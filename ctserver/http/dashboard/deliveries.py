@@ -7,8 +7,8 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
-from ctserver.http import render
-from ctserver.http.deps import DEPS, Deps
+from ctserver.http import audit, render
+from ctserver.http.deps import DEPS, Deps, scope_of
 from ctserver.outbound import OutboundError
 from ctserver.services.delivery import Delivery
 from ctserver.storage import outbox
@@ -31,7 +31,7 @@ async def deliveries_page(request: web.Request) -> web.StreamResponse:
 async def delivery_page(request: web.Request) -> web.StreamResponse:
     """One delivery: what was said, and every try."""
     deps, id = request.app[DEPS], request.match_info["id"]
-    row = await outbox.one(deps.db, id)
+    row = await outbox.one(deps.db, id, scope_of(request))
     if row is None:
         raise web.HTTPNotFound
     context = {
@@ -46,8 +46,10 @@ async def delivery_page(request: web.Request) -> web.StreamResponse:
 async def again(request: web.Request) -> web.StreamResponse:
     """Send it once more, whatever became of it."""
     delivery, id = _delivery(request), request.match_info["id"]
-    if not await delivery.again(id):
+    seen = await outbox.one(request.app[DEPS].db, id, scope_of(request))
+    if seen is None or not await delivery.again(id):
         raise web.HTTPNotFound
+    audit.describe(request, "sent again", id, f"{seen['via']} {seen['addressee']}".strip())
     return render.see_other(f"/deliveries/{id}")
 
 
@@ -63,6 +65,7 @@ async def test(request: web.Request) -> web.StreamResponse:
     """Send something harmless, and show what the other side says."""
     delivery = _delivery(request)
     via = await _via(request, delivery)
+    audit.describe(request, "channel tested", via)
     try:
         flash = {"kind": "ok", "text": f"{delivery.vias[via].title}: {await delivery.test(via)}"}
     except OutboundError as error:
@@ -76,7 +79,7 @@ async def _log(request: web.Request, flash: dict[str, str] | None) -> web.Stream
     query = request.query
     via = query.get("via", "") if query.get("via", "") in {one["name"] for one in vias} else ""
     state = query.get("state", "") if query.get("state", "") in outbox.STATES else ""
-    rows = await outbox.page(deps.db, via, state, query.get("before", "")[:26], PAGE + 1)
+    rows = await outbox.page(deps.db, scope_of(request), via, state, query.get("before", "")[:26], PAGE + 1)
     kept = {name: value for name, value in (("via", via), ("state", state)) if value}
     context = {
         "page": "deliveries",
