@@ -465,6 +465,17 @@ async def test_users_and_tokens_are_made_changed_and_removed(run: Run, tmp_path:
     assert (await run("user", "bob", *there, "--no-second-factor")).status == 0
     assert (await run("user", "bob", *there, "--remove")).out == "user removed: bob\n"
     is_mistake(await run("user", "ann", *there, "--remove"), "the only owner")
+    store = await sqlite.open(tmp_path / "x.db")
+    said = [(row["action"], row["subject"]) for row in await store.fetch("SELECT * FROM audit WHERE via = 'command'")]
+    await store.close()
+    assert sorted(said) == [
+        ("second factor removed", "bob"),
+        ("token made", "command line"),
+        ("user changed", "bob"),
+        ("user made", "ann"),
+        ("user made", "bob"),
+        ("user removed", "bob"),
+    ]
 
 
 @contextlib.asynccontextmanager
@@ -521,6 +532,25 @@ async def ask(port: int, data: bytes) -> bytes:
                 answer += part
     writer.close()
     return answer
+
+
+async def test_check_finds_mistakes_in_texts_and_gateways_before_a_call_is_missed(typed: Run, toml: Path) -> None:
+    toml.write_text(
+        toml.read_text()
+        + '[notify.sms]\ntype = "http"\nurl = "http://127.0.0.1/{{ tto }}"\n'
+        + '[notify.chat]\ntype = "telegram"\nsecret_file = "none"\n'
+        + '[notify.push]\ntype = "push"\ncontact = "mailto:a@example.com"\n'
+        + '[alerts.missed]\non = ["missed"]\nby = "sms"\ntext = "{{ calller }}"\n'
+    )
+    checked = await typed("check")
+    assert checked.status == 2
+    for key, words in {
+        "notify.sms.url": "'tto' is undefined",
+        "notify.chat.secret_file": "No such file",
+        "alerts.missed.text": "'calller' is undefined",
+    }.items():
+        assert re.search(rf"BAD +{key}: .*{words}", checked.out), checked.out
+    assert not list(toml.parent.rglob("push-key.pem")), "it changes nothing"
 
 
 async def test_check_tries_everything_and_changes_nothing(typed: Run, pbx: Any, tmp_path: Path) -> None:

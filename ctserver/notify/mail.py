@@ -19,16 +19,17 @@ from ctserver.notify import parts
 from ctserver.outbound import GiveUp, Message, OutboundError, Retry
 from ctserver.outbound.client import shown
 
-SECONDS = 20.0  # for each step of the conversation
+SECONDS = 20.0  # for each step of the conversation, unless the settings say otherwise
 ALL_SECONDS = 90.0  # for all of it: a recording of 10 MB goes out over a slow line
 
 
 class Mail:
     """Sends by the mail server of the settings; one connection a message."""
 
-    def __init__(self, table: Email, password: str) -> None:
+    def __init__(self, table: Email, password: str, seconds: float = SECONDS) -> None:
         self._table = table
         self._password = password
+        self._seconds = seconds
         self.attaches = table.attach_mb * 1_000_000
         name, address = parseaddr(table.sender)
         self._sender = Address(name, addr_spec=address)
@@ -86,7 +87,7 @@ class Mail:
             start_tls=self._table.security == "starttls",
             username=self._table.user or None,
             password=self._password if self._table.user else None,
-            timeout=SECONDS,
+            timeout=self._seconds,
         )
         async with server:
             _, words = await server.send_message(mail)

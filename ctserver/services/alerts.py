@@ -37,6 +37,9 @@ from ctserver.storage.outbox import Entry
 
 RETRY_SECONDS = (2.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1800.0, 3600.0, 7200.0)
 PER_MINUTE = 60
+TRY_SECONDS = (
+    120.0  # longer than any channel takes to tell by itself that it failed: a recording goes out over a slow line
+)
 LATE_MS = 5 * 60_000  # what comes so much later than its rule wants says how long ago it was. Ours.
 STALE_RINGING_MS = 60_000  # that it rings is no news a minute later
 RECORDING_MS = 60_000  # from the hang-up: until then a message that is to have the recording waits for it. Ours.
@@ -79,6 +82,7 @@ class Alerts:
                 test=lambda name=name: self.test(name),  # type: ignore[misc]
                 retry_seconds=RETRY_SECONDS,
                 per_minute=PER_MINUTE,
+                timeout_seconds=max(TRY_SECONDS, 2 * self._settings.outbound.timeout_seconds),
                 secrets=secrets.get(name, ()),
             )
             for name in self._channels
