@@ -264,16 +264,20 @@ async def page(db: Database, scope: Scope, via: str, state: str, before: str, li
     """Deliveries before the one with id `before` (or the newest), newest first; empty text: all. Of those about a call,
     only what the scope sees."""
     return await db.fetch(
-        """
-        SELECT o.*, f.kind, f.at, f.subject, f.detail, f.call
-        FROM outbox o JOIN facts f ON f.id = o.fact LEFT JOIN calls c ON c.id = f.call
-        WHERE (f.call = '' OR (($1 = '' OR REPLACE($1, ' ' || c.site || ' ', '') <> $1)
-                               AND ($2 = '' OR REPLACE($2, ' ' || c.line || ' ', '') <> $2)))
-          AND ($3 = '' OR o.via = $3) AND ($4 = '' OR o.state = $4) AND ($5 = '' OR o.id < $5)
-        ORDER BY o.id DESC LIMIT $6
-        """,
-        (*scope.values, via, state, before, limit),
+        _PAGE if state in ("", DONE) else _PAGE_OF_FEW, (*scope.values, via, state, before or "~", limit)
     )
+
+
+_PAGE = """
+    SELECT o.*, f.kind, f.at, f.subject, f.detail, f.call
+    FROM outbox o CROSS JOIN facts f LEFT JOIN calls c ON c.id = f.call
+    WHERE f.id = o.fact AND (f.call = '' OR (($1 = '' OR REPLACE($1, ' ' || c.site || ' ', '') <> $1)
+                                             AND ($2 = '' OR REPLACE($2, ' ' || c.line || ' ', '') <> $2)))
+      AND o.id < $5 AND ($3 = '' OR o.via = $3) AND ($4 = '' OR o.state = $4)
+    ORDER BY o.id DESC LIMIT $6
+"""
+# Few rows are in any other state: they are found by it and put into order.
+_PAGE_OF_FEW = _PAGE.replace("AND ($4 = '' OR o.state = $4)", "AND o.state = $4")
 
 
 async def one(db: Database, id: str, scope: Scope = EVERYTHING) -> Row | None:
