@@ -86,6 +86,21 @@ async def missed(db: Database, scope: Scope, since: int, limit: int) -> list[Row
     )
 
 
+async def noted(db: Database, scope: Scope, since: int, limit: int) -> list[Row]:
+    """Calls since then that have a note, newest first; the note is `note`."""
+    return await db.fetch(
+        """
+        SELECT c.*, r.state AS recording, n.text AS note,
+               (SELECT AVG(score) * 20.0 FROM call_scores WHERE call = c.id) AS score
+        FROM call_notes n JOIN calls c ON c.id = n.call LEFT JOIN recordings r ON r.call = c.id
+        WHERE n.call >= $3 AND ($1 = '' OR REPLACE($1, ' ' || c.site || ' ', '') <> $1)
+          AND ($2 = '' OR REPLACE($2, ' ' || c.line || ' ', '') <> $2)
+        ORDER BY n.call DESC LIMIT $4
+        """,
+        (*scope.values, ids.first(since), limit),
+    )
+
+
 async def models(db: Database, scope: Scope, limit: int) -> list[Row]:
     """The library, the latest addition first, with `why` it is there as model_why."""
     return await db.fetch(
@@ -128,10 +143,10 @@ async def shares_of(db: Database, call: str, now: int) -> list[Row]:
 
 
 async def shared(db: Database, token_hash: str, now: int) -> Row | None:
-    """The call that a link leads to, as a row of the journal with `expires_at`; None when the link has ended."""
+    """The call that a link leads to, as a row of the journal with `expires_at` and `shared_by` (a login); None when the link has ended."""
     return await db.one(
         """
-        SELECT c.*, r.state AS recording, s.expires_at FROM shares s JOIN calls c ON c.id = s.call
+        SELECT c.*, r.state AS recording, s.expires_at, s.login AS shared_by FROM shares s JOIN calls c ON c.id = s.call
         LEFT JOIN recordings r ON r.call = c.id WHERE s.token_hash = $1 AND s.expires_at > $2
         """,
         (token_hash, now),

@@ -125,6 +125,16 @@ async def test_another_dimension_period_and_comparison_keep_the_rest(open_page, 
     await page.get_by_role("link", name="Missed").locator("visible=true").last.click()
     await page.wait_for_url("**sort=missed*")
     assert await page.locator("th[aria-sort]").inner_text() == "Missed"
+    whole = await page.locator(".merit dd").nth(1).inner_text()
+    await page.locator("select[name=line]").select_option("workshop")
+    await page.wait_for_url("**line=workshop*")
+    figures = await page.locator(".merit").inner_text()
+    assert "Sessions" not in figures, "a session knows no line"
+    assert (
+        0
+        < int((await page.locator(".merit dd").first.inner_text()).split()[0])
+        < int(whole.split()[0].replace(",", ""))
+    )
 
 
 async def test_the_hours_of_the_week_are_a_table_that_reads_aloud(open_page):
