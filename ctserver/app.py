@@ -7,7 +7,6 @@ import contextlib
 import gc
 import logging
 import os
-import shutil
 import signal
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -32,6 +31,7 @@ from ctserver.services.callbacks import Callbacks, NotSent
 from ctserver.services.callers import Callers
 from ctserver.services.live import Live
 from ctserver.services.pauses import Pauses, PbxAway
+from ctserver.services.recorded import Recorded
 from ctserver.services.routing import Router
 from ctserver.services.speech import Speaker
 from ctserver.services.visits import rule_book
@@ -157,9 +157,11 @@ class Running:
         callers = Callers(self.db, self._settings, self.attributor, self.speaker)
         self.black_list = BlackList(self._settings)
         await self.black_list.load(self.db)
-        self.router = Router(self._settings, callers, black_list=self.black_list)
+        self.recorded = Recorded(self._settings)
+        self.recorded.look()
+        self.router = Router(self._settings, callers, black_list=self.black_list, recorded=self.recorded)
         self.pauses = Pauses(self.db, self._mute, self._settings.recordings.pause_seconds, self.live.changed)
-        self.callbacks = Callbacks(self.db, self._settings, self._call_back)
+        self.callbacks = Callbacks(self.db, self._settings, self._call_back, self.recorded)
         self.fastagi = Fastagi(self.router.answer, self.callbacks.route)
         host, port = _address(self._settings.fastagi.listen)
         try:
@@ -290,7 +292,9 @@ class Running:
             name = "AMI" if len(self.bridges) == 1 else f"AMI {bridge.pbx.id}"
             parts[name] = bridge.link.problem or "ok"
         parts["FastAGI"] = "ok" if self.fastagi.listening else "not listening"
-        parts["disk"] = disk_health(self._settings)
+        await asyncio.to_thread(self.recorded.look)
+        parts["disk"] = self.recorded.disk
+        parts["recordings"] = self.recorded.stopped or "ok"
         return Health(parts)
 
     async def _database_health(self) -> str:
@@ -322,16 +326,6 @@ async def try_login(settings: Settings, pbx_id: str) -> None:
         ) from error
     except (OSError, TimeoutError, ami.AmiError):
         return
-
-
-def disk_health(settings: Settings) -> str:
-    """ "ok", or how little is left."""
-    wanted = settings.recordings.min_free_mb
-    try:
-        free = shutil.disk_usage(settings.path(settings.recordings.folder)).free // 1_000_000
-    except OSError as error:
-        return str(error.strerror)
-    return "ok" if free >= wanted else f"{free} MB free, less than the {wanted} MB of [recordings] min_free_mb"
 
 
 def _write_private(file: Path, text: str) -> None:

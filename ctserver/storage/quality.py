@@ -143,10 +143,10 @@ async def shares_of(db: Database, call: str, now: int) -> list[Row]:
 
 
 async def shared(db: Database, token_hash: str, now: int) -> Row | None:
-    """The call that a link leads to, as a row of the journal with `expires_at`; None when the link has ended."""
+    """The call that a link leads to, as a row of the journal with `expires_at` and `shared_by` (a login); None when the link has ended."""
     return await db.one(
         """
-        SELECT c.*, r.state AS recording, s.expires_at FROM shares s JOIN calls c ON c.id = s.call
+        SELECT c.*, r.state AS recording, s.expires_at, s.login AS shared_by FROM shares s JOIN calls c ON c.id = s.call
         LEFT JOIN recordings r ON r.call = c.id WHERE s.token_hash = $1 AND s.expires_at > $2
         """,
         (token_hash, now),

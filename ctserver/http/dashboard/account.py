@@ -83,6 +83,7 @@ async def new_factor(request: web.Request) -> web.StreamResponse:
     """A secret and its QR code, to be confirmed with a first code before it counts."""
     if not await _knows_password(request, str((await request.post()).get("old", ""))):
         return await _page(request, error=_not_known(request), status=400)
+    audit.describe(request, "second factor begun", request[USER].login)
     return await _page(request, secret=ids.totp_secret())
 
 

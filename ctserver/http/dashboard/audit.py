@@ -6,41 +6,16 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
-from ctserver.domain.words import N_
 from ctserver.http import render
+from ctserver.http.audit import ACTIONS
 from ctserver.http.deps import DEPS
-from ctserver.language import gettext as _
 from ctserver.storage import audit, users
 
 PAGE = 100
-
-ACTIONS = {  # as the log keeps it: what a person reads; an action that is not here is shown as it is
-    action: action
-    for action in (
-        N_("asked for a new password"), N_("call changed"), N_("chose a password"), N_("downloaded"), N_("exported"),
-        N_("followed an invitation"), N_("invitation withdrawn"), N_("invited"), N_("link to a new password made"),
-        N_("listened"), N_("logged in"), N_("logged out"), N_("login refused"), N_("logins ended"),
-        N_("notifications switched off"), N_("notifications switched on"), N_("password changed"),
-        N_("second factor removed"), N_("second factor set up"), N_("token made"), N_("token revoked"), N_("user changed"),
-        N_("user made"), N_("user removed"),
-    )
-} | {
-    "POST /calls/views": N_("view saved"),
-    "POST /calls/views/{id}/remove": N_("view removed"),
-    "POST /calls/{id}/marks": N_("call changed"),
-    "POST /calls/{id}/callback": N_("caller rung back"),
-    "POST /callbacks/{id}/cancel": N_("callback cancelled"),
-    "POST /calls/{id}/scores": N_("call rated"),
-    "POST /calls/{id}/model": N_("library changed"),
-    "POST /calls/{id}/share": N_("links to a call changed"),
-    "POST /missed/{id}": N_("missed caller settled"),
-    "POST /testcall": N_("test call"),
-    "POST /demo/testcall": N_("test call"),
-    "POST /settings": N_("settings changed"),
-    "POST /deliveries/{id}/again": N_("sent again"),
-    "POST /deliveries/again": N_("sent again"),
-    "POST /deliveries/test": N_("test message sent"),
-}  # fmt: skip
+OF_CALLS = (
+    "listened", "downloaded", "call changed", "call rated", "added to the library", "removed from the library",
+    "link to a call made", "links to a call ended", "missed call worked on", "callback asked for", "recording paused", "recording resumed",
+)  # fmt: skip
 
 
 def add_routes(app: web.Application) -> None:
@@ -56,13 +31,10 @@ async def audit_page(request: web.Request) -> web.StreamResponse:
         "page": "audit",
         "health": await deps.health(),
         "rows": rows[:PAGE],
-        "words_of": _words,
         "asked": asked,
+        "actions": ACTIONS,
+        "of_calls": OF_CALLS,
         "logins": [row["login"] for row in await users.everybody(deps.db)],
         "older": f"/audit?{urlencode({**kept, 'before': rows[PAGE - 1]['id']})}" if len(rows) > PAGE else None,
     }
     return render.page(request, "audit.html", context)
-
-
-def _words(action: str) -> str:
-    return _(ACTIONS.get(action, action))

@@ -57,7 +57,8 @@ async def again_all(request: web.Request) -> web.StreamResponse:
     """Send everything that a web hook or channel has given up."""
     delivery = _delivery(request)
     via = await _via(request, delivery)
-    await delivery.again_all(via)
+    count = await delivery.again_all(via)
+    audit.describe(request, "sent again", via, f"{count} given up")
     return render.see_other(f"/deliveries?{urlencode({'via': via})}")
 
 

@@ -9,7 +9,7 @@ from aiohttp import web
 from ctserver.domain import missed as work
 from ctserver.domain.missed import Case
 from ctserver.domain.rights import EVERYTHING, Right, Role, Scope, may
-from ctserver.http import render
+from ctserver.http import audit, render
 from ctserver.http.dashboard import callback
 from ctserver.http.dashboard.rows import call_row
 from ctserver.http.deps import DEPS, USER, Deps, scope_of
@@ -50,6 +50,7 @@ async def change(request: web.Request) -> web.StreamResponse:
         await deps.db.write(lambda tx: missed.settle(tx, id, state, login, now))
     else:
         raise web.HTTPBadRequest
+    audit.describe(request, "missed call worked on", id, f"{step} {to.get(step, '')}".strip())
     deps.live.changed()
     if "HX-Request" not in request.headers:
         return render.see_other(render.own_path(str(form.get("next", "/missed"))))
