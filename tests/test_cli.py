@@ -22,6 +22,7 @@ import pytest
 from aiohttp import web
 
 from ctserver import cli, files
+from ctserver.recordings.seal import Keys, seal
 from ctserver.storage import migrate, sqlite
 
 SECONDS = 20
@@ -559,3 +560,23 @@ async def test_check_tries_everything_and_changes_nothing(typed: Run, pbx: Any, 
     assert done.status == 0, done
     assert [line[:3] for line in done.out.splitlines()] == ["ok "] * 6
     assert sorted(tmp_path.rglob("*")) == before
+
+
+# ---- sealed recordings
+
+
+async def test_a_sealed_recording_is_opened_by_command(typed: Run, tmp_path: Path) -> None:
+    (tmp_path / "x.wav").write_bytes(b"sound" * 50_000)
+    (tmp_path / "keys").write_text("44" * 32)
+    seal(tmp_path / "x.wav", tmp_path / "x.wav.sealed", Keys(["44" * 32]))
+    (tmp_path / "x.wav").unlink()
+    with_key = ("--set", "recordings.encrypt_key_file=keys")
+    done = await typed("recording", "decrypt", "x.wav.sealed", *with_key)
+    assert (done.status, done.out) == (0, "x.wav\n")
+    assert (tmp_path / "x.wav").read_bytes() == b"sound" * 50_000
+    assert (tmp_path / "x.wav").stat().st_mode & 0o777 == 0o600
+    is_mistake(await typed("recording", "decrypt", "x.wav.sealed", *with_key), "is there already", "--out")
+    is_mistake(await typed("recording", "decrypt", "x.wav.sealed"), "no key", "encrypt_key_file")
+    (tmp_path / "keys").write_text("55" * 32)
+    is_mistake(await typed("recording", "decrypt", "x.wav.sealed", "--out", "y", *with_key), "sealed with the key")
+    assert not (tmp_path / "y").exists()

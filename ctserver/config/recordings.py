@@ -26,4 +26,5 @@ class Recordings(Table):
     stop_free_mb: int = Field(default=100, ge=0)
     never_callers: list[CallerNumber] = []
     format: Literal["wav", "opus", "mp3"] = "wav"
+    encrypt_key_file: str = ""
     pause_seconds: int = Field(default=120, ge=0, le=3600)

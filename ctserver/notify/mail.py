@@ -9,7 +9,6 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import formatdate, parseaddr
-from pathlib import Path
 
 import aiosmtplib
 
@@ -17,6 +16,7 @@ from ctserver import ids
 from ctserver.config.notify import Email
 from ctserver.notify import parts
 from ctserver.outbound import GiveUp, Message, OutboundError, Retry
+from ctserver.outbound.attachment import Attachment
 from ctserver.outbound.client import shown
 
 SECONDS = 20.0  # for each step of the conversation, unless the settings say otherwise
@@ -68,12 +68,12 @@ class Mail:
             self._attach(mail, message.attachment)
         return mail
 
-    def _attach(self, mail: EmailMessage, file: Path) -> None:
+    def _attach(self, mail: EmailMessage, file: Attachment) -> None:
         """A recording that has gone or is too large is left out: the text links to it."""
         try:
-            if file.stat().st_size > self.attaches:
+            if file.size > self.attaches:
                 return
-            body = file.read_bytes()
+            body = b"".join(file.read())
         except OSError:
             return
         kind, _, subtype = (mimetypes.guess_type(file.name)[0] or "application/octet-stream").partition("/")

@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from email.utils import parseaddr
 from fnmatch import fnmatchcase
 from functools import partial
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from jinja2 import TemplateError
@@ -28,6 +27,7 @@ from ctserver.domain.rights import Scope
 from ctserver.language import Reader, written_for
 from ctserver.language import gettext as _
 from ctserver.outbound import CALL_BACK, DONE, About, Button, Channel, GiveUp, Message, Nobody
+from ctserver.outbound.attachment import Attachment
 from ctserver.services import digest
 from ctserver.services.delivery import Drop, Hold, Job, Receipt, Via
 from ctserver.services.words import DIGESTS, words
@@ -46,7 +46,7 @@ RECORDING_MS = 60_000  # from the hang-up: until then a message that is to have 
 DAY_MS = 86_400_000
 _SECRET_LINK = re.compile(r"(/shared/)[\w-]+")  # who reads the log of deliveries need not have the right to listen
 
-Sounds = Callable[[str, str], Awaitable[Path | None]]
+Sounds = Callable[[str, str], Awaitable[Attachment | None]]
 """The recording (file, place) as a file that can be read; None if there is none. Raises OSError."""
 
 
@@ -179,7 +179,7 @@ class Alerts:
         waits = sum(rule.then_minutes for rule in passed[:-1]) + passed[-1].group_minutes
         return passed[0].after_seconds * 1000 + waits * 60_000
 
-    async def _message(self, job: Job, name: str, alert: Alert, sound: Path | None) -> Message:
+    async def _message(self, job: Job, name: str, alert: Alert, sound: Attachment | None) -> Message:
         """In the words of him whom it is for. Raises GiveUp."""
         rule = self._settings.alerts[name]
         told = None
@@ -235,7 +235,7 @@ class Alerts:
         """The calls that a digest of this rule counts."""
         return Scope(_matching(self._settings.sites, rule.sites), _matching(self._settings.lines, rule.lines))
 
-    async def _sound(self, rule: Rule, call: Row | None, now: int) -> Path | None:
+    async def _sound(self, rule: Rule, call: Row | None, now: int) -> Attachment | None:
         """The recording, for a rule that asks for it. Raises Hold while it is being made."""
         if rule.recording == "page" or call is None:
             return None
@@ -246,7 +246,7 @@ class Alerts:
             return None
         try:
             file = await self._sounds(call["file"], call["place"])
-            fits = file is not None and file.stat().st_size <= self._channels[rule.by].attaches
+            fits = file is not None and file.size <= self._channels[rule.by].attaches
         except OSError:
             return None
         return file if fits else None

@@ -109,3 +109,14 @@ async def too_old(db: Database, site: str, before: int) -> list[Row]:
 def expired(tx: Transaction, call: str) -> None:
     """The sound is removed; that there was one stays known."""
     tx.execute("UPDATE recordings SET state = 'expired', file = '', bytes = 0 WHERE call = $1", (call,))
+
+
+def keep_again(tx: Transaction, suffix: str) -> int:
+    """Kept recordings of the folder whose names do not end so are put away once more; how many."""
+    return tx.execute(
+        """
+        UPDATE recordings SET stage = 'new', tries = 0, due_at = 0
+        WHERE stage = 'kept' AND state = 'ready' AND place = 'disk' AND file NOT LIKE '%' || $1
+        """,
+        (suffix,),
+    )

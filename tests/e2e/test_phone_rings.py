@@ -143,6 +143,27 @@ async def test_a_call_that_began_and_ended_while_ctserver_was_away_comes_into_th
     assert len(stack.rows("SELECT 1 FROM calls")) == before + 1
 
 
+async def test_a_call_that_began_while_ctserver_was_away_is_followed_from_its_return_on(stack: Stack) -> None:
+    await stack.healthy()
+    stack.signal(signal.SIGKILL)
+    began = time.time() * 1000
+    caller = f"+447700900{time.time_ns() % 1000:03}"
+    with stack.phone():
+        talk = asyncio.create_task(stack.call(POOL[2], caller=caller, talk_ms=8000))
+        await asyncio.sleep(1)
+        stack.start_server()
+        try:
+            (going,) = await stack.eventually("SELECT * FROM calls WHERE caller = ?", caller)
+            assert going["state"] != "ended"
+            assert (going["did"], going["line"]) == (POOL[2], "office")
+            assert abs(going["arrived_at"] - began) < 1000
+        finally:
+            assert (await talk).status == 0
+    (call,) = await stack.eventually("SELECT * FROM calls WHERE caller = ? AND state = 'ended'", caller)
+    assert (call["outcome"], call["reason"], call["hung_up_by"]) == ("answered", "completed", "caller")
+    assert 7500 < call["ended_at"] - call["answered_at"] < 11_000
+
+
 async def test_who_is_kept_out_does_not_ring_with_or_without_ctserver_and_rings_when_he_is_let_through(
     stack: Stack,
 ) -> None:

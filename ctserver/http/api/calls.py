@@ -17,6 +17,7 @@ from ctserver.http.api.registry import Asked, Nothing, Problem, Taken, operation
 from ctserver.http.api.types import END, START, Moment, cursor, place
 from ctserver.http.dashboard import pause
 from ctserver.http.dashboard.calls import recording_file
+from ctserver.http.dashboard.sound import send_file
 from ctserver.http.deps import Deps
 from ctserver.services.pauses import NotDone, PbxAway
 from ctserver.storage import calls, feed, marks, recordings
@@ -157,7 +158,7 @@ async def get_recording(asked: Asked[Nothing, Nothing]) -> models.Recording:
 async def get_sound(asked: Asked[Nothing, Nothing]) -> web.StreamResponse:
     file = await recording_file(asked.request)
     audit.describe(asked.request, "downloaded", asked.path("id"))
-    return web.FileResponse(file, headers={"Content-Disposition": f'attachment; filename="{file.name}"'})
+    return send_file(file, download=True)
 
 
 @operation(

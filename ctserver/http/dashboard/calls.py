@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -20,6 +19,7 @@ from ctserver.http.dashboard.rows import CallRow, call_row, colour, label_of
 from ctserver.http.dashboard.sound import file_of, peaks_of, send_file
 from ctserver.http.deps import DEPS, USER, Deps, scope_of
 from ctserver.language import gettext as _
+from ctserver.outbound.attachment import Attachment
 from ctserver.storage import attribution as evidence
 from ctserver.storage import calls, journal, pauses, recordings, sessions
 from ctserver.storage.db import Row
@@ -100,7 +100,7 @@ async def peaks(request: web.Request) -> web.StreamResponse:
     return await peaks_of(request.app[DEPS], request.match_info["id"])
 
 
-async def recording_file(request: web.Request) -> Path:
+async def recording_file(request: web.Request) -> Attachment:
     """The file of a call that this person may see. Raises HTTPNotFound."""
     deps, id = request.app[DEPS], request.match_info["id"]
     if await journal.one(deps.db, scope_of(request), id) is None:
