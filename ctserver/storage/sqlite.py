@@ -160,7 +160,6 @@ class Sqlite:
             for unit, result in zip(group, results, strict=True):
                 _settle(unit.done, result)
 
-
     async def _next_group(self) -> list[_Unit]:
         """What waits, and what comes while others come: an answer that waits a moment for company costs less. Empty when all is
         written and the database is closed."""
