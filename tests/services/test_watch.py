@@ -27,8 +27,8 @@ async def test_a_pbx_that_stays_away_is_told_of_once_and_a_restart_of_it_never(
         ("disk", "disk", "9 MB free"),
         ("disk", "disk", "9 MB free"),
         ("disk", "recordings", "not any more"),
-        ("pbx_unreachable", "AMI", "away"),
-        ("pbx_unreachable", "AMI", "away"),
+        ("pbx_unreachable", "pbx", "away"),
+        ("pbx_unreachable", "pbx", "away"),
     ]
 
 
