@@ -172,6 +172,7 @@ def environment() -> Environment:
         "phone": language.phone,
         "size": language.size,
         "span": language.span,
+        "tenths": language.tenths,
         "why": why,
     }
     return made
