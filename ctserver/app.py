@@ -6,18 +6,15 @@ import asyncio
 import contextlib
 import gc
 import logging
-import multiprocessing
 import os
-import shutil
 import signal
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from aiohttp import web
 
 from ctserver import __version__, files, ids, sinks, systemd
-from ctserver.asterisk import ami, recordings
+from ctserver.asterisk import ami
 from ctserver.asterisk.bridge import Bridge
 from ctserver.asterisk.fastagi import Fastagi
 from ctserver.config import Settings, number_uses
@@ -26,24 +23,23 @@ from ctserver.http import auth, server
 from ctserver.http.deps import Deps, Health, TestCallFailed
 from ctserver.http.gate import Gate
 from ctserver.http.geo import Geo
-from ctserver.recordings.keeper import Keeper
 from ctserver.recordings.places import Places
-from ctserver.services import digest, pools, reports
+from ctserver.services import reports
 from ctserver.services.attribution import Attributor
 from ctserver.services.blocked import BlackList
 from ctserver.services.callbacks import Callbacks, NotSent
 from ctserver.services.callers import Callers
 from ctserver.services.live import Live
 from ctserver.services.pauses import Pauses, PbxAway
+from ctserver.services.recorded import Recorded
 from ctserver.services.routing import Router
-from ctserver.services.simulation import PoolSize
 from ctserver.services.speech import Speaker
 from ctserver.services.visits import rule_book
-from ctserver.services.watch import Watch
 from ctserver.sinks import Sinks
-from ctserver.storage import audit, links, logins, migrate, routes, sessions, sqlite, users
+from ctserver.storage import migrate, routes, sessions, sqlite, users
 from ctserver.storage.db import StorageError
 from ctserver.storage.sqlite import Sqlite
+from ctserver.upkeep import Upkeep
 
 log = logging.getLogger(__name__)
 
@@ -161,9 +157,11 @@ class Running:
         callers = Callers(self.db, self._settings, self.attributor, self.speaker)
         self.black_list = BlackList(self._settings)
         await self.black_list.load(self.db)
-        self.router = Router(self._settings, callers, black_list=self.black_list)
+        self.recorded = Recorded(self._settings)
+        self.recorded.look()
+        self.router = Router(self._settings, callers, black_list=self.black_list, recorded=self.recorded)
         self.pauses = Pauses(self.db, self._mute, self._settings.recordings.pause_seconds, self.live.changed)
-        self.callbacks = Callbacks(self.db, self._settings, self._call_back)
+        self.callbacks = Callbacks(self.db, self._settings, self._call_back, self.recorded)
         self.fastagi = Fastagi(self.router.answer, self.callbacks.route)
         host, port = _address(self._settings.fastagi.listen)
         try:
@@ -246,93 +244,20 @@ class Running:
             raise _port_error("the web server", settings.server.listen, "[server] listen", error) from error
 
     def _start_upkeep(self) -> None:
-        spools = {pbx.id: self._settings.spool(pbx) for pbx in self._settings.asterisk}
-        adopter = recordings.Adopter(self.db, self.recordings, self.sinks.facts, spools=spools)
-
-        async def adopt() -> None:
-            await adopter.adopt_due(ids.now_ms())
-
-        keeper = Keeper(self.db, self._settings, self.places)
-
-        async def keep() -> None:
-            await keeper.keep_new(ids.now_ms())
-
-        async def remove_old() -> None:
-            if removed := await keeper.remove_old(ids.now_ms()):
-                log.info("removed %d recordings whose time was over", removed)
-
-        async def flush() -> None:
-            for bridge in self.bridges:
-                await bridge.journal.flush()
-
-        async def read_notes() -> None:
-            for bridge in self.bridges:
-                await bridge.notes.read(ids.now_ms())
-
-        async def tidy_notes() -> None:
-            for bridge in self.bridges:
-                await bridge.notes.tidy()
-
-        async def forget_logins() -> None:
-            now, kept = ids.now_ms(), self._settings.people.audit_days * 86_400_000
-            await self.db.write(lambda tx: logins.forget_expired(tx, now))
-            await self.db.write(lambda tx: links.forget_expired(tx, now))
-            await self.db.write(lambda tx: audit.forget(tx, now - kept))
-
-        async def learn() -> None:
-            if learnt := await self.attributor.learn(self.db, ids.now_ms()):
-                log.info("learnt from %d calls when visitors ring", learnt)
-
-        watch = Watch(self.db, self._settings, self.sinks.facts)
-
-        async def watch_trouble() -> None:
-            await watch.look((await self.health()).parts, ids.now_ms())
-
-        async def tell_digests() -> None:
-            await digest.tell(self.db, self._settings, self.sinks.facts, ids.now_ms())
-
-        async def watch_pools() -> None:
-            for fact in await pools.watch(self.db, self._settings, ids.now_ms(), self.sinks.facts):
-                log.warning("pool %s: %s", fact.pool, fact.detail)
-
-        async def measure_pools() -> None:
-            await pools.refresh_reports(self.db, self._settings, ids.now_ms(), _elsewhere)
-
-        async def call_back() -> None:
-            await self.callbacks.work(ids.now_ms())
-
-        async def resume_recordings() -> None:
-            await self.pauses.work(ids.now_ms())
-
-        async def sum_up() -> None:
-            await reports.catch_up(self.db, ids.now_ms())
-
-        async def alive() -> None:
-            systemd.notify("WATCHDOG=1")
-
-        table: list[tuple[str, Callable[[], Awaitable[None]], float]] = [
-            ("adopt recordings", adopt, 0.5),
-            ("make recordings small and put them away", keep, 3),
-            ("remove old recordings", remove_old, 3600),
-            ("return borrowed recordings", self.places.return_borrowed, 3600),
-            ("save what could not be saved", flush, 5),
-            ("read Asterisk's notes of ended calls", read_notes, 5),
-            ("remove old notes", tidy_notes, 86_400),
-            ("forget what is over: logins, links, old entries of the audit log", forget_logins, 3600),
-            ("learn from calls", learn, 1800),
-            ("watch the pools", watch_pools, 300),
-            ("tell the digests", tell_digests, 300),
-            ("measure the pools", measure_pools, 3600),
-            ("speak", self.speaker.speak, 2),
-            ("place callbacks", call_back, 1),
-            ("resume paused recordings", resume_recordings, 1),
-            ("watch for trouble", watch_trouble, 15),
-            ("look after deliveries", self.sinks.delivery.upkeep, 600),
-            ("sum up the reports", sum_up, 120),
-            ("tell systemd", alive, systemd.watchdog_seconds() or 3600),
-        ]
-        self._tasks = [asyncio.create_task(_every(*row), name=row[0]) for row in table]
-        self._steps.append(("upkeep", lambda: _cancel(self._tasks)))
+        upkeep = Upkeep(
+            db=self.db,
+            settings=self._settings,
+            places=self.places,
+            bridges=self.bridges,
+            sinks=self.sinks,
+            attributor=self.attributor,
+            callbacks=self.callbacks,
+            pauses=self.pauses,
+            speaker=self.speaker,
+            health=self.health,
+        )
+        upkeep.start()
+        self._steps.append(("upkeep", upkeep.stop))
 
     # ---- what the edges ask of one another
 
@@ -367,7 +292,9 @@ class Running:
             name = "AMI" if len(self.bridges) == 1 else f"AMI {bridge.pbx.id}"
             parts[name] = bridge.link.problem or "ok"
         parts["FastAGI"] = "ok" if self.fastagi.listening else "not listening"
-        parts["disk"] = disk_health(self._settings)
+        await asyncio.to_thread(self.recorded.look)
+        parts["disk"] = self.recorded.disk
+        parts["recordings"] = self.recorded.stopped or "ok"
         return Health(parts)
 
     async def _database_health(self) -> str:
@@ -401,34 +328,9 @@ async def try_login(settings: Settings, pbx_id: str) -> None:
         return
 
 
-def disk_health(settings: Settings) -> str:
-    """ "ok", or how little is left."""
-    wanted = settings.recordings.min_free_mb
-    try:
-        free = shutil.disk_usage(settings.path(settings.recordings.folder)).free // 1_000_000
-    except OSError as error:
-        return str(error.strerror)
-    return "ok" if free >= wanted else f"{free} MB free, less than the {wanted} MB of [recordings] min_free_mb"
-
-
-async def _elsewhere(question: pools.Question) -> PoolSize:
-    """A simulation in a process of its own, at the lowest priority: calls come first."""
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), os.nice, (19,)) as processes:
-        return await asyncio.get_running_loop().run_in_executor(processes, question.answer)
-
-
 def _write_private(file: Path, text: str) -> None:
     with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as out:
         out.write(text)
-
-
-async def _every(name: str, work: Callable[[], Awaitable[None]], seconds: float) -> None:
-    while True:
-        try:
-            await work()
-        except Exception:
-            log.exception("upkeep: %s failed", name)
-        await asyncio.sleep(seconds)
 
 
 async def _cancel(tasks: list[asyncio.Task[None]]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import aiohttp
 
-from ctserver import files
+from ctserver import files, notify
 from ctserver.asterisk import ami
 from ctserver.config import Asterisk, ConfigError, Settings
 from ctserver.http.geo import Geo
@@ -45,7 +45,8 @@ async def check(settings: Settings) -> list[Result]:
 
 
 def _told(settings: Settings) -> list[Result]:
-    """Secrets of web hooks and the texts of alerts: a mistake in them must not be found when a call is missed."""
+    """Secrets of web hooks and channels, descriptions of gateways, the texts of alerts: a mistake in them must not be found
+    when a call is missed."""
     results = []
     for name in settings.webhooks:
         try:
@@ -53,6 +54,7 @@ def _told(settings: Settings) -> list[Result]:
         except ConfigError as error:
             problem = error.problems[0]
             results.append(Result(f"web hook {name}", False, f"{problem.key}: {problem.what}", problem.hint))
+    results += [Result(one.key, False, one.what, one.hint) for one in notify.mistakes(settings)]
     wrong = [Result(key, False, what, "see docs/alerts.md") for key, what in words.mistakes(settings)]
     if settings.alerts and not wrong:
         results.append(Result("alerts", True, f"{len(settings.alerts)} rules, their texts make sense"))

@@ -22,6 +22,7 @@ import pytest
 from aiohttp import web
 
 from ctserver import cli, files
+from ctserver.recordings.seal import Keys, seal
 from ctserver.storage import migrate, sqlite
 
 SECONDS = 20
@@ -465,6 +466,17 @@ async def test_users_and_tokens_are_made_changed_and_removed(run: Run, tmp_path:
     assert (await run("user", "bob", *there, "--no-second-factor")).status == 0
     assert (await run("user", "bob", *there, "--remove")).out == "user removed: bob\n"
     is_mistake(await run("user", "ann", *there, "--remove"), "the only owner")
+    store = await sqlite.open(tmp_path / "x.db")
+    said = [(row["action"], row["subject"]) for row in await store.fetch("SELECT * FROM audit WHERE via = 'command'")]
+    await store.close()
+    assert sorted(said) == [
+        ("second factor removed", "bob"),
+        ("token made", "command line"),
+        ("user changed", "bob"),
+        ("user made", "ann"),
+        ("user made", "bob"),
+        ("user removed", "bob"),
+    ]
 
 
 @contextlib.asynccontextmanager
@@ -523,9 +535,48 @@ async def ask(port: int, data: bytes) -> bytes:
     return answer
 
 
+async def test_check_finds_mistakes_in_texts_and_gateways_before_a_call_is_missed(typed: Run, toml: Path) -> None:
+    toml.write_text(
+        toml.read_text()
+        + '[notify.sms]\ntype = "http"\nurl = "http://127.0.0.1/{{ tto }}"\n'
+        + '[notify.chat]\ntype = "telegram"\nsecret_file = "none"\n'
+        + '[notify.push]\ntype = "push"\ncontact = "mailto:a@example.com"\n'
+        + '[alerts.missed]\non = ["missed"]\nby = "sms"\ntext = "{{ calller }}"\n'
+    )
+    checked = await typed("check")
+    assert checked.status == 2
+    for key, words in {
+        "notify.sms.url": "'tto' is undefined",
+        "notify.chat.secret_file": "No such file",
+        "alerts.missed.text": "'calller' is undefined",
+    }.items():
+        assert re.search(rf"BAD +{key}: .*{words}", checked.out), checked.out
+    assert not list(toml.parent.rglob("push-key.pem")), "it changes nothing"
+
+
 async def test_check_tries_everything_and_changes_nothing(typed: Run, pbx: Any, tmp_path: Path) -> None:
     before = sorted(tmp_path.rglob("*"))
     done = await typed("check", "--set", f"asterisk.pbx.ami={pbx.address}")
     assert done.status == 0, done
     assert [line[:3] for line in done.out.splitlines()] == ["ok "] * 6
     assert sorted(tmp_path.rglob("*")) == before
+
+
+# ---- sealed recordings
+
+
+async def test_a_sealed_recording_is_opened_by_command(typed: Run, tmp_path: Path) -> None:
+    (tmp_path / "x.wav").write_bytes(b"sound" * 50_000)
+    (tmp_path / "keys").write_text("44" * 32)
+    seal(tmp_path / "x.wav", tmp_path / "x.wav.sealed", Keys(["44" * 32]))
+    (tmp_path / "x.wav").unlink()
+    with_key = ("--set", "recordings.encrypt_key_file=keys")
+    done = await typed("recording", "decrypt", "x.wav.sealed", *with_key)
+    assert (done.status, done.out) == (0, "x.wav\n")
+    assert (tmp_path / "x.wav").read_bytes() == b"sound" * 50_000
+    assert (tmp_path / "x.wav").stat().st_mode & 0o777 == 0o600
+    is_mistake(await typed("recording", "decrypt", "x.wav.sealed", *with_key), "is there already", "--out")
+    is_mistake(await typed("recording", "decrypt", "x.wav.sealed"), "no key", "encrypt_key_file")
+    (tmp_path / "keys").write_text("55" * 32)
+    is_mistake(await typed("recording", "decrypt", "x.wav.sealed", "--out", "y", *with_key), "sealed with the key")
+    assert not (tmp_path / "y").exists()

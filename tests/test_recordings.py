@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import math
+import random
 import re
 import struct
 import wave
@@ -20,7 +22,8 @@ from ctserver import config
 from ctserver.domain import call as machine
 from ctserver.recordings import sound
 from ctserver.recordings.keeper import Keeper
-from ctserver.recordings.places import Places
+from ctserver.recordings.places import Places, keys
+from ctserver.recordings.seal import BLOCK, MAGIC, SUFFIX, Keys, Sealed, SealError, seal
 from ctserver.recordings.sound import ConvertError
 from ctserver.storage import calls, recordings
 from ctserver.storage.db import Row
@@ -94,7 +97,9 @@ async def test_a_sound_that_cannot_be_copied_stays_and_the_reason_is_kept(db: Sq
     row = await shelf.row()
     assert (row["stage"], row["tries"], row["file"]) == ("new", 1, FILE)
     assert "instead of 3.0 s" in row["problem"]
-    assert (await shelf.places.local(FILE, "disk")) == (shelf.places.folder / FILE).resolve()
+    found = await shelf.places.local(FILE, "disk")
+    assert found
+    assert found.path == (shelf.places.folder / FILE).resolve()
     assert await shelf.keeper.keep_new(now) == 0, "it waits before it tries again"
     for _ in range(6):
         row = await shelf.row()
@@ -111,7 +116,7 @@ async def test_rubbish_is_refused_in_ffmpegs_words(tmp_path: Path) -> None:
 
 
 async def test_recordings_are_removed_when_their_time_is_over(db: Sqlite, toml: Path, now: int) -> None:
-    shelf = Shelf(db, toml, now, **{"recordings.keep_days": "90", "sites.shop.recordings_days": "30"})
+    shelf = Shelf(db, toml, now, **{"retention.recordings_days": "90", "sites.shop.recordings_days": "30"})
     await shelf.put()
     await shelf.keeper.keep_new(now)
     assert await shelf.keeper.remove_old(now + 30 * DAY_MS) == 0
@@ -193,10 +198,11 @@ async def test_a_finished_recording_moves_to_the_storage_and_comes_back_to_be_pl
     row = await stored.row()
     found = await asyncio.gather(*(stored.places.local(row["file"], row["place"]) for _ in range(3)))
     assert found[0] is not None
-    assert found[0].read_bytes() == content
+    assert found[0].path
+    assert b"".join(found[0].read()) == content
     await stored.keeper.remove(row)
     assert bucket.objects == {}
-    assert not found[0].exists()
+    assert not found[0].path.exists()
 
 
 async def test_a_storage_that_refuses_loses_nothing(stored: Shelf, bucket: Bucket, now: int) -> None:
@@ -209,3 +215,128 @@ async def test_a_storage_that_refuses_loses_nothing(stored: Shelf, bucket: Bucke
     assert f"{CALL}.wav" in stored.files()
     bucket.status = 200
     assert await stored.keeper.keep_new(row["due_at"]) == 1
+
+
+# ---- sealed
+
+
+KEY = "11" * 32
+OTHER_KEY = base64.b64encode(bytes(range(32))).decode()
+
+
+def keyed(toml: Path, *keys: str) -> dict[str, str]:
+    """The setting, and the file that it names."""
+    (toml.parent / "keys").write_text("# made in spring\n" + "\n".join(keys) + "\n")
+    return {"recordings.encrypt_key_file": "keys"}
+
+
+@pytest.mark.parametrize("format", ["opus", "wav"])
+async def test_with_a_key_nothing_that_can_be_heard_or_drawn_stays_on_the_disk(
+    db: Sqlite, toml: Path, now: int, format: str
+) -> None:
+    shelf = Shelf(db, toml, now, **keyed(toml, KEY), **{"recordings.format": format})
+    await shelf.put()
+    plain = (shelf.places.folder / FILE).read_bytes()
+    assert await shelf.keeper.keep_new(now) == 1
+    row = await shelf.row()
+    assert (row["stage"], row["format"], row["file"]) == ("kept", format, f"000000/{CALL}.{format}.sealed")
+    assert shelf.files() == sorted([f"{CALL}.{format}.sealed", f"{CALL}.peaks.json.sealed"])
+    for file in shelf.places.folder.rglob("*"):
+        assert file.is_dir() or file.read_bytes().startswith(MAGIC), file
+    found = await shelf.places.local(row["file"], row["place"])
+    assert found
+    assert (found.name, found.path) == (f"{CALL}.{format}", None)
+    sound = b"".join(found.read())
+    assert len(sound) == found.size
+    assert sound == plain if format == "wav" else sound.startswith(b"OggS")
+    assert max(json.loads(await shelf.places.peaks(row["file"]) or "")["caller"]) > 60
+    await shelf.keeper.remove(row)
+    assert shelf.files() == []
+
+
+async def test_a_sealed_recording_goes_to_the_storage_sealed(
+    stored: Shelf, bucket: Bucket, now: int, toml: Path
+) -> None:
+    await stored.put()
+    content = (stored.places.folder / FILE).read_bytes()
+    settings = config.load(toml, keyed(toml, KEY))
+    stored.places.keys = keys(settings)
+    assert await stored.keeper.keep_new(now) == 1
+    [there] = bucket.objects.values()
+    assert there.startswith(MAGIC)
+    row = await stored.row()
+    found = await stored.places.local(row["file"], row["place"])
+    assert found
+    assert b"".join(found.read()) == content
+    assert not list(stored.places.folder.rglob("*.wav"))
+
+
+@pytest.mark.parametrize("size", [0, 1, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK, 3 * BLOCK + 17])
+def test_any_part_of_a_sealed_file_can_be_read(tmp_path: Path, size: int) -> None:
+    dice, known = random.Random(size), Keys([KEY])
+    plain = dice.randbytes(size)
+    (tmp_path / "x").write_bytes(plain)
+    seal(tmp_path / "x", tmp_path / "x.sealed", known)
+    opened = Sealed(tmp_path / "x.sealed", known)
+    assert (opened.size, b"".join(opened.read())) == (size, plain)
+    for _ in range(30):
+        start, length = dice.randrange(size + 2), dice.choice([1, 100, BLOCK, 2 * BLOCK])
+        assert b"".join(opened.read(start, length)) == plain[start : start + length]
+
+
+def test_two_files_of_the_same_sound_have_nothing_in_common(tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(bytes(1000))
+    for name in ("a", "b"):
+        seal(tmp_path / "x", tmp_path / name, Keys([KEY]))
+    assert (tmp_path / "a").read_bytes()[60:] != (tmp_path / "b").read_bytes()[60:]
+
+
+def test_whatever_is_changed_cut_or_moved_is_noticed(tmp_path: Path) -> None:
+    known, target = Keys([KEY]), tmp_path / "x.sealed"
+    (tmp_path / "x").write_bytes(random.Random(1).randbytes(2 * BLOCK + 500))
+    seal(tmp_path / "x", target, known)
+    good, step = target.read_bytes(), BLOCK + 16
+    flipped = [
+        good[:at] + bytes([good[at] ^ 1]) + good[at + 1 :] for at in (0, 9, 20, 50, 55, 60, 70_000, len(good) - 1)
+    ]
+    swapped = good[:60] + good[60 + step : 60 + 2 * step] + good[60 : 60 + step] + good[60 + 2 * step :]
+    cut = [good[: 60 + step], good[: 60 + 2 * step], good[:-1], good[:60], good[:30], b""]
+    for bad in (*flipped, swapped, *cut, good + b"x"):
+        target.write_bytes(bad)
+        with pytest.raises(SealError):
+            b"".join(Sealed(target, known).read())
+
+
+def test_an_old_key_still_opens_and_a_new_one_seals(tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(b"sound")
+    seal(tmp_path / "x", tmp_path / "old", Keys([KEY]))
+    both = Keys([OTHER_KEY, KEY])
+    seal(tmp_path / "x", tmp_path / "new", both)
+    for name in ("old", "new"):
+        assert b"".join(Sealed(tmp_path / name, both).read()) == b"sound"
+    with pytest.raises(
+        SealError, match=r"sealed with the key [0-9a-f]{16}, which is not among those of \[recordings\]"
+    ):
+        Sealed(tmp_path / "new", Keys([KEY]))
+
+
+@pytest.mark.parametrize("line", ["short", "zz" * 32, base64.b64encode(bytes(31)).decode(), "11" * 31])
+def test_a_key_that_is_none_is_told_at_the_start(toml: Path, line: str) -> None:
+    with pytest.raises(config.ConfigError) as told:
+        keys(config.load(toml, keyed(toml, line)))
+    [problem] = told.value.problems
+    assert problem.key == "recordings.encrypt_key_file"
+    assert "line 1 is no key" in problem.what
+    assert line not in problem.what
+
+
+async def test_what_was_kept_before_there_was_a_key_is_sealed_when_asked_for(db: Sqlite, toml: Path, now: int) -> None:
+    shelf = Shelf(db, toml, now, **{"recordings.format": "mp3"})
+    await shelf.put()
+    await shelf.keeper.keep_new(now)
+    later = Shelf(db, toml, now, **keyed(toml, KEY), **{"recordings.format": "mp3"})
+    assert await later.keeper.keep_new(now) == 0
+    assert await db.write(lambda tx: recordings.keep_again(tx, SUFFIX)) == 1
+    assert await later.keeper.keep_new(now) == 1
+    assert later.files() == sorted([f"{CALL}.mp3.sealed", f"{CALL}.peaks.json.sealed"])
+    assert await db.write(lambda tx: recordings.keep_again(tx, SUFFIX)) == 0

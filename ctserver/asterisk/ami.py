@@ -217,10 +217,14 @@ class Link:
             await asyncio.sleep(PING_SECONDS)
             try:
                 await self.send({"Action": "Ping"})
-                if self.problem is None:
-                    self.alive_at = ids.now_ms()
             except TimeoutError as error:
                 raise LinkDown("the PBX does not answer") from error
+            except LinkDown:
+                raise
+            except AmiError as refused:  # it is shutting down, and will say last what becomes of its calls
+                log.info("AMI %s: %s", self._name, refused)
+            if self.problem is None:
+                self.alive_at = ids.now_ms()
 
     def _close(self) -> None:
         manager, self._manager = self._manager, None

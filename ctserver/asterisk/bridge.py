@@ -11,7 +11,7 @@ from ctserver.asterisk import recordings, variables
 from ctserver.asterisk.ami import AmiError, Link, LinkDown
 from ctserver.asterisk.evidence import Notes
 from ctserver.asterisk.placed import originate, placed
-from ctserver.asterisk.translate import Translator
+from ctserver.asterisk.translate import Translator, moment
 from ctserver.asterisk.wire import Message, text
 from ctserver.config import Asterisk, Settings
 from ctserver.domain.call import Call, Event, Vanished
@@ -82,7 +82,7 @@ class Bridge:
         self._translator = Translator(self._contexts)
         for call in open_calls:
             self._translator.know(call.linkedid, call.uniqueid, [leg.uniqueid for leg in call.legs])
-        listed = await link.send_list({"Action": "CoreShowChannels"}) if open_calls else []
+        listed = await link.send_list({"Action": "CoreShowChannels"})
         alive = {text(channel, "Uniqueid") for channel in listed}
         now = ids.now_ms()
         await self.notes.read(now, settled=False)
@@ -90,6 +90,19 @@ class Bridge:
         if gone:
             log.info("AMI %s: %d calls ended while nobody watched", self.pbx.id, len(gone))
             await self.journal.apply([await asyncio.to_thread(self._vanished, call, link.alive_at) for call in gone])
+
+        await self._meet(link, listed)
+
+    async def _meet(self, link: Link, listed: Sequence[Message]) -> None:
+        """Calls that began while nobody watched and still go on: the dialplan's variables tell of them what CTRoute told."""
+        if all(text(channel, "Uniqueid") in self._translator.callers for channel in listed if _of_a_caller(channel)):
+            return
+        try:
+            told = await link.send_list({"Action": "Status", "Variables": ",".join(variables.TOLD_BY)})
+        except AmiError as error:
+            log.warning("AMI %s: calls that go on are met at their end: %s", self.pbx.id, error)
+        else:
+            await self._consume([routed(status) for status in told if _of_a_caller(status)])
 
     def _vanished(self, call: Call, alive_at: int) -> Vanished:
         """It lived when the PBX gave its last sign of life, and when its sound was written for the last time."""
@@ -110,6 +123,23 @@ class Bridge:
         await self.journal.apply(events)
         if ours and self.on_placed:
             await self.on_placed(self.pbx.id, ours)
+
+
+def _of_a_caller(channel: Message) -> bool:
+    return text(channel, "Uniqueid") == text(channel, "Linkedid") != "" and not text(channel, "Channel").startswith(
+        "Local/"
+    )
+
+
+def routed(status: Message) -> Message:
+    """The event CTRoute that this channel sent, by its Status; of a channel that sent none, nothing ({})."""
+    listed = status.get("Variable", [])
+    known = dict(entry.partition("=")[::2] for entry in ([listed] if isinstance(listed, str) else listed))
+    fields = {field: known.get(name, "") for name, field in variables.TOLD_BY.items()}
+    if not moment(fields["Arrived"]):
+        return {}
+    same = {name: status.get(name, "") for name in ("Uniqueid", "Linkedid", "Channel", "CallerIDNum", "CallerIDName")}
+    return {"Event": "UserEvent", "UserEvent": variables.EVENT_ROUTED, **same, **fields}
 
 
 def testcall_action(number: str, caller: str) -> dict[str, str]:

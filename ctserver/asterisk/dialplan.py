@@ -8,6 +8,7 @@ import hashlib
 import os
 import re
 import shlex
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from ctserver.asterisk import variables
 from ctserver.asterisk.lines import literal
 from ctserver.config import Asterisk, ConfigError, Problem, Settings
 from ctserver.config.notify import Modem
+from ctserver.services.recorded import Recorded
 from ctserver.services.routing import Route, Router
 
 PROGRAM = "ct-route"
@@ -48,6 +50,7 @@ def render(settings: Settings, script: Path, pbx: Asterisk | None = None) -> str
         lines += _default(digits, route)
     lines += _default("_[0-9]!", router.default)
     lines += ["", "[ct-tracked]", *(f"exten => {digits},1,NoOp()" for digits in sorted(router.table()))]
+    lines += ["", "[ct-unrecorded]", *_unrecorded(settings)]
     for name, line in settings.lines.items():
         lines += line_texts.context(name, line, router.hours(name), ids.now_ms())
     if settings.calls.outgoing_context:
@@ -146,6 +149,13 @@ def _old_filters(manager: str) -> str:
         r"^eventfilter\(.*name\(UserEvent\).*\) = (\w+)$", r"eventfilter = UserEvent: \1", manager, flags=re.M
     )
     return re.sub(r"^eventfilter\(.*name\((\w+)\)\) =$", r"eventfilter = Event: \1", manager, flags=re.M)
+
+
+def _unrecorded(settings: Settings) -> Iterator[str]:
+    """An extension for each caller who is never recorded: c and his digits."""
+    for digits in Recorded(settings).spellings():
+        pattern = f"_c{digits[:-1]}!" if digits.endswith("*") else f"c{digits}"
+        yield f"exten => {pattern},1,NoOp()"
 
 
 def _default(pattern: str, route: Route) -> list[str]:

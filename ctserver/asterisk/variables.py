@@ -16,6 +16,9 @@ EVENT_DOCTOR = "CTDoctor"
 EVENT_OUTGOING = "CTOut"
 EVENT_OUTGOING_ENDED = "CTOutEnd"
 
+# The dialplan's variables -> what the event CTRoute calls them.
+TOLD_BY = {"CT_DID": "DID", "CT_LINE": "Line", "CT_ASKED": "Asked", "CT_AT": "Arrived"}
+
 # The values of `Stage` in CTStage (as the caller comes to it) and CTEnd (where he was at the end). A line that does
 # nothing but ring sends no CTStage.
 STAGE_BLOCKED = "blocked"  # the caller is not wanted: black list, anonymous, too many calls

@@ -52,8 +52,12 @@ def _token(options: argparse.Namespace) -> int:
             if await users.one(db, options.login) is None:
                 raise app.StartError(f"there is no user {options.login!r}", "make one: ctserver user LOGIN")
             hashed, id = ids.token_hash(text), ids.new(now)
-            await db.write(lambda tx: tokens.add(tx, id, hashed, options.login, options.name, scopes, now, expires))
-            await db.write(lambda tx: audit.add(tx, entry))
+
+            def unit(tx: Transaction) -> None:
+                tokens.add(tx, id, hashed, options.login, options.name, scopes, now, expires)
+                audit.add(tx, entry)
+
+            await db.write(unit)
 
     asyncio.run(make())
     sys.stdout.write(f"{text}\n")
@@ -79,14 +83,23 @@ async def _put(db: Database, settings: Settings, options: argparse.Namespace) ->
     before = known or Person(options.login, Role.OWNER if first else Role.MANAGER)
     person = _changed(before, settings, options)
     if known and person != known:
-        entry = Entry(ids.now_ms(), "", "command", "user changed", person.login, person.role)
-        await db.write(lambda tx: users.change(tx, person))
-        await db.write(lambda tx: audit.add(tx, entry))
+        await db.write(lambda tx: _change(tx, person))
         return _told(person)
     password = ids.password() if sys.stdin.isatty() else sys.stdin.readline().strip() or ids.password()
-    hashed, now = auth.hash_password(password), ids.now_ms()
-    await db.write(lambda tx: users.put_user(tx, ids.new(now), person.login, hashed, now, person))
+    hashed = auth.hash_password(password)
+    await db.write(lambda tx: _put_password(tx, person, hashed, "password changed" if known else "user made"))
     return f"{_told(person)}password: {password}\n"
+
+
+def _change(tx: Transaction, person: Person) -> None:
+    users.change(tx, person)
+    audit.add(tx, Entry(ids.now_ms(), "", "command", "user changed", person.login, person.role))
+
+
+def _put_password(tx: Transaction, person: Person, hashed: str, action: str) -> None:
+    now = ids.now_ms()
+    users.put_user(tx, ids.new(now), person.login, hashed, now, person)
+    audit.add(tx, Entry(now, "", "command", action, person.login, person.role))
 
 
 async def _taken_away(db: Database, known: Person | None, options: argparse.Namespace) -> str:

@@ -23,6 +23,7 @@ def cross_checks(data: Mapping[str, Any], country: str) -> Iterator[Problem]:
     yield from _spools(data)
     yield from _modems(data, names)
     yield from _alerts(data)
+    yield from _disk(data)
     yield from _mail(data)
     yield from _oidc(as_dict(data.get("oidc")))
     if "base" in data:
@@ -108,6 +109,15 @@ def _modems(data: Mapping[str, Any], pbxs: Iterable[str]) -> Iterator[Problem]:
         if isinstance(wanted, str) and wanted and wanted not in pbxs:
             known = ", ".join(pbxs) or "none"
             yield Problem(f"notify.{name}.pbx", f"there is no [[asterisk]] with the id {wanted!r}", f"the ids: {known}")
+
+
+def _disk(data: Mapping[str, Any]) -> Iterator[Problem]:
+    """Somebody is told before recording stops."""
+    table = as_dict(data.get("recordings"))
+    told, stops = table.get("min_free_mb", 500), table.get("stop_free_mb", 100)
+    if isinstance(told, int) and isinstance(stops, int) and 0 < told < stops:
+        hint = "make it smaller than min_free_mb"
+        yield Problem("recordings.stop_free_mb", f"recording would stop before min_free_mb ({told}) is told", hint)
 
 
 def _alerts(data: Mapping[str, Any]) -> Iterator[Problem]:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from ctserver.config.types import Identifier, OneLine, Reference, Table, country_code, one_line, zone_name
+from ctserver.config.types import CallerNumber, Identifier, OneLine, Reference, Table, country_code, one_line, zone_name
 from ctserver.domain.hours import Hours
 
 # A sound as Playback() knows it, without its ending; several joined by &.
@@ -136,7 +136,7 @@ class Line(Table):
 class Callers(Table):
     """Who is not put through."""
 
-    blocked: list[Annotated[str, Field(pattern=r"^\+?[0-9 ()-]{2,30}\*?$")]] = []
+    blocked: list[CallerNumber] = []
     anonymous: Literal["accept", "reject", "busy", "voicemail"] = "accept"
     calls_per_hour: int = Field(default=0, ge=0)
     then: Literal["reject", "busy", "voicemail"] = "reject"

@@ -15,7 +15,6 @@ class People(Table):
     reset_minutes: int = Field(default=60, ge=5, le=1440)
     mail: Reference = ""
     second_factor: list[Literal["owner", "manager", "operator", "analyst", "client"]] = []
-    audit_days: int = Field(default=730, ge=1, le=36_500)
 
 
 class Api(Table):

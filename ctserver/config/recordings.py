@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from ctserver.config.types import OneLine, Table
+from ctserver.config.types import CallerNumber, OneLine, Table
 
 
 class S3(Table):
@@ -23,6 +23,8 @@ class S3(Table):
 class Recordings(Table):
     folder: OneLine = "var/recordings"
     min_free_mb: int = Field(default=500, ge=0)
+    stop_free_mb: int = Field(default=100, ge=0)
+    never_callers: list[CallerNumber] = []
     format: Literal["wav", "opus", "mp3"] = "wav"
+    encrypt_key_file: str = ""
     pause_seconds: int = Field(default=120, ge=0, le=3600)
-    keep_days: int = Field(default=0, ge=0)

@@ -17,6 +17,7 @@ from ctserver.config.people import Api, People
 from ctserver.config.problems import ConfigError, Problem, reason_of
 from ctserver.config.quality import Quality
 from ctserver.config.recordings import S3, Recordings
+from ctserver.config.retention import Retention
 from ctserver.config.server import DatabaseFile, Fastagi, Geo, Limits, Log, Privacy, Server
 from ctserver.config.sites import Pool, Rule, Site, Static
 from ctserver.config.telephony import Asterisk, Calls
@@ -48,6 +49,7 @@ class Settings(Table):
     quality: Quality = Quality()
     limits: Limits = Limits()
     privacy: Privacy = Privacy()
+    retention: Retention = Retention()
     geo: Geo = Geo()
     people: People = People()
     oidc: Oidc = Oidc()

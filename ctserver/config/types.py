@@ -56,6 +56,10 @@ def network(value: str) -> str:
         raise ValueError(f"{value!r} is no IP address or network") from None
 
 
+# A telephone number, or the beginning of several with * behind it, in whatever way people write it.
+CallerNumber = Annotated[str, Field(pattern=r"^\+?[0-9 ()-]{2,30}\*?$")]
+
+
 def _lower(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
 

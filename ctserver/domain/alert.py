@@ -10,6 +10,7 @@ from typing import Any
 
 from opening_hours import OpeningHours
 
+from ctserver.domain import call as machine
 from ctserver.domain import fact as facts
 from ctserver.domain.fact import Fact
 
@@ -41,7 +42,8 @@ class Alert:
     """What a message to a person is made of. Names, not ids; "" where it is not known or makes no sense.
 
     `occasion` is a key of OCCASIONS; `at` the moment it is about; `count` how many calls of this caller one message
-    tells of; `nth` which call of this caller it is; `recording` a link that needs no login, or else the call's page, where there is one to hear; `data` the
+    tells of; `late_ms` how long ago it was, if the message comes later than its rule wants it, after an outage for
+    instance; `nth` which call of this caller it is; `recording` a link that needs no login, or else the call's page, where there is one to hear; `data` the
     fact's own, for templates.
     """
 
@@ -68,6 +70,7 @@ class Alert:
     out_of_hours: bool = False
     voicemail: bool = False
     escalated: bool = False
+    late_ms: int = 0
     to_caller: bool = False
     recording: str = ""
     data: Mapping[str, Any] = field(default_factory=dict)
@@ -85,10 +88,26 @@ class Conditions:
 
 
 def occasion(rule: Conditions, fact: Fact) -> str | None:
-    """The first occasion of the rule that this fact is. Lines, sites and sources are asked of calls only."""
+    """The first occasion of the rule that this fact is. Lines, sites and sources are asked of calls only.
+
+    The end of a missed call is two facts, ended and missed: a rule tells of it once, as the voice message if it asks for
+    those, else as missed, else as whatever else it asks for.
+    """
     if fact.call and not fits(rule, fact):
         return None
-    return next((name for name in rule.on if OCCASIONS[name] == fact.kind and _is(name, rule, fact.data)), None)
+    found = [name for name in rule.on if OCCASIONS[name] == fact.kind and _is(name, rule, fact.data)]
+    if fact.kind == facts.MISSED and _is_one("voicemail", rule, fact.data):
+        return None
+    if fact.kind == facts.ENDED and fact.data.get("outcome") == machine.MISSED:
+        if _is_one("voicemail", rule, fact.data):
+            return "voicemail"
+        if _is_one("missed", rule, fact.data) or _is_one("missed_out_of_hours", rule, fact.data):
+            return None
+    return found[0] if found else None
+
+
+def _is_one(name: str, rule: Conditions, data: Mapping[str, Any]) -> bool:
+    return name in rule.on and _is(name, rule, data)
 
 
 def fits(rule: Conditions, fact: Fact) -> bool:

@@ -64,6 +64,7 @@ __all__ = [  # with the events and the outcomes, so that one import is enough
 ARRIVED, RINGING, TALKING, ENDED = "arrived", "ringing", "talking", "ended"
 CALLER, COMPANY, SYSTEM, NETWORK = "caller", "company", "system", "network"  # who hung up; system: the PBX itself
 CALLBACK = "callback"  # routed_by of a call that we placed
+_CUT_OFF = ("completed", "abandoned", "abandoned_early", "abandoned_ivr")  # if neither side asked to hang up
 STOPPING_MS = 16_000  # Asterisk says that it stops when its channels are gone, or after 15 s without that
 MAX_LEGS, MAX_STEPS = 500, 200  # of one call; more is a PBX gone mad, or somebody who waits in a queue all day
 UNKNOWN = "unknown"  # the reason of a call whose end nobody saw
@@ -358,7 +359,7 @@ def _stopped(call: Call, event: PbxStopped) -> Call:
 
 def _cut_off(call: Call, at: int) -> bool:
     """Has the PBX, which stopped at `at`, ended this call of itself?"""
-    cut = call.reason == "completed" or (call.reason == "unreachable" and call.ringing_at is not None)
+    cut = call.reason in _CUT_OFF or (call.reason == "unreachable" and call.ringing_at is not None)
     return cut and call.hung_up_by == SYSTEM and (call.ended_at or 0) >= at - STOPPING_MS
 
 

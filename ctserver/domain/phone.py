@@ -90,6 +90,19 @@ def is_valid(number: str) -> bool:
 
 
 @lru_cache(maxsize=4096)
+@lru_cache(maxsize=4096)
+def takes_texts(number: str) -> bool:
+    """Is it a number that is not known to be anything but a mobile one?"""
+    if not is_valid(number):
+        return False
+    kind = phonenumbers.PhoneNumberType
+    return phonenumbers.number_type(phonenumbers.parse(number)) in (
+        kind.MOBILE,
+        kind.FIXED_LINE_OR_MOBILE,
+        kind.UNKNOWN,
+    )
+
+
 def country_of(number: str) -> str:
     """ISO 3166-1 of the country that an E.164 number belongs to, "" if it cannot be told."""
     try:

@@ -7,9 +7,11 @@ The guard (auth.py) writes one entry for every change that succeeded, whoever ma
 from __future__ import annotations
 
 from dataclasses import dataclass
+from urllib.parse import urlencode
 
 from aiohttp import web
 
+from ctserver.domain.words import N_
 from ctserver.http.deps import DEPS, USER
 from ctserver.http.geo import client_ip
 from ctserver.storage import audit
@@ -24,7 +26,24 @@ class Words:
 
 
 WORDS: web.RequestKey[Words] = web.RequestKey("audit", Words)
-SILENT = "/language", "/logout"  # of no interest, or written by themselves
+SILENT = ("/logout",)  # written by itself
+
+ACTIONS = (
+    N_("logged in"), N_("login refused"), N_("logged out"), N_("logins ended"), N_("linked to the provider"),
+    N_("asked for a new password"), N_("link to a new password made"), N_("chose a password"), N_("password changed"),
+    N_("second factor begun"), N_("second factor set up"), N_("second factor removed"),
+    N_("invited"), N_("invitation withdrawn"), N_("followed an invitation"),
+    N_("user made"), N_("user changed"), N_("user removed"), N_("settings changed"),
+    N_("token made"), N_("token revoked"), N_("notifications switched on"), N_("notifications switched off"),
+    N_("listened"), N_("downloaded"), N_("exported"),
+    N_("call changed"), N_("call rated"), N_("added to the library"), N_("removed from the library"),
+    N_("link to a call made"), N_("links to a call ended"), N_("missed call worked on"),
+    N_("recording paused"), N_("recording resumed"), N_("caller blocked"), N_("caller let through"),
+    N_("callback asked for"), N_("callback cancelled"), N_("test call placed"),
+    N_("view saved"), N_("view removed"),
+    N_("sent again"), N_("channel tested"), N_("deliveries resumed"),
+)  # fmt: skip
+"""Every word for what somebody did; the log keeps it in English, the page shows it in the reader's language."""
 
 
 def describe(request: web.Request, action: str, subject: str = "", detail: str = "") -> None:
@@ -40,10 +59,16 @@ def entry(request: web.Request, action: str, subject: str = "", detail: str = ""
     return Entry(deps.now(), login or (user.login if user else ""), via, action, subject, detail, address)
 
 
-async def write(request: web.Request, action: str, subject: str = "", detail: str = "") -> None:
-    """At once: before a file is sent, which may be cut off when most of it has arrived."""
-    found = entry(request, action, subject, detail)
-    await request.app[DEPS].db.write(lambda tx: audit.add(tx, found))
+async def write(request: web.Request, action: str, subject: str = "", detail: str = "", *, once: bool = False) -> None:
+    """At once: before a file is sent, which may be cut off when most of it has arrived. `once`: one entry in a while, for what
+    is fetched piece by piece."""
+    found, add = entry(request, action, subject, detail), audit.add_once if once else audit.add
+    await request.app[DEPS].db.write(lambda tx: add(tx, found))
+
+
+def asked(request: web.Request) -> str:
+    """What the address asks for, without the key that may stand in it."""
+    return urlencode({name: value for name, value in request.query.items() if name != "api_key"})
 
 
 async def note(request: web.Request, response: web.StreamResponse) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from aiohttp import web
@@ -18,6 +17,7 @@ from ctserver.http.gate import Gate
 from ctserver.http.guesses import Guesses
 from ctserver.http.limits import Limiter
 from ctserver.http.signins import Signins
+from ctserver.outbound.attachment import Attachment
 from ctserver.services.blocked import BlackList
 from ctserver.services.callbacks import Callbacks
 from ctserver.services.delivery import Delivery
@@ -88,8 +88,8 @@ class Sounds(Protocol):
     def exists(self, file: str, place: str) -> bool:
         """As far as it can be told without asking another server."""
 
-    async def local(self, file: str, place: str) -> Path | None:
-        """A file that can be played; None if there is none. Raises OSError."""
+    async def local(self, file: str, place: str) -> Attachment | None:
+        """What can be played; None if there is none. Raises OSError."""
 
     async def peaks(self, file: str) -> str | None:
         """What the player draws, as JSON; None if there is nothing to draw."""

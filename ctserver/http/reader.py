@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from dataclasses import astuple, replace
 
 from aiohttp import web
 
 from ctserver import language
-from ctserver.http import render
+from ctserver.http import audit, render
 from ctserver.http.deps import DEPS, USER, Deps
 from ctserver.language import Reader
 from ctserver.storage import preferences
@@ -88,6 +88,7 @@ async def switch(request: web.Request) -> web.StreamResponse:
 
 async def _keep(request: web.Request, login: str, chosen: Preferences, then: str) -> web.StreamResponse:
     await request.app[DEPS].db.write(lambda tx: preferences.put(tx, login, chosen))
+    audit.describe(request, "settings changed", login, " ".join(filter(None, astuple(chosen))))
     request.app[CHOSEN][login] = chosen
     response = render.see_other(then)
     response.del_cookie(COOKIE, path="/")

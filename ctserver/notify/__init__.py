@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from ctserver.config import ConfigError, Problem, Settings
 from ctserver.config import notify as tables
@@ -49,19 +49,19 @@ class Tools:
 Maker = Callable[[Any, str, Tools, Settings], Channel]  # the table of the settings, its secret
 
 _MAKERS: dict[type[Any], Maker] = {
-    tables.Email: lambda table, secret, *_: Mail(table, secret),
+    tables.Email: lambda table, secret, _, settings: Mail(table, secret, settings.outbound.timeout_seconds),
     tables.HttpSms: lambda table, secret, tools, _: HttpSms(table, secret, tools.client),
     tables.Telegram: lambda table, secret, tools, _: Telegram(table, secret, tools.client),
     tables.Smsc: lambda table, secret, tools, _: Smsc(table, secret, tools.client),
     tables.Smsru: lambda table, secret, tools, _: Smsru(table, secret, tools.client),
     tables.Twilio: lambda table, secret, tools, _: Twilio(table, secret, tools.client),
     tables.Vonage: lambda table, secret, tools, _: Vonage(table, secret, tools.client),
-    tables.Smpp: lambda table, secret, *_: Smpp(table, secret),
+    tables.Smpp: lambda table, secret, _, settings: Smpp(table, secret, settings.outbound.timeout_seconds),
     tables.Modem: lambda table, _, tools, __: Modem(table, tools.ask_pbx),
     tables.Hook: lambda table, secret, tools, _: ChatHook(table, secret, tools.client),
     tables.Matrix: lambda table, secret, tools, _: Matrix(table, secret, tools.client),
     tables.Push: lambda table, _, tools, settings: WebPush(table, settings, tools.client, tools.db),
-    tables.Apprise: lambda _, secret, *__: AppriseUrl(secret),
+    tables.Apprise: lambda _, secret, __, settings: AppriseUrl(secret, settings.outbound.timeout_seconds),
 }
 
 
@@ -87,6 +87,18 @@ def make_all(settings: Settings, tools: Tools) -> dict[str, Channel]:
     if problems:
         raise ConfigError(settings.base, problems)
     return made
+
+
+def mistakes(settings: Settings) -> list[Problem]:
+    """What is wrong with the tables of channels, without touching anything: push, which makes its key, is left out."""
+    tools, found = Tools(Client(), cast(Database, None)), list[Problem]()  # nobody but push asks the database
+    for name, table in settings.notify.items():
+        if not isinstance(table, tables.Push):
+            try:
+                make(name, settings, tools)
+            except ConfigError as error:
+                found += error.problems
+    return found
 
 
 def listeners(channels: Mapping[str, Channel], hear: Hear) -> dict[str, Buttons]:

@@ -10,7 +10,7 @@ from ctserver.notify.parts import BadChannel, text_with_links
 from ctserver.outbound import Message, Retry
 from ctserver.outbound.client import shown
 
-SECONDS = 60.0
+SECONDS = 20.0
 
 
 class AppriseUrl:
@@ -18,12 +18,13 @@ class AppriseUrl:
 
     attaches = 0
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, seconds: float = SECONDS) -> None:
         try:
             import apprise
         except ImportError:
             raise BadChannel("type", "Apprise is not installed", "pip install 'ctserver[apprise]'") from None
         self._library: Any = apprise
+        self._seconds = seconds
         self._secrets = (url, url.partition("://")[2])
         self._apprise: Any = apprise.Apprise()
         if not self._apprise.add(url):
@@ -33,9 +34,9 @@ class AppriseUrl:
 
     async def send(self, message: Message) -> str:
         try:
-            return await asyncio.wait_for(asyncio.to_thread(self._notify, message), SECONDS)
+            return await asyncio.wait_for(asyncio.to_thread(self._notify, message), self._seconds)
         except TimeoutError:
-            raise Retry(f"no answer within {SECONDS:.0f} s") from None
+            raise Retry(f"no answer within {self._seconds:.0f} s") from None
 
     async def close(self) -> None:
         """Nothing is kept open."""

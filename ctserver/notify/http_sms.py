@@ -65,6 +65,8 @@ class HttpSms:
         if answer.status not in self._table.statuses:
             raise answer.refusal(self._error(answer))
         if self._success is not None and not self._success.search(_at(answer, self._table.success)):
+            if self._table.success:
+                answer.json()  # what is no JSON was said by something in between: Retry
             why = self._error(answer) or answer.words or "it answered nothing"
             if self._retry is not None and self._retry.search(answer.body.decode("utf-8", "replace")):
                 raise Retry(why, answer.wait())

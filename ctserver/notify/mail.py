@@ -9,7 +9,6 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import formatdate, parseaddr
-from pathlib import Path
 
 import aiosmtplib
 
@@ -17,18 +16,20 @@ from ctserver import ids
 from ctserver.config.notify import Email
 from ctserver.notify import parts
 from ctserver.outbound import GiveUp, Message, OutboundError, Retry
+from ctserver.outbound.attachment import Attachment
 from ctserver.outbound.client import shown
 
-SECONDS = 20.0  # for each step of the conversation
+SECONDS = 20.0  # for each step of the conversation, unless the settings say otherwise
 ALL_SECONDS = 90.0  # for all of it: a recording of 10 MB goes out over a slow line
 
 
 class Mail:
     """Sends by the mail server of the settings; one connection a message."""
 
-    def __init__(self, table: Email, password: str) -> None:
+    def __init__(self, table: Email, password: str, seconds: float = SECONDS) -> None:
         self._table = table
         self._password = password
+        self._seconds = seconds
         self.attaches = table.attach_mb * 1_000_000
         name, address = parseaddr(table.sender)
         self._sender = Address(name, addr_spec=address)
@@ -67,12 +68,12 @@ class Mail:
             self._attach(mail, message.attachment)
         return mail
 
-    def _attach(self, mail: EmailMessage, file: Path) -> None:
+    def _attach(self, mail: EmailMessage, file: Attachment) -> None:
         """A recording that has gone or is too large is left out: the text links to it."""
         try:
-            if file.stat().st_size > self.attaches:
+            if file.size > self.attaches:
                 return
-            body = file.read_bytes()
+            body = b"".join(file.read())
         except OSError:
             return
         kind, _, subtype = (mimetypes.guess_type(file.name)[0] or "application/octet-stream").partition("/")
@@ -86,7 +87,7 @@ class Mail:
             start_tls=self._table.security == "starttls",
             username=self._table.user or None,
             password=self._password if self._table.user else None,
-            timeout=SECONDS,
+            timeout=self._seconds,
         )
         async with server:
             _, words = await server.send_message(mail)

@@ -45,24 +45,26 @@ class Smpp:
 
     attaches = 0
 
-    def __init__(self, table: tables.Smpp, password: str) -> None:
+    def __init__(self, table: tables.Smpp, password: str, seconds: float = SECONDS) -> None:
         if len(password) > 8 or not password.isascii():
             raise BadChannel(
                 "secret_file", "an SMPP password has at most 8 ASCII characters", "ask your provider for one"
             )
-        self._table, self._password = table, password
+        self._table, self._password, self._seconds = table, password, seconds
 
     async def send(self, message: Message) -> str:
         number, text = digits(recipient(message, self._table.to)), short_text(message)
         try:
-            async with asyncio.timeout(SECONDS):
+            async with asyncio.timeout(self._seconds):
                 return await self._converse(self._parts(number, text, message.id))
         except TimeoutError:
-            raise Retry(f"{self._table.host}: no answer within {SECONDS:.0f} s") from None
+            raise Retry(f"{self._table.host}: no answer within {self._seconds:.0f} s") from None
+        except ssl.SSLError as error:  # before ValueError, which one of its kinds is too
+            raise Retry(
+                f"{self._table.host}: TLS failed: {getattr(error, 'verify_message', '') or error.reason}"
+            ) from None
         except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError):
             raise Retry(f"{self._table.host}: hung up, or does not speak SMPP") from None
-        except ssl.SSLError as error:
-            raise Retry(f"{self._table.host}: TLS failed: {error.reason or error}") from None
         except OSError as error:
             raise Retry(f"{self._table.host}: no connection: {shown(error.strerror or str(error))}") from None
 

@@ -18,6 +18,7 @@ import aiohttp
 from ctserver.config import notify as tables
 from ctserver.notify import parts
 from ctserver.outbound import Button, GiveUp, Message, OutboundError, Retry
+from ctserver.outbound.attachment import Attachment
 from ctserver.outbound.client import Answer, Client
 
 TEXT = 4096  # characters of a message, after entities; the Bot API's own limit, as those below
@@ -144,10 +145,10 @@ def _words(message: Message, most: int) -> str:
     return f"{bold}\n{html.escape(text, quote=False)}".strip()
 
 
-def _load(file: Path | None) -> tuple[str, bytes] | None:
+def _load(file: Attachment | None) -> tuple[str, bytes] | None:
     """Its name and what is in it; None when it has gone or is too large: the words link to it."""
     try:
-        return (file.name, file.read_bytes()) if file and file.stat().st_size <= FILE_BYTES else None
+        return (file.name, b"".join(file.read())) if file and file.size <= FILE_BYTES else None
     except OSError:
         return None
 

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
+
+from ctserver.outbound.attachment import Attachment
 
 
 class OutboundError(Exception):
@@ -77,7 +78,7 @@ class Message:
     text: str
     short: str = ""
     html: str = ""
-    attachment: Path | None = None
+    attachment: Attachment | None = None
     buttons: tuple[Button, ...] = ()
     about: About | None = None
     for_login: Callable[[str, bool], Awaitable[Message]] | None = None

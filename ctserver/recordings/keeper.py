@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ctserver.config import Settings
-from ctserver.recordings import sound
+from ctserver.recordings import seal, sound
 from ctserver.recordings.places import S3, PlaceError, Places
+from ctserver.recordings.seal import SUFFIX
 from ctserver.recordings.sound import ConvertError
 from ctserver.storage import recordings
 from ctserver.storage.db import Database, Row, StorageError
@@ -49,21 +50,33 @@ class Keeper:
         path = self._places.path(row["file"])
         if path is None or not path.is_file():
             raise PlaceError(f"{row['file']} is gone")
-        if not sound.peaks_file(path).exists():
+        if not sound.peaks_file(path).exists() and path.suffix == ".wav":
             await asyncio.to_thread(sound.write_peaks, path)
-        final = await self._small(path, row["millis"])
+        small = await self._small(path, row["millis"])
+        final = await asyncio.to_thread(self._sealed, small) if self._places.keys.seals else small
         size, digest = await asyncio.to_thread(_proof, final)
         file, place = str(final.relative_to(self._places.folder)), self._places.away
         if place == S3:
             await self._places.put_away(file)
-        format, call = final.suffix[1:], row["call"]
+        format, call = final.name.removesuffix(SUFFIX).rpartition(".")[2], row["call"]
         stays = await self._db.write(lambda tx: recordings.kept(tx, call, file, format, place, size, digest))
         if not stays:
             await self._places.remove(file, place)
             return False
-        for done in {path, final} - ({final} if place != S3 else set()):
+        for done in {path, small, final} - ({final} if place != S3 else set()):
             done.unlink(missing_ok=True)
         return True
+
+    def _sealed(self, plain: Path) -> Path:
+        """The same sealed, and its wave form too. The plain wave form goes at once: it can be drawn again."""
+        if plain.suffix == SUFFIX:
+            return plain
+        target, drawn = plain.with_name(plain.name + SUFFIX), sound.peaks_file(plain)
+        seal.seal(plain, target, self._places.keys)
+        if drawn.exists():
+            seal.seal(drawn, drawn.with_name(drawn.name + SUFFIX), self._places.keys)
+            drawn.unlink()
+        return target
 
     async def _small(self, wav: Path, millis: int) -> Path:
         """The same sound in the format of the settings, or the file itself."""
@@ -106,7 +119,7 @@ class Keeper:
 
 def _days(settings: Settings) -> Mapping[str, int]:
     """For each site with an end to its recordings, and for calls of no site: how many days they are kept."""
-    general = settings.recordings.keep_days
+    general = settings.retention.recordings_days
     days = {name: site.recordings_days or general for name, site in settings.sites.items()}
     return {name: kept for name, kept in {"": general, **days}.items() if kept}
 

@@ -1,5 +1,5 @@
 """Where recordings are kept: the folder, or storage that speaks Amazon's S3. To be played, one from there is brought back
-into the folder for a while."""
+into the folder for a while. Where the settings name a key, they are sealed in both (recordings/seal.py)."""
 
 from __future__ import annotations
 
@@ -14,13 +14,16 @@ from pathlib import Path
 from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
-from ctserver.config import Settings
+from ctserver.config import ConfigError, Problem, Settings
 from ctserver.config.secrets import secret_lines
+from ctserver.outbound.attachment import Attachment
 from ctserver.recordings import sound
+from ctserver.recordings.seal import SUFFIX, BadKey, Keys, Sealed
 
 DISK, S3 = "disk", "s3"
 BORROWED = ".borrowed"
 BORROWED_SECONDS = 86_400
+KEY_VARIABLE = "CTSERVER_RECORDINGS_KEY"
 TIMEOUT = timedelta(seconds=30)
 
 
@@ -34,6 +37,7 @@ class Places:
     def __init__(self, settings: Settings) -> None:
         self.folder = settings.path(settings.recordings.folder)
         self._bucket = bucket(settings)
+        self.keys = keys(settings)
         self._borrowing: dict[str, asyncio.Task[Path]] = {}
 
     @property
@@ -59,8 +63,15 @@ class Places:
         if there["size"] != source.stat().st_size:
             raise PlaceError(f"{file} has {there['size']} bytes there instead of {source.stat().st_size}")
 
-    async def local(self, file: str, place: str) -> Path | None:
-        """The recording as a file that can be played; None if there is none. Raises PlaceError."""
+    async def local(self, file: str, place: str) -> Attachment | None:
+        """The recording, to be played; None if there is none. Raises PlaceError, SealError."""
+        path = await self._found(file, place)
+        return await asyncio.to_thread(self._opened, path) if path else None
+
+    def _opened(self, path: Path) -> Attachment:
+        return Sealed(path, self.keys) if path.suffix == SUFFIX else Attachment(path)
+
+    async def _found(self, file: str, place: str) -> Path | None:
         path = self.path(file)
         if path is None:
             return None
@@ -96,13 +107,18 @@ class Places:
         path = self.path(file)
         if path is None:
             return None
-        drawn = sound.peaks_file(path)
         try:
-            if not drawn.exists() and path.suffix == ".wav":
-                return await asyncio.to_thread(sound.peaks_json, path)
-            return await asyncio.to_thread(drawn.read_text, "utf-8")
+            return await asyncio.to_thread(self._peaks, path)
         except (OSError, EOFError, wave.Error):
             return None
+
+    def _peaks(self, recording: Path) -> str:
+        drawn = sound.peaks_file(recording)
+        if (sealed := drawn.with_name(drawn.name + SUFFIX)).exists():
+            return b"".join(Sealed(sealed, self.keys).read()).decode()
+        if not drawn.exists() and recording.suffix == ".wav":
+            return sound.peaks_json(recording)
+        return drawn.read_text("utf-8")
 
     async def remove(self, file: str, place: str) -> None:
         """The recording with all that was made of it, wherever it is. Raises PlaceError."""
@@ -112,7 +128,7 @@ class Places:
         try:
             if place == S3 and self._bucket:
                 await self._bucket.delete_async(file)
-            for found in [*path.parent.glob(f"{path.stem}.*"), self.folder / BORROWED / file]:
+            for found in [*path.parent.glob(f"{sound.stem(path)}.*"), self.folder / BORROWED / file]:
                 await asyncio.to_thread(found.unlink, missing_ok=True)
         except (BaseError, OSError) as error:
             raise PlaceError(_words(error)) from error
@@ -120,6 +136,18 @@ class Places:
     async def return_borrowed(self) -> None:
         """Remove what was brought back and not played for a day."""
         await asyncio.to_thread(_forget, self.folder / BORROWED, time.time() - BORROWED_SECONDS)
+
+
+def keys(settings: Settings) -> Keys:
+    """The keys of [recordings] encrypt_key_file or of the environment; none without. Raises ConfigError."""
+    named, key = settings.recordings.encrypt_key_file, "recordings.encrypt_key_file"
+    if not named and KEY_VARIABLE not in os.environ:
+        return Keys([])
+    try:
+        return Keys(secret_lines(settings.base, key, named, KEY_VARIABLE))
+    except BadKey as error:
+        hint = "make one: openssl rand -base64 32"
+        raise ConfigError(settings.base, [Problem(key, str(error), hint)]) from error
 
 
 def bucket(settings: Settings) -> S3Store | None:

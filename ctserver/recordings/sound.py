@@ -44,7 +44,12 @@ def _loudest(samples: array[int], step: int) -> list[int]:
 
 def peaks_file(recording: Path) -> Path:
     """Where the peaks of a recording are kept, whatever its format."""
-    return recording.with_suffix(".peaks.json")
+    return recording.with_name(f"{stem(recording)}.peaks.json")
+
+
+def stem(recording: Path) -> str:
+    """The name of a recording without any of its suffixes."""
+    return recording.name.partition(".")[0]
 
 
 def peaks_json(recording: Path) -> str:

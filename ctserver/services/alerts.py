@@ -3,13 +3,13 @@ needs it, and the message."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parseaddr
 from fnmatch import fnmatchcase
 from functools import partial
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from jinja2 import TemplateError
@@ -27,6 +27,7 @@ from ctserver.domain.rights import Scope
 from ctserver.language import Reader, written_for
 from ctserver.language import gettext as _
 from ctserver.outbound import CALL_BACK, DONE, About, Button, Channel, GiveUp, Message, Nobody
+from ctserver.outbound.attachment import Attachment
 from ctserver.services import digest
 from ctserver.services.delivery import Drop, Hold, Job, Receipt, Via
 from ctserver.services.words import DIGESTS, words
@@ -36,11 +37,16 @@ from ctserver.storage.outbox import Entry
 
 RETRY_SECONDS = (2.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1800.0, 3600.0, 7200.0)
 PER_MINUTE = 60
+TRY_SECONDS = (
+    120.0  # longer than any channel takes to tell by itself that it failed: a recording goes out over a slow line
+)
+LATE_MS = 5 * 60_000  # what comes so much later than its rule wants says how long ago it was. Ours.
 STALE_RINGING_MS = 60_000  # that it rings is no news a minute later
 RECORDING_MS = 60_000  # from the hang-up: until then a message that is to have the recording waits for it. Ours.
 DAY_MS = 86_400_000
+_SECRET_LINK = re.compile(r"(/shared/)[\w-]+")  # who reads the log of deliveries need not have the right to listen
 
-Sounds = Callable[[str, str], Awaitable[Path | None]]
+Sounds = Callable[[str, str], Awaitable[Attachment | None]]
 """The recording (file, place) as a file that can be read; None if there is none. Raises OSError."""
 
 
@@ -63,6 +69,7 @@ class Alerts:
         self._settings = settings
         self._channels = channels
         self._sounds = sounds
+        self._caller_sinks = [f"alert.{name} {CALLER}" for name, rule in settings.alerts.items() if CALLER in rule.to]
         self._key = ids.token()  # of the links of this run: every try of a message has the same
 
     def vias(self, secrets: Mapping[str, tuple[str, ...]]) -> list[Via]:
@@ -75,6 +82,7 @@ class Alerts:
                 test=lambda name=name: self.test(name),  # type: ignore[misc]
                 retry_seconds=RETRY_SECONDS,
                 per_minute=PER_MINUTE,
+                timeout_seconds=max(TRY_SECONDS, 2 * self._settings.outbound.timeout_seconds),
                 secrets=secrets.get(name, ()),
             )
             for name in self._channels
@@ -83,7 +91,16 @@ class Alerts:
     # ---- when a fact is written
 
     def entries(self, fact: Fact, now: int) -> Iterable[Entry]:
-        """Rows for every rule that this fact is an occasion of, and for those who are told if nobody reacts."""
+        """Rows for every rule that this fact is an occasion of, and for those who are told if nobody reacts. The caller
+        is texted by one rule only."""
+        texted = False
+        for entry in self._entries(fact, now):
+            to_caller = entry.sink.endswith(f" {CALLER}")
+            if not (to_caller and texted):
+                yield entry
+            texted = texted or to_caller
+
+    def _entries(self, fact: Fact, now: int) -> Iterator[Entry]:
         for name, rule in self._settings.alerts.items():
             occasion = rules.occasion(_conditions(rule), fact)
             if occasion is None or now - fact.at > _fresh_ms(rule, occasion):
@@ -114,7 +131,7 @@ class Alerts:
             except OSError:
                 return False
             return caller in listed
-        return rule.consent == "call" and phone.is_valid(caller)
+        return rule.consent == "call" and phone.takes_texts(caller)
 
     # ---- when it is due
 
@@ -128,17 +145,22 @@ class Alerts:
             raise Drop("the settings no longer have this rule")
         occasion = rules.occasion(_conditions(asked), job.fact)
         now = ids.now_ms()
-        if occasion is None or now - job.fact.at > _fresh_ms(rule, occasion):
-            raise Drop("too late to be of use")
+        if occasion is None:
+            raise Drop("the rule has changed: this is none of its occasions any more")
         call = await alerts.call(self._db, job.fact.call) if job.fact.call else None
-        if call is not None:
-            await self._still_needed(rule, occasion, call, now, escalated=len(steps) > 1)
-        self._quiet(rule, now)
+        if not job.by_hand:
+            if now - job.fact.at > _fresh_ms(rule, occasion):
+                raise Drop("too late to be of use")
+            if call is not None:
+                await self._still_needed(rule, occasion, call, now, escalated=len(steps) > 1)
+            self._quiet(rule, now)
         if to == CALLER:
             await self._not_again(job, rule, now)
         sound = await self._sound(rule, call, now) if to != CALLER else None
-        count = 1 + await self._grouped(job, rule, now)
+        count = 1 + (0 if job.by_hand else await self._grouped(job, rule, now))
         alert = self._alert(occasion, job.fact, call, count, escalated=len(steps) > 1, to_caller=to == CALLER)
+        if now - job.fact.at > self._planned_ms(steps) + LATE_MS:
+            alert = replace(alert, late_ms=now - alert.at)
         if call is not None and rule.recording != "page" and call["file"] and not sound and to != CALLER:
             alert = replace(alert, recording=await self._link(job, name, now))
         if alert.call:
@@ -149,9 +171,15 @@ class Alerts:
         except Nobody as nobody:
             raise Drop(str(nobody)) from None
         said = message.subject if occasion in DIGESTS else f"{message.subject}\n{message.text}"  # no list of callers
-        return Receipt(answer, said[:4000])
+        return Receipt(answer, _SECRET_LINK.sub(r"\1***", said)[:4000])
 
-    async def _message(self, job: Job, name: str, alert: Alert, sound: Path | None) -> Message:
+    def _planned_ms(self, steps: Sequence[str]) -> int:
+        """How long after its fact a message of the last of these rules is to come."""
+        passed = [self._settings.alerts[name] for name in steps]
+        waits = sum(rule.then_minutes for rule in passed[:-1]) + passed[-1].group_minutes
+        return passed[0].after_seconds * 1000 + waits * 60_000
+
+    async def _message(self, job: Job, name: str, alert: Alert, sound: Attachment | None) -> Message:
         """In the words of him whom it is for. Raises GiveUp."""
         rule = self._settings.alerts[name]
         told = None
@@ -207,7 +235,7 @@ class Alerts:
         """The calls that a digest of this rule counts."""
         return Scope(_matching(self._settings.sites, rule.sites), _matching(self._settings.lines, rule.lines))
 
-    async def _sound(self, rule: Rule, call: Row | None, now: int) -> Path | None:
+    async def _sound(self, rule: Rule, call: Row | None, now: int) -> Attachment | None:
         """The recording, for a rule that asks for it. Raises Hold while it is being made."""
         if rule.recording == "page" or call is None:
             return None
@@ -218,7 +246,7 @@ class Alerts:
             return None
         try:
             file = await self._sounds(call["file"], call["place"])
-            fits = file is not None and file.stat().st_size <= self._channels[rule.by].attaches
+            fits = file is not None and file.size <= self._channels[rule.by].attaches
         except OSError:
             return None
         return file if fits else None
@@ -259,8 +287,10 @@ class Alerts:
                 raise Drop(f"somebody spoke with the caller at {facts.iso(at)}")
 
     async def _not_again(self, job: Job, rule: Rule, now: int) -> None:
-        last = await alerts.told_at(self._db, job.sink, job.topic, now - rule.once_hours * 3_600_000)
-        if last is not None:
+        """Raises Drop if this or another rule has texted him in the window."""
+        since = now - rule.once_hours * 3_600_000
+        told = [await alerts.texted_at(self._db, sink, job.topic, since) for sink in {job.sink, *self._caller_sinks}]
+        if last := max(filter(None, told), default=None):
             raise Drop(f"he was told at {facts.iso(last)}; once in {rule.once_hours} h is enough")
 
     async def _grouped(self, job: Job, rule: Rule, now: int) -> int:

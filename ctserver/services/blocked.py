@@ -37,8 +37,9 @@ class BlackList:
             return phone.beginning(text.rstrip("*"), self._country) + "*"
         return phone.from_trunk(text, self._country)
 
-    def __bool__(self) -> bool:
-        return bool(self._numbers or self._starts)
+    @property
+    def empty(self) -> bool:
+        return not (self._numbers or self._starts)
 
     def holds(self, number: str) -> bool:
         """Is a caller with this number, as the journal has it, kept out?"""

@@ -16,6 +16,7 @@ from ctserver.domain import callback as rules
 from ctserver.domain import label, phone
 from ctserver.domain.callback import CallbackEnded, Placed, Refused
 from ctserver.domain.hours import Hours
+from ctserver.services.recorded import Recorded
 from ctserver.services.routing import Answer, hours_of
 from ctserver.storage import callbacks, calls, outgoing, sessions
 from ctserver.storage.callbacks import Callback
@@ -50,11 +51,12 @@ class Wish:
 class Callbacks:
     """One for the whole ctserver. `place(callback, channel, seconds)` makes a PBX dial."""
 
-    def __init__(self, db: Database, settings: Settings, place: Place) -> None:
+    def __init__(self, db: Database, settings: Settings, place: Place, recorded: Recorded | None = None) -> None:
         self._db = db
         self._settings = settings
         self._rules = settings.callbacks
         self._place = place
+        self._recorded = recorded or Recorded(settings)
         self._uses: Mapping[str, NumberUse] = number_uses(settings)
         self._ours = {
             *self._uses,
@@ -184,7 +186,7 @@ class Callbacks:
         source = await self._db.write(lambda tx: sessions.session_by_id(tx, callback.session))
         name = label.short(source.source) if source else ""
         site = self._settings.sites.get(callback.site)
-        record = self._settings.lines[callback.line].record
+        record = self._settings.lines[callback.line].record and self._recorded.allows(callback.number)
         found = {
             "CT_CALLER": callback.number,
             "CT_SHOWN": f"Callback {name}".strip(),

@@ -43,7 +43,7 @@ class Doorkeeper:
     def watches(self) -> bool:
         """Is there anybody to be kept out?"""
         wanted = self._wanted
-        return bool(self._black_list or wanted.calls_per_hour) or wanted.anonymous != "accept"
+        return not self._black_list.empty or wanted.calls_per_hour > 0 or wanted.anonymous != "accept"
 
     def refuse(self, number: str, now: int) -> str:
         """What the dialplan does with this caller: reject, busy, voicemail; empty: he is put through."""

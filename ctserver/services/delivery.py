@@ -24,14 +24,13 @@ from ctserver.outbound import GiveUp, OutboundError, Retry
 from ctserver.services.facts import Facts
 from ctserver.storage import outbox, vias
 from ctserver.storage.db import Database, Row, StorageError, Transaction
-from ctserver.storage.outbox import DONE, DROPPED, FAILED
+from ctserver.storage.outbox import BY_HAND, DONE, DROPPED, FAILED
 from ctserver.storage.vias import State
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 CLAIM_MS = 600_000  # longer than any try may take
-FORGET_MS = 90 * 86_400_000  # how long facts and what became of them are kept
 LOOK_SECONDS = 5.0  # how often to look without being woken
 PREFETCH = 4  # rows claimed for each that may be under way
 UNWRITTEN = 2  # times at_once: so many are under way or have an answer that is still being written down
@@ -40,7 +39,7 @@ WORDS = 500  # characters kept of what the other side said
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A fact for one sink, as its via is given it."""
+    """A fact for one sink, as its via is given it. `by_hand`: a person has asked for it to be sent again."""
 
     id: str
     sink: str
@@ -49,6 +48,7 @@ class Job:
     tries: int
     written_at: int
     fact: Fact
+    by_hand: bool = False
 
     @property
     def kind(self) -> str:
@@ -144,10 +144,9 @@ class Delivery:
             queue.wake()
 
     async def upkeep(self) -> None:
-        """Claims that nobody kept; facts that are too old to be asked for."""
+        """Claims that nobody kept."""
         now = self._now()
         await self._db.write(lambda tx: outbox.release(tx, now))
-        await self._db.write(lambda tx: outbox.forget(tx, now - FORGET_MS))
 
     async def again(self, id: str) -> bool:
         """Send this once more, whatever became of it. False if there is no such row."""
@@ -428,4 +427,5 @@ class _Queue:
 
 def _job(row: Row) -> Job:
     fact = Fact(row["kind"], row["at"], row["subject"], row["detail"], row["call"], None, json.loads(row["data"]))
-    return Job(row["id"], row["sink"], row["addressee"], row["topic"], row["tries"], row["written_at"], fact)
+    by_hand = row["lane"] == BY_HAND
+    return Job(row["id"], row["sink"], row["addressee"], row["topic"], row["tries"], row["written_at"], fact, by_hand)

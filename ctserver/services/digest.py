@@ -161,8 +161,9 @@ def _sources(lines: Iterable[Line]) -> list[Source]:
 
 async def _waiting(db: Database, span: Span, scope: Scope) -> list[Waiting]:
     """Who rang in these days and has not been reached since, the latest first."""
-    rows = [row for row in await missed.since(db, scope, span[0]) if row["arrived_at"] < span[1]]
-    cases = [case for case in work.cases(map(missed.missed_call, rows)) if case.state == work.NEW and case.caller]
+    rows = await db.read(lambda tx: [missed.missed_call(row) for row in missed.since(tx, scope, span[0])])
+    calls = (call for call in rows if call.at < span[1])
+    cases = [case for case in work.cases(calls) if case.state == work.NEW and case.caller]
     return [Waiting(case.id, case.caller, case.last_at, len(case.calls)) for case in cases]
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ctserver import ids
 from ctserver.config import Line, NumberUse, Settings, number_uses
@@ -15,11 +15,13 @@ from ctserver.domain import phone
 from ctserver.domain.hours import Hours
 from ctserver.services.blocked import BlackList
 from ctserver.services.callers import Caller, Callers, Doorkeeper
+from ctserver.services.recorded import Recorded
 
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 0.1  # for what is nice to know; the call goes on without it
 STORE_AGAIN_MS = 3_600_000  # an answer may be lost on its way, or a PBX set up anew
+NOT_RECORDED = {"CT_REFUSED": "yes"}  # whatever line the call comes to
 START = "start"  # stands for the ring seconds: the line has a context of its own
 
 
@@ -58,6 +60,7 @@ class Router:
         callers: Callers | None = None,
         now: Callable[[], int] = ids.now_ms,
         black_list: BlackList | None = None,
+        recorded: Recorded | None = None,
     ) -> None:
         self._country = settings.server.country
         self._uses: Mapping[str, NumberUse] = number_uses(settings)
@@ -69,6 +72,7 @@ class Router:
         self._default = settings.default_line
         self._stored: dict[tuple[str, str], int] = {}
         self._doorkeeper = Doorkeeper(settings.callers, black_list or BlackList(settings))
+        self._recorded = recorded or Recorded(settings)
         self._callers = callers
         self._now = now
 
@@ -87,12 +91,17 @@ class Router:
             caller = phone.from_trunk(caller, self._country)
             if refused := self._doorkeeper.refuse(caller, now):
                 return Answer(Route(route.line, "", refused, record=False).encode(store=False))
-        store = number in self._uses and now - self._stored.get((pbx, did), -STORE_AGAIN_MS) >= STORE_AGAIN_MS
+        recorded = self._recorded.allows(caller)
+        store = (
+            recorded and number in self._uses and now - self._stored.get((pbx, did), -STORE_AGAIN_MS) >= STORE_AGAIN_MS
+        )
         if store:
             self._stored[pbx, did] = now
         variables = self._states(route.line, now) if route.way == START else {}
         if self._callers and asks:
             variables |= await self._look(self._callers, Caller(number, caller, route.line, now))
+        if not recorded:
+            route, variables = replace(route, record=False), variables | NOT_RECORDED
         return Answer(route.encode(store=store), variables)
 
     def hours(self, line: str) -> Hours:

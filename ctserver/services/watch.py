@@ -52,7 +52,7 @@ class Watch:
 def _kind(part: str) -> str | None:
     if part.startswith("AMI"):
         return facts.PBX
-    return facts.DISK if part == "disk" else None
+    return {"disk": facts.DISK, "recordings": facts.RECORDING_FAILING}.get(part)
 
 
 def _subject(part: str) -> str:

@@ -96,6 +96,8 @@ def _values(alert: Alert, digest: Digest | None) -> dict[str, Any]:
     title = _(SUBJECTS[alert.occasion]) % {"who": who, "subject": alert.subject, "waited": waited}
     if digest is not None:
         title = f"{title}: {_days(digest)}"
+    elif alert.late_ms:
+        title = f"{title}, {language.ago(alert.at, alert.at + alert.late_ms)}"
     trouble = TROUBLE.get(alert.occasion)
     detail = _(trouble) % _Known(alert.data) if trouble and alert.data else alert.detail
     return asdict(alert) | {"who": who, "title": title, "detail": detail}

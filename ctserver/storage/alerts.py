@@ -71,6 +71,18 @@ async def told_at(db: Database, sink: str, topic: str, since: int) -> int | None
     return int(row["at"]) if row and row["at"] is not None else None
 
 
+async def texted_at(db: Database, sink: str, topic: str, since: int) -> int | None:
+    """When a message of this sink about this topic was last taken, after `since`: also one that is to be sent again."""
+    row = await db.one(
+        """
+        SELECT MAX(t.at) AS at FROM outbox o JOIN tries t ON t.outbox = o.id
+        WHERE o.sink = $1 AND o.topic = $2 AND t.outcome = 'done' AND t.at > $3
+        """,
+        (sink, topic, since),
+    )
+    return int(row["at"]) if row and row["at"] is not None else None
+
+
 def take_together(tx: Transaction, id: str, sink: str, topic: str, now: int) -> int:
     """What else waits for this sink about this topic goes with the row `id`; how many go with it in all."""
     tx.execute(

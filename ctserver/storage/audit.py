@@ -56,13 +56,8 @@ async def page(db: Database, login: str, action: str, subject: str, before: str,
     return await db.fetch(
         """
         SELECT * FROM audit
-        WHERE ($1 = '' OR login = $1) AND ($2 = '' OR action = $2) AND ($3 = '' OR subject = $3) AND ($4 = '' OR id < $4)
+        WHERE ($1 = '' OR login = $1) AND ($2 = '' OR action = $2) AND ($3 = '' OR subject = $3) AND id < $4
         ORDER BY id DESC LIMIT $5
         """,
-        (login, action, subject, before, limit),
+        (login, action, subject, before or "~", limit),
     )
-
-
-def forget(tx: Transaction, before: int) -> int:
-    """Entries older than this."""
-    return tx.execute("DELETE FROM audit WHERE id < $1", (ids.new(before)[:10],))

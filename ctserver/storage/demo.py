@@ -62,6 +62,7 @@ def remove_calls(tx: Transaction, mark: str) -> int:
         "DELETE FROM shares WHERE call IN (SELECT id FROM calls WHERE pbx = $1)",
     ):
         tx.execute(sql, (mark,))
+    tx.execute("DELETE FROM outgoing WHERE pbx = $1", (mark,))
     return tx.execute("DELETE FROM calls WHERE pbx = $1", (mark,))
 
 

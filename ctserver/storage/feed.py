@@ -119,15 +119,18 @@ async def last_change(db: Database) -> Place:
 
 async def tags(db: Database, scope: Scope) -> list[Row]:
     """tag and calls (how many), the most used first."""
-    return await db.fetch(
-        """
-        SELECT t.tag, COUNT(*) AS calls FROM call_tags t JOIN calls c ON c.id = t.call
-        WHERE ($1 = '' OR REPLACE($1, ' ' || c.site || ' ', '') <> $1)
-          AND ($2 = '' OR REPLACE($2, ' ' || c.line || ' ', '') <> $2)
-        GROUP BY t.tag ORDER BY calls DESC, t.tag LIMIT 1000
-        """,
-        scope.values,
-    )
+    return await db.read(lambda tx: tx.fetch(_TAGS if any(scope.values) else _ALL_TAGS, scope.values))
+
+
+_ALL_TAGS = (
+    "SELECT tag, COUNT(*) AS calls FROM call_tags WHERE $1 = $2 GROUP BY tag ORDER BY calls DESC, tag LIMIT 1000"
+)
+_TAGS = """
+    SELECT t.tag, COUNT(*) AS calls FROM call_tags t JOIN calls c ON c.id = t.call
+    WHERE ($1 = '' OR REPLACE($1, ' ' || c.site || ' ', '') <> $1)
+      AND ($2 = '' OR REPLACE($2, ' ' || c.line || ' ', '') <> $2)
+    GROUP BY t.tag ORDER BY calls DESC, t.tag LIMIT 1000
+"""
 
 
 async def sessions(

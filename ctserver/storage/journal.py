@@ -69,8 +69,9 @@ async def by_number(db: Database, scope: Scope, since: int) -> dict[str, tuple[i
     """For each DID called since then: (calls, open calls, arrival of the last)."""
     rows = await db.fetch(
         """
+        WITH late AS MATERIALIZED (SELECT did, state, arrived_at, site, line FROM calls WHERE arrived_at >= $3)
         SELECT did, COUNT(*) AS calls, SUM(CASE WHEN state <> 'ended' THEN 1 ELSE 0 END) AS open, MAX(arrived_at) AS last
-        FROM calls WHERE arrived_at >= $3 AND ($1 = '' OR REPLACE($1, ' ' || site || ' ', '') <> $1)
+        FROM late WHERE ($1 = '' OR REPLACE($1, ' ' || site || ' ', '') <> $1)
           AND ($2 = '' OR REPLACE($2, ' ' || line || ' ', '') <> $2)
         GROUP BY did
         """,

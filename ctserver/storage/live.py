@@ -34,10 +34,11 @@ async def visitors_now(db: Database, now: int) -> list[Row]:
                (SELECT COUNT(*) FROM visits v WHERE v.session = h.session) AS pages
         FROM (
             SELECT l.number, l.session, l.how, l.shown_at, l.seen_at, l.until
-            FROM numbers n JOIN leases l ON l.number = n.number AND l.until > $1 AND l.shown_at >= COALESCE((
+            FROM numbers n CROSS JOIN leases l
+            WHERE n.until > $1 AND l.number = n.number AND l.until > $1 AND l.shown_at >= COALESCE((
                 SELECT f.shown_at FROM leases f WHERE f.number = n.number AND f.how = 'free' AND f.shown_at > $2
                 ORDER BY f.shown_at DESC LIMIT 1), $2)
-            WHERE n.until > $1 ORDER BY l.seen_at DESC LIMIT $3
+            ORDER BY l.seen_at DESC LIMIT $3
         ) h JOIN sessions s ON s.id = h.session ORDER BY h.seen_at DESC
         """,
         (now, now - DAY_MS, MOST),

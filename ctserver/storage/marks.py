@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ctserver.domain.rights import Scope
 from ctserver.storage.db import Database, Row, Transaction
 
 MOST_TAGS = 20
@@ -29,9 +30,18 @@ async def of_call(db: Database, row: Row) -> Marks:
     return Marks(row["category"], row["value"], tuple(tag["tag"] for tag in tags), *said)
 
 
-async def known_tags(db: Database) -> list[str]:
-    """Tags in use, for those who type one."""
-    rows = await db.fetch("SELECT tag, COUNT(*) AS uses FROM call_tags GROUP BY tag ORDER BY uses DESC, tag LIMIT 100")
+async def known_tags(db: Database, scope: Scope) -> list[str]:
+    """Tags of the latest calls that have some and are in the scope, the commonest first, for those who type one."""
+    rows = await db.fetch(
+        """
+        SELECT latest.tag, COUNT(*) AS uses
+        FROM (SELECT call, tag FROM call_tags ORDER BY call DESC LIMIT 5000) AS latest JOIN calls c ON c.id = latest.call
+        WHERE ($1 = '' OR REPLACE($1, ' ' || c.site || ' ', '') <> $1)
+          AND ($2 = '' OR REPLACE($2, ' ' || c.line || ' ', '') <> $2)
+        GROUP BY latest.tag ORDER BY uses DESC, latest.tag LIMIT 100
+        """,
+        scope.values,
+    )
     return [row["tag"] for row in rows]
 
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from ctserver import ids
 from ctserver.domain.missed import MissedCall
 from ctserver.domain.rights import Scope
-from ctserver.storage.db import Database, Row, Transaction
+from ctserver.storage.db import Row, Transaction
 
 MOST = 5_000
 
 
-async def since(db: Database, scope: Scope, at: int) -> list[Row]:
+def since(tx: Transaction, scope: Scope, at: int) -> list[Row]:
     """The missed calls since then that are in the scope, newest first, as rows of the journal with the work on them and
     `rang_again_at`, the caller's next call to this site that was answered, and `called_back_at`, when a call of ours to him was."""
-    return await db.fetch(
+    return tx.fetch(
         """
         SELECT c.*, '' AS recording, w.assignee, w.state AS work_state, w.at AS work_at,
                CASE WHEN c.caller = '' THEN NULL ELSE (

@@ -10,13 +10,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ctserver.domain.fact import Fact
-from ctserver.domain.rights import Scope
+from ctserver.domain.rights import EVERYTHING, Scope
 from ctserver.storage.db import Database, Row, Transaction
 from ctserver.storage.present import Recent
 
 _ENCODE = json.JSONEncoder(ensure_ascii=False).encode
 WAITING, SENDING, DONE, FAILED, DROPPED = "waiting", "sending", "done", "failed", "dropped"
 STATES = (WAITING, SENDING, DONE, FAILED, DROPPED)
+BY_HAND = "by hand"  # the lane of what a person has sent again: it waits for nothing of its call
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,14 +181,15 @@ def add_try(tx: Transaction, id: str, at: int, took_ms: int, outcome: str, answe
 
 
 def again(tx: Transaction, id: str, now: int) -> bool:
-    """Whatever became of it: send it once more, with all its tries. False if there is none, or it is under way."""
+    """A person asks: whatever became of it, send it once more, with all its tries. False if there is none, or it is under
+    way."""
     return bool(
         tx.execute(
             """
-            UPDATE outbox SET state = 'waiting', due_at = $2, written_at = $2, tries = 0, settled_at = NULL
+            UPDATE outbox SET state = 'waiting', due_at = $2, written_at = $2, tries = 0, settled_at = NULL, lane = $3
             WHERE id = $1 AND state <> 'sending'
             """,
-            (id, now),
+            (id, now, BY_HAND),
         )
     )
 
@@ -256,9 +258,6 @@ def forget(tx: Transaction, before: int, limit: int = 1000) -> int:
 # ---- what a person sees
 
 
-_RARE = (WAITING, SENDING, FAILED, DROPPED)  # few among many that are done
-
-
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """Which deliveries; "" stands for all. `text` is part of an addressee or a call's id; `before` the id of the row that
@@ -276,46 +275,38 @@ class Wanted:
 
 
 async def page(db: Database, wanted: Wanted, scope: Scope, limit: int) -> list[Row]:
-    """The newest first, with their facts and whose calls they are about (site, line, caller; None where about none).
-    Who does not see everything sees what is about calls of his."""
-    everything = scope.sites is None and scope.lines is None
-    values = (*scope.values, int(everything), wanted.via, wanted.state, wanted.kind, wanted.text.lower(), wanted.before)
-    if wanted.state in _RARE:
-        # `id || ''` keeps the database from walking through all rows by id: it takes the index of the state instead
-        return await db.fetch(
-            """
-            SELECT o.*, f.kind, f.at, f.subject, f.detail, f.call, c.caller, c.site, c.line
-            FROM outbox o JOIN facts f ON f.id = o.fact LEFT JOIN calls c ON c.id = f.call
-            WHERE o.state = $5 AND ($4 = '' OR o.via = $4) AND ($6 = '' OR f.kind = $6) AND ($8 = '' OR o.id < $8)
-              AND ($7 = '' OR LOWER(o.addressee) LIKE '%' || $7 || '%' OR f.call = $7)
-              AND ($3 = 1 OR (($1 = '' OR REPLACE($1, ' ' || c.site || ' ', '') <> $1)
-                          AND ($2 = '' OR REPLACE($2, ' ' || c.line || ' ', '') <> $2)))
-            ORDER BY o.id || '' DESC LIMIT $9
-            """,
-            (*values, limit),
-        )
-    return await db.fetch(
-        """
-        SELECT o.*, f.kind, f.at, f.subject, f.detail, f.call, c.caller, c.site, c.line
-        FROM outbox o JOIN facts f ON f.id = o.fact LEFT JOIN calls c ON c.id = f.call
-        WHERE ($5 = '' OR o.state = $5) AND ($4 = '' OR o.via = $4) AND ($6 = '' OR f.kind = $6) AND ($8 = '' OR o.id < $8)
-          AND ($7 = '' OR LOWER(o.addressee) LIKE '%' || $7 || '%' OR f.call = $7)
-          AND ($3 = 1 OR (($1 = '' OR REPLACE($1, ' ' || c.site || ' ', '') <> $1)
-                      AND ($2 = '' OR REPLACE($2, ' ' || c.line || ' ', '') <> $2)))
-        ORDER BY o.id DESC LIMIT $9
-        """,
-        (*values, limit),
-    )
+    """The newest first, with their facts and whose calls they are about (site, line, caller; None where about none). Of
+    those about a call, only what the scope sees."""
+    before, text = wanted.before or "~", wanted.text.lower()
+    values = (*scope.values, wanted.via, wanted.state, before, wanted.kind, text, limit)
+    return await db.fetch(_PAGE if wanted.state in ("", DONE) else _PAGE_OF_FEW, values)
 
 
-async def one(db: Database, id: str) -> Row | None:
+_PAGE = """
+    SELECT o.*, f.kind, f.at, f.subject, f.detail, f.call, c.caller, c.site, c.line
+    FROM outbox o CROSS JOIN facts f LEFT JOIN calls c ON c.id = f.call
+    WHERE f.id = o.fact AND (f.call = '' OR (($1 = '' OR REPLACE($1, ' ' || c.site || ' ', '') <> $1)
+                                             AND ($2 = '' OR REPLACE($2, ' ' || c.line || ' ', '') <> $2)))
+      AND o.id < $5 AND ($3 = '' OR o.via = $3) AND ($4 = '' OR o.state = $4)
+      AND ($6 = '' OR f.kind = $6) AND ($7 = '' OR LOWER(o.addressee) LIKE '%' || $7 || '%' OR f.call = $7)
+    ORDER BY o.id DESC LIMIT $8
+"""
+# Few rows are in any other state: they are found by it and put into order.
+_PAGE_OF_FEW = _PAGE.replace("AND ($4 = '' OR o.state = $4)", "AND o.state = $4").replace(
+    "ORDER BY o.id DESC", "ORDER BY o.id || '' DESC"
+)
+
+
+async def one(db: Database, id: str, scope: Scope = EVERYTHING) -> Row | None:
     """As on a page."""
     return await db.one(
         """
         SELECT o.*, f.kind, f.at, f.subject, f.detail, f.call, c.caller, c.site, c.line
-        FROM outbox o JOIN facts f ON f.id = o.fact LEFT JOIN calls c ON c.id = f.call WHERE o.id = $1
+        FROM outbox o JOIN facts f ON f.id = o.fact LEFT JOIN calls c ON c.id = f.call
+        WHERE (f.call = '' OR (($1 = '' OR REPLACE($1, ' ' || c.site || ' ', '') <> $1)
+                               AND ($2 = '' OR REPLACE($2, ' ' || c.line || ' ', '') <> $2))) AND o.id = $3
         """,
-        (id,),
+        (*scope.values, id),
     )
 
 

@@ -25,8 +25,9 @@ async def calls_and_taps(db: Database, numbers: Sequence[str], since: int) -> tu
     wanted = set(numbers)
     rows = await db.fetch(
         """
+        WITH late AS MATERIALIZED (SELECT did, attribution FROM calls WHERE arrived_at >= $1)
         SELECT did, COUNT(*) AS calls, SUM(CASE WHEN attribution = 'tapped' THEN 1 ELSE 0 END) AS tapped
-        FROM calls WHERE arrived_at >= $1 GROUP BY did
+        FROM late GROUP BY did
         """,
         (since,),
     )
@@ -58,9 +59,10 @@ async def by_hour(db: Database, pool: str, numbers: Sequence[str], since: int) -
     wanted = set(numbers)
     for row in await db.fetch(
         """
+        WITH late AS MATERIALIZED (SELECT did, arrived_at, session, confidence FROM calls WHERE arrived_at >= $1)
         SELECT did, arrived_at - arrived_at % $2 AS hour, COUNT(*) AS calls,
                SUM(CASE WHEN session <> '' THEN 1 ELSE 0 END) AS named, SUM(confidence) AS confidence
-        FROM calls WHERE arrived_at >= $1 GROUP BY 1, 2
+        FROM late GROUP BY 1, 2
         """,
         (since, HOUR_MS),
     ):

@@ -47,19 +47,29 @@ async def answered(
 ) -> list[Row]:
     """Answered calls with a talk of so long since then, newest first. `rated`: 0 those without a score card, 1 those with
     one, 2 those with one below 60 of 100."""
-    return await db.fetch(
-        """
-        SELECT c.*, r.state AS recording, s.score FROM calls c LEFT JOIN recordings r ON r.call = c.id
-        LEFT JOIN (SELECT call, AVG(score) * 20.0 AS score FROM call_scores GROUP BY call) s ON s.call = c.id
-        WHERE c.outcome = 'answered' AND c.id >= $3
-          AND ($1 = '' OR REPLACE($1, ' ' || c.site || ' ', '') <> $1)
-          AND ($2 = '' OR REPLACE($2, ' ' || c.line || ' ', '') <> $2)
-          AND c.ended_at - c.answered_at BETWEEN $4 AND $5
-          AND ($6 = 0 AND s.score IS NULL OR $6 = 1 AND s.score IS NOT NULL OR $6 = 2 AND s.score < 60)
-        ORDER BY c.id DESC LIMIT $7
-        """,
-        (*scope.values, ids.first(since), least_ms, most_ms, rated, limit),
-    )
+    values = (*scope.values, ids.first(since), least_ms, most_ms, limit)
+    if rated:
+        return await db.fetch(_RATED, (*values, 60 if rated == 2 else 1000))
+    return await db.fetch(_UNRATED, values)
+
+
+_UNRATED = """
+    SELECT c.*, r.state AS recording, NULL AS score FROM calls c LEFT JOIN recordings r ON r.call = c.id
+    WHERE c.outcome = 'answered' AND c.id >= $3 AND c.ended_at - c.answered_at BETWEEN $4 AND $5
+      AND ($1 = '' OR REPLACE($1, ' ' || c.site || ' ', '') <> $1)
+      AND ($2 = '' OR REPLACE($2, ' ' || c.line || ' ', '') <> $2)
+      AND NOT EXISTS (SELECT 1 FROM call_scores s WHERE s.call = c.id)
+    ORDER BY c.id DESC LIMIT $6
+"""
+_RATED = """
+    SELECT c.*, r.state AS recording, s.score
+    FROM (SELECT call, AVG(score) * 20.0 AS score FROM call_scores WHERE call >= $3 GROUP BY call) s
+    CROSS JOIN calls c LEFT JOIN recordings r ON r.call = c.id
+    WHERE c.id = s.call AND s.score < $7 AND c.outcome = 'answered' AND c.ended_at - c.answered_at BETWEEN $4 AND $5
+      AND ($1 = '' OR REPLACE($1, ' ' || c.site || ' ', '') <> $1)
+      AND ($2 = '' OR REPLACE($2, ' ' || c.line || ' ', '') <> $2)
+    ORDER BY s.call DESC LIMIT $6
+"""
 
 
 async def missed(db: Database, scope: Scope, since: int, limit: int) -> list[Row]:
@@ -76,14 +86,29 @@ async def missed(db: Database, scope: Scope, since: int, limit: int) -> list[Row
     )
 
 
+async def noted(db: Database, scope: Scope, since: int, limit: int) -> list[Row]:
+    """Calls since then that have a note, newest first; the note is `note`."""
+    return await db.fetch(
+        """
+        SELECT c.*, r.state AS recording, n.text AS note,
+               (SELECT AVG(score) * 20.0 FROM call_scores WHERE call = c.id) AS score
+        FROM call_notes n JOIN calls c ON c.id = n.call LEFT JOIN recordings r ON r.call = c.id
+        WHERE n.call >= $3 AND ($1 = '' OR REPLACE($1, ' ' || c.site || ' ', '') <> $1)
+          AND ($2 = '' OR REPLACE($2, ' ' || c.line || ' ', '') <> $2)
+        ORDER BY n.call DESC LIMIT $4
+        """,
+        (*scope.values, ids.first(since), limit),
+    )
+
+
 async def models(db: Database, scope: Scope, limit: int) -> list[Row]:
     """The library, the latest addition first, with `why` it is there as model_why."""
     return await db.fetch(
         """
         SELECT c.*, r.state AS recording, m.why AS model_why,
                (SELECT AVG(score) * 20.0 FROM call_scores WHERE call = c.id) AS score
-        FROM model_calls m JOIN calls c ON c.id = m.call LEFT JOIN recordings r ON r.call = c.id
-        WHERE ($1 = '' OR REPLACE($1, ' ' || c.site || ' ', '') <> $1)
+        FROM model_calls m CROSS JOIN calls c LEFT JOIN recordings r ON r.call = c.id
+        WHERE c.id = m.call AND ($1 = '' OR REPLACE($1, ' ' || c.site || ' ', '') <> $1)
           AND ($2 = '' OR REPLACE($2, ' ' || c.line || ' ', '') <> $2)
         ORDER BY m.at DESC LIMIT $3
         """,
@@ -118,10 +143,10 @@ async def shares_of(db: Database, call: str, now: int) -> list[Row]:
 
 
 async def shared(db: Database, token_hash: str, now: int) -> Row | None:
-    """The call that a link leads to, as a row of the journal with `expires_at`; None when the link has ended."""
+    """The call that a link leads to, as a row of the journal with `expires_at` and `shared_by` (a login); None when the link has ended."""
     return await db.one(
         """
-        SELECT c.*, r.state AS recording, s.expires_at FROM shares s JOIN calls c ON c.id = s.call
+        SELECT c.*, r.state AS recording, s.expires_at, s.login AS shared_by FROM shares s JOIN calls c ON c.id = s.call
         LEFT JOIN recordings r ON r.call = c.id WHERE s.token_hash = $1 AND s.expires_at > $2
         """,
         (token_hash, now),

@@ -51,10 +51,10 @@ async def lately(db: Database, since: int) -> dict[str, tuple[int, int]]:
     """Of the answered calls that arrived since then: line -> (missing, ready) recordings."""
     rows = await db.fetch(
         """
+        WITH late AS MATERIALIZED (SELECT id, line FROM calls WHERE arrived_at >= $1 AND answered_at IS NOT NULL)
         SELECT c.line, SUM(CASE WHEN r.state = 'missing' THEN 1 ELSE 0 END) AS missing,
                SUM(CASE WHEN r.state = 'ready' THEN 1 ELSE 0 END) AS ready
-        FROM calls c JOIN recordings r ON r.call = c.id
-        WHERE c.arrived_at >= $1 AND c.answered_at IS NOT NULL GROUP BY c.line
+        FROM late c CROSS JOIN recordings r WHERE r.call = c.id GROUP BY c.line
         """,
         (since,),
     )
@@ -109,3 +109,14 @@ async def too_old(db: Database, site: str, before: int) -> list[Row]:
 def expired(tx: Transaction, call: str) -> None:
     """The sound is removed; that there was one stays known."""
     tx.execute("UPDATE recordings SET state = 'expired', file = '', bytes = 0 WHERE call = $1", (call,))
+
+
+def keep_again(tx: Transaction, suffix: str) -> int:
+    """Kept recordings of the folder whose names do not end so are put away once more; how many."""
+    return tx.execute(
+        """
+        UPDATE recordings SET stage = 'new', tries = 0, due_at = 0
+        WHERE stage = 'kept' AND state = 'ready' AND place = 'disk' AND file NOT LIKE '%' || $1
+        """,
+        (suffix,),
+    )

@@ -25,6 +25,7 @@ from ctserver.domain.report import (
 )
 from ctserver.domain.rights import EVERYTHING, Scope
 from ctserver.storage.db import Row, Transaction
+from ctserver.storage.sessions import bare_address
 
 Values = dict[tuple[str, str], Sums]  # (site, value) -> sums
 
@@ -64,11 +65,9 @@ def by_value(
         for since, until in spans:
             _collect(found, dimension, _rolled(tx, dimension, kind, since, until, scope, int(apart)))
     for since, until in pieces.rest:
-        calls = _calls_by_value(tx, dimension, since, until, scope, int(apart))
-        _collect(found, dimension, [list(row)[1:] for row in calls])
+        _collect(found, dimension, _calls_by_value(tx, dimension, since, until, scope, int(apart)))
         if dimension in OF_VISITORS and scope.lines is None:
-            sessions = _sessions_by_value(tx, dimension, since, until, scope, int(apart))
-            _collect_sessions(found, dimension, [list(row)[1:] for row in sessions])
+            _collect_sessions(found, dimension, _sessions_by_value(tx, dimension, since, until, scope, int(apart)))
     return found
 
 
@@ -133,75 +132,87 @@ def _rolled(tx: Transaction, dimension: str, kind: str, since: int, until: int, 
 def by_every_dimension(tx: Transaction, span: Span) -> dict[str, Values]:
     """`by_value` of each dimension, the sites apart, counted call by call; each call is looked at once."""
     found: dict[str, Values] = {dimension: {} for dimension in DIMENSIONS}
-    for dimension, *row in _calls_by_value(tx, "", *span, EVERYTHING, 1):
+    for dimension, *row in tx.fetch(_ALL_OF_CALLS, span):
         _collect(found[dimension], dimension, [row])
-    for dimension, *row in _sessions_by_value(tx, "", *span, EVERYTHING, 1):
+    for dimension, *row in tx.fetch(_ALL_OF_SESSIONS, (ids.first(span[0]), ids.first(span[1]))):
         _collect_sessions(found[dimension], dimension, [row])
     return found
 
 
 def _calls_by_value(tx: Transaction, dimension: str, since: int, until: int, scope: Scope, apart: int) -> list[Row]:
-    """Dimension, site, value, sums; "" asks for every dimension. The calls are measured once: a measure costs more than the sum."""
-    return tx.fetch(
-        """
-        WITH m AS MATERIALIZED (
-            SELECT * FROM call_measures
-            WHERE arrived_at >= $2 AND arrived_at < $3 AND ($4 = '' OR REPLACE($4, ' ' || site || ' ', '') <> $4)
-            AND ($5 = '' OR REPLACE($5, ' ' || line || ' ', '') <> $5)
-        ), d (name) AS (
-            VALUES ('channel'), ('source'), ('campaign'), ('keyword'), ('ad'), ('landing'), ('region'), ('device'),
-                   ('number'), ('line'), ('person'), ('category')
-        )
-        SELECT d.name, CASE WHEN $6 = 1 THEN m.site ELSE '' END, CASE d.name
-                   WHEN 'channel' THEN m.source_channel
-                   WHEN 'source' THEN CASE WHEN m.medium IN ('', '(none)') THEN m.source
-                                           ELSE m.source || ' / ' || m.medium END
-                   WHEN 'campaign' THEN m.campaign
-                   WHEN 'keyword' THEN m.term
-                   WHEN 'ad' THEN m.content
-                   WHEN 'landing' THEN COALESCE(m.landing_url, '')
-                   WHEN 'region' THEN CASE WHEN m.region <> '' THEN m.region || ', ' || m.country
-                                           ELSE COALESCE(m.country, '') END
-                   WHEN 'device' THEN COALESCE(m.device, '')
-                   WHEN 'number' THEN m.did
-                   WHEN 'line' THEN m.line
-                   WHEN 'person' THEN m.answered_by
-                   ELSE m.category END AS value,
-               0 AS sessions, COUNT(*) AS calls, SUM(m.answered) AS answered, SUM(m.missed) AS missed,
-               SUM(m.target) AS targets, SUM(m.newcomer) AS newcomers, SUM(m.talk_ms) AS talk_ms,
-               SUM(m.ring_ms) AS ring_ms, SUM(m.deal) AS deals, SUM(m.revenue) AS revenue
-        FROM d CROSS JOIN m WHERE $1 = '' OR d.name = $1
-        GROUP BY 1, 2, 3
-        """,
-        (dimension, since, until, *scope.values, apart),
-    )
+    """Site, value, sums."""
+    return tx.fetch(_ONE_OF_CALLS, (since, until, *scope.values, apart, dimension))
 
 
 def _sessions_by_value(tx: Transaction, dimension: str, since: int, until: int, scope: Scope, apart: int) -> list[Row]:
-    """Dimension, site, value, sessions."""
-    return tx.fetch(
-        """
-        WITH s AS MATERIALIZED (
-            SELECT site, channel, medium, source, campaign, term, content, landing_url, region, country, device
-            FROM sessions WHERE id >= $2 AND id < $3 AND ($4 = '' OR REPLACE($4, ' ' || site || ' ', '') <> $4)
-        ), d (name) AS (
-            VALUES ('channel'), ('source'), ('campaign'), ('keyword'), ('ad'), ('landing'), ('region'), ('device')
-        )
-        SELECT d.name, CASE WHEN $5 = 1 THEN s.site ELSE '' END, CASE d.name
-                   WHEN 'channel' THEN s.channel
-                   WHEN 'source' THEN CASE WHEN s.medium IN ('', '(none)') THEN s.source
-                                           ELSE s.source || ' / ' || s.medium END
-                   WHEN 'campaign' THEN s.campaign
-                   WHEN 'keyword' THEN s.term
-                   WHEN 'ad' THEN s.content
-                   WHEN 'landing' THEN s.landing_url
-                   WHEN 'region' THEN CASE WHEN s.region <> '' THEN s.region || ', ' || s.country ELSE s.country END
-                   ELSE s.device END AS value, COUNT(*) AS sessions
-        FROM d CROSS JOIN s WHERE $1 = '' OR d.name = $1
-        GROUP BY 1, 2, 3
-        """,
-        (dimension, ids.first(since), ids.first(until), scope.values[0], apart),
+    """Site, value, sessions."""
+    values = (ids.first(since), ids.first(until), scope.values[0], apart, dimension)
+    return tx.fetch(_ONE_OF_SESSIONS, values)
+
+
+# A dimension's value, `d.name` being its name: of a row of call_measures, and of a session.
+_VALUE_OF_CALL = """
+    CASE d.name
+        WHEN 'channel' THEN m.source_channel
+        WHEN 'source' THEN CASE WHEN m.medium IN ('', '(none)') THEN m.source ELSE m.source || ' / ' || m.medium END
+        WHEN 'campaign' THEN m.campaign
+        WHEN 'keyword' THEN m.term
+        WHEN 'ad' THEN m.content
+        WHEN 'landing' THEN COALESCE(m.landing_url, '')
+        WHEN 'region' THEN CASE WHEN m.region <> '' THEN m.region || ', ' || m.country ELSE COALESCE(m.country, '') END
+        WHEN 'device' THEN COALESCE(m.device, '')
+        WHEN 'number' THEN m.did
+        WHEN 'line' THEN m.line
+        WHEN 'person' THEN m.answered_by
+        ELSE m.category END AS value,
+    0 AS sessions, COUNT(*) AS calls, SUM(m.answered) AS answered, SUM(m.missed) AS missed,
+    SUM(m.target) AS targets, SUM(m.newcomer) AS newcomers, SUM(m.talk_ms) AS talk_ms,
+    SUM(m.ring_ms) AS ring_ms, SUM(m.deal) AS deals, SUM(m.revenue) AS revenue
+"""
+_VALUE_OF_SESSION = """
+    CASE d.name
+        WHEN 'channel' THEN s.channel
+        WHEN 'source' THEN CASE WHEN s.medium IN ('', '(none)') THEN s.source ELSE s.source || ' / ' || s.medium END
+        WHEN 'campaign' THEN s.campaign
+        WHEN 'keyword' THEN s.term
+        WHEN 'ad' THEN s.content
+        WHEN 'landing' THEN s.landing_url
+        WHEN 'region' THEN CASE WHEN s.region <> '' THEN s.region || ', ' || s.country ELSE s.country END
+        ELSE s.device END AS value, COUNT(*) AS sessions
+"""
+_OF_CALLS = """
+    FROM (SELECT $6 AS name) d CROSS JOIN call_measures m
+    WHERE m.arrived_at >= $1 AND m.arrived_at < $2 AND ($3 = '' OR REPLACE($3, ' ' || m.site || ' ', '') <> $3)
+      AND ($4 = '' OR REPLACE($4, ' ' || m.line || ' ', '') <> $4)
+    GROUP BY 1, 2
+"""
+_OF_SESSIONS = """
+    FROM (SELECT $5 AS name) d CROSS JOIN sessions s
+    WHERE s.id >= $1 AND s.id < $2 AND ($3 = '' OR REPLACE($3, ' ' || s.site || ' ', '') <> $3)
+    GROUP BY 1, 2
+"""
+# All dimensions at once: a call is measured once, which costs more than the sums.
+_EVERY_CALL = """
+    WITH m AS MATERIALIZED (SELECT * FROM call_measures WHERE arrived_at >= $1 AND arrived_at < $2),
+    d (name) AS (
+        VALUES ('channel'), ('source'), ('campaign'), ('keyword'), ('ad'), ('landing'), ('region'), ('device'),
+               ('number'), ('line'), ('person'), ('category')
     )
+    SELECT d.name, m.site,
+"""
+_EVERY_SESSION = """
+    WITH s AS MATERIALIZED (
+        SELECT site, channel, medium, source, campaign, term, content, landing_url, region, country, device
+        FROM sessions WHERE id >= $1 AND id < $2
+    ), d (name) AS (
+        VALUES ('channel'), ('source'), ('campaign'), ('keyword'), ('ad'), ('landing'), ('region'), ('device')
+    )
+    SELECT d.name, s.site,
+"""
+_ONE_OF_CALLS = "SELECT CASE WHEN $5 = 1 THEN m.site ELSE '' END," + _VALUE_OF_CALL + _OF_CALLS
+_ONE_OF_SESSIONS = "SELECT CASE WHEN $4 = 1 THEN s.site ELSE '' END," + _VALUE_OF_SESSION + _OF_SESSIONS
+_ALL_OF_CALLS = _EVERY_CALL + _VALUE_OF_CALL + "FROM d CROSS JOIN m GROUP BY 1, 2, 3"
+_ALL_OF_SESSIONS = _EVERY_SESSION + _VALUE_OF_SESSION + "FROM d CROSS JOIN s GROUP BY 1, 2, 3"
 
 
 def _collect(found: Values, dimension: str, rows: Iterable[Sequence[Any]]) -> None:
@@ -219,17 +230,18 @@ def _plain(dimension: str, value: str) -> str:
     """A landing page without what stands after ? and #: of one page, every visitor's address is another."""
     if dimension != "landing":
         return value
-    return value.partition("?")[0].partition("#")[0].rpartition("//")[2].rstrip("/")
+    return bare_address(value).rpartition("//")[2].rstrip("/")
 
 
 # ---- the ready-made sums
 
 
 def first_day(tx: Transaction) -> int | None:
-    """The day of the first call or session."""
+    """The day of the first call or session, or of one that was removed since the sums of its day were made."""
     rows = [
         tx.one("SELECT started_at AS at FROM sessions ORDER BY id LIMIT 1"),
         tx.one("SELECT arrived_at AS at FROM calls ORDER BY arrived_at LIMIT 1"),
+        tx.one("SELECT day AS at FROM report_days WHERE changes <> rolled ORDER BY day LIMIT 1"),
     ]
     firsts = [row["at"] for row in rows if row]
     return min(firsts) // DAY_MS * DAY_MS if firsts else None

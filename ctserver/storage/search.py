@@ -215,35 +215,35 @@ _REST = """
       AND ($22 IS NULL OR m.target = $22)
       AND ($28 IS NULL OR c.caller = $28)
       AND ($29 IS NULL OR EXISTS (SELECT 1 FROM call_tags g WHERE g.call = c.id AND g.tag = $29))
-    ORDER BY c.id DESC LIMIT $30
 """
+_NEWEST = "ORDER BY c.id DESC LIMIT $30"
 _TAGGED = """
     SELECT c.*, r.state AS recording, m.newcomer, m.target
     FROM call_tags t CROSS JOIN calls c JOIN call_measures m ON m.id = c.id LEFT JOIN recordings r ON r.call = c.id
     WHERE c.id = t.call AND t.tag = $29 AND t.call >= $1 AND t.call < $2
 """
 _PAGES = {
-    "": _HEAD + _REST,
-    "tag": _TAGGED + _REST,
-    "caller_number": _HEAD + "AND c.caller = $28" + _REST,
-    "keyword": _HEAD + "AND c.term = $12" + _REST,
-    "campaign": _HEAD + "AND c.campaign = $11" + _REST,
-    "number": _HEAD + "AND c.did = $13" + _REST,
-    "person": _HEAD + "AND c.answered_by = $15" + _REST,
-    "reason": _HEAD + "AND c.reason = $17" + _REST,
-    "category": _HEAD + "AND c.category = $18" + _REST,
-    "line": _HEAD + "AND c.line = $14" + _REST,
-    "source": _HEAD + "AND c.source = $9" + _REST,
-    "channel": _HEAD + "AND c.source_channel = $8" + _REST,
-    "site": _HEAD + "AND c.site = $7" + _REST,
-    "outcome": _HEAD + "AND c.outcome = $16" + _REST,
+    "": _HEAD + _REST + _NEWEST,
+    "tag": _TAGGED + _REST + "ORDER BY t.call DESC LIMIT $30",
+    "caller_number": _HEAD + "AND c.caller = $28" + _REST + _NEWEST,
+    "keyword": _HEAD + "AND c.term = $12" + _REST + _NEWEST,
+    "campaign": _HEAD + "AND c.campaign = $11" + _REST + _NEWEST,
+    "number": _HEAD + "AND c.did = $13" + _REST + _NEWEST,
+    "person": _HEAD + "AND c.answered_by = $15" + _REST + _NEWEST,
+    "reason": _HEAD + "AND c.reason = $17" + _REST + _NEWEST,
+    "category": _HEAD + "AND c.category = $18" + _REST + _NEWEST,
+    "line": _HEAD + "AND c.line = $14" + _REST + _NEWEST,
+    "source": _HEAD + "AND c.source = $9" + _REST + _NEWEST,
+    "channel": _HEAD + "AND c.source_channel = $8" + _REST + _NEWEST,
+    "site": _HEAD + "AND c.site = $7" + _REST + _NEWEST,
+    "outcome": _HEAD + "AND c.outcome = $16" + _REST + _NEWEST,
 }
 # The call that LOOKS_THROUGH others come before, of the leading filter.
 _FLOORS = {
     "": "SELECT id, arrived_at FROM calls WHERE id >= $1 AND id < $2 ORDER BY id DESC LIMIT 1 OFFSET $3",
     "tag": """
-        SELECT c.id, c.arrived_at FROM call_tags t CROSS JOIN calls c
-        WHERE c.id = t.call AND t.tag = $1 AND t.call >= $2 AND t.call < $3 ORDER BY t.call DESC LIMIT 1 OFFSET $4
+        SELECT id, arrived_at FROM calls WHERE id = (
+            SELECT call FROM call_tags WHERE tag = $1 AND call >= $2 AND call < $3 ORDER BY call DESC LIMIT 1 OFFSET $4)
     """,
     "caller_number": "SELECT id, arrived_at FROM calls WHERE caller = $1 AND id >= $2 AND id < $3 ORDER BY id DESC LIMIT 1 OFFSET $4",
     "keyword": "SELECT id, arrived_at FROM calls WHERE term = $1 AND id >= $2 AND id < $3 ORDER BY id DESC LIMIT 1 OFFSET $4",

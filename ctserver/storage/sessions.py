@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from ctserver import ids
 from ctserver.domain.model import Lease, Session, Source, Visit, VisitorFacts
 from ctserver.domain.pool import Holder, NumberState
 from ctserver.storage.db import Database, Row, Transaction
@@ -280,7 +281,11 @@ async def shortages_since(db: Database, since: int) -> dict[str, dict[str, int]]
     """For each pool: how often each thing was shown for want of a free number."""
     found: dict[str, dict[str, int]] = {}
     rows = await db.fetch(
-        "SELECT pool, shown, COUNT(*) AS times FROM shortages WHERE at >= $1 GROUP BY pool, shown", (since,)
+        """
+        WITH late AS MATERIALIZED (SELECT pool, shown FROM shortages WHERE id >= $1)
+        SELECT pool, shown, COUNT(*) AS times FROM late GROUP BY pool, shown
+        """,
+        (ids.first(since),),
     )
     for row in rows:
         found.setdefault(row["pool"], {})[row["shown"]] = row["times"]
@@ -390,6 +395,11 @@ def source_values(source: Source) -> tuple[str, ...]:
 def texts_column(values: dict[str, str]) -> str:
     """A few named texts as a column holds them: a JSON object."""
     return _ENCODE(values) if values else "{}"
+
+
+def bare_address(url: str) -> str:
+    """A page's address without what stands after ? and #: of one page, every visitor's address is another."""
+    return url.partition("?")[0].partition("#")[0]
 
 
 def texts(column: str) -> dict[str, str]:

@@ -1,163 +1,125 @@
 #!/usr/bin/env python3
-"""Makes the pictures of the README from a running demo: visitors arrive, calls are placed, pages are photographed.
+"""Makes the pictures of the README, or pictures of every page to be looked at, from the pretended shop of `ctserver demo-data`.
 
-    scripts/run                                       (in one terminal)
-    .venv/bin/python docs/pictures/make.py            (in another; needs playwright and Chromium)
+    .venv/bin/python docs/pictures/make.py                 (the README's, into this folder)
+    .venv/bin/python docs/pictures/make.py --all FOLDER    (every page: 1440 and 390 px, light and dark, English and Russian)
 
-A demo on other ports: give --web, --ami and --var as you gave them to scripts/run.
+Needs playwright and Chromium, as the tests do.
 """
 
 from __future__ import annotations
 
 import argparse
-import subprocess
+import asyncio
 import sys
-import time
+import tempfile
+from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.async_api import Browser, BrowserContext, async_playwright
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
 FOLDER = Path(__file__).resolve().parent
-SIZE = {"width": 1440, "height": 900}
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--no-first-run",
-    "--disable-component-update",
-    "--disable-sync",
-]
-BILLBOARD = "+442079460190"
-GOOGLE, YANDEX, NEWSLETTER, DIRECT = 0, 1, 2, 3  # the order of the demo page's campaign links
+sys.path.insert(0, str(CHECKOUT))
 
-# Callers from Ofcom's range for drama; who has no campaign reads the billboard. The last two give up while it rings.
-CALLERS = [
-    ("+447700900112", NEWSLETTER, False),
-    ("+447700900154", DIRECT, False),
-    ("+447700900131", None, False),
-    ("+447700900187", YANDEX, True),
-    ("+447700900168", GOOGLE, True),
-    ("+447700900125", GOOGLE, False),
-]
+from tests.browser.conftest import CHROMIUM  # noqa: E402
+from tests.browser.shop import PASSWORD, Shop  # noqa: E402
+
+SIZES = {"1440": {"width": 1440, "height": 900}, "390": {"width": 390, "height": 844}}
+THEMES = ("light", "dark")
+LANGUAGES = {"en": "en-GB", "ru": "ru-RU"}
+DAYS, CALLS = 60, 44
+GOOGLE = 0  # the first of the demo page's campaign links
 
 
-def main() -> int:
+async def main() -> int:
     options = _options()
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=options.chromium, args=FLAGS)
-        try:
-            visitors = [_visitor(browser, options.web, campaign) for _, campaign, _ in CALLERS]
-            for (caller, _, gives_up), number in zip(CALLERS, visitors, strict=True):
-                _call(options, number, caller, gives_up=gives_up)
-            sys.stderr.write("waiting for the calls to end\n")
-            _photograph(browser, options)
-        finally:
-            browser.close()
+    with tempfile.TemporaryDirectory() as folder:
+        shop = Shop(Path(folder))
+        await shop.fill(DAYS, CALLS)
+        await shop.start()
+        await shop.busy()
+        async with async_playwright() as playwright:
+            browser = await playwright.chromium.launch(executable_path=options.chromium, args=CHROMIUM)
+            try:
+                await (_all(browser, shop, options) if options.all else _readme(browser, shop))
+            finally:
+                await browser.close()
+                await shop.close()
     return 0
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="makes the pictures of the README from a running demo")
-    parser.add_argument("--web", default="http://127.0.0.1:8080", help="default: %(default)s")
-    parser.add_argument("--ami", default="127.0.0.1:5138", help="default: %(default)s")
-    parser.add_argument("--var", type=Path, default=CHECKOUT / "var", help="the demo's folder, default: var")
+    parser = argparse.ArgumentParser(description="makes pictures of the pages from demo data")
+    parser.add_argument("--all", type=Path, metavar="FOLDER", help="every page, in all sizes, themes and languages")
+    parser.add_argument(
+        "--only", default="", help="with --all: pages, sizes, themes, languages: calls,call,390,dark,ru"
+    )
     parser.add_argument("--chromium", default="/usr/bin/chromium", help="default: %(default)s")
     return parser.parse_args()
 
 
-def _visitor(browser: Browser, web: str, campaign: int | None) -> str:
-    """Arrive by a campaign link, look at a second page; the number that is shown then, in E.164."""
-    if campaign is None:
-        return BILLBOARD
-    page = browser.new_context(java_script_enabled=False).new_page()
-    page.goto(f"{web}/demo")  # only to read its links
-    link = page.locator("aside.strip a").nth(campaign).get_attribute("href")
-    page.context.close()
-    page = browser.new_context(viewport=SIZE, locale="en-GB").new_page()
-    page.goto(f"{web}{link}")
-    number = _shown(page)
-    if campaign == GOOGLE:
-        page.screenshot(path=FOLDER / "demo.png")
-    page.goto(f"{web}/demo")  # a second page view, as by a link inside the site
-    _shown(page)
-    return number
+async def _all(browser: Browser, shop: Shop, options: argparse.Namespace) -> None:
+    options.all.mkdir(parents=True, exist_ok=True)
+    only = set(filter(None, options.only.split(",")))
+    views = await shop.views()
+    for size, theme, language in _kinds(only):
+        context = await _come(browser, shop, size, theme, language)
+        page = await context.new_page()
+        for name, path in views.items():
+            if not only & set(views) or name in only:
+                await page.goto(shop.address + path)
+                await page.wait_for_load_state("networkidle")
+                await page.wait_for_timeout(100)  # plots and wave forms
+                await page.screenshot(path=options.all / f"{name}-{size}-{theme}-{language}.png", full_page=True)
+        if not only & set(views) or "login" in only:
+            await context.clear_cookies()
+            await page.goto(shop.address + "/login")
+            await page.screenshot(path=options.all / f"login-{size}-{theme}-{language}.png")
+        await context.close()
 
 
-def _shown(page: Page) -> str:
-    """The number in the page's header once the script has replaced it."""
-    own = "+442079460000"
-    for _ in range(100):
-        digits = "".join(c for c in page.locator("#shop-number").inner_text() if c in "+0123456789")
-        digits = "+44" + digits[1:] if digits.startswith("0") else digits
-        if digits != own:
-            return digits
-        time.sleep(0.05)
-    raise SystemExit("the demo page shows its own number: is ctserver up?")
+def _kinds(only: set[str]) -> Iterator[tuple[str, str, str]]:
+    """Size, theme and language: all, or of each kind those that are wanted."""
+    yield from product(*([one for one in kind if one in only] or list(kind) for kind in (SIZES, THEMES, LANGUAGES)))
 
 
-def _call(options: argparse.Namespace, number: str, caller: str, *, gives_up: bool) -> None:
-    settings = {"asterisk.pbx.ami": options.ami, "asterisk.pbx.ami_secret_file": options.var.resolve() / "ami-secret"}
-    command = [sys.executable, "-m", "ctserver", "testcall", number, "--caller", caller]
-    command += ["--config", str(CHECKOUT / "ctserver.toml")]
-    command += [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
-    before = set(_channels(options))
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=CHECKOUT)
-    if gives_up:
-        time.sleep(1.2)  # the receptionist answers after two seconds
-        for channel in sorted(set(_channels(options)) - before):
-            if "@ct-testcall" in channel:
-                _asterisk(options, f"channel request hangup {channel}")
-    time.sleep(1)
+async def _come(browser: Browser, shop: Shop, size: str, theme: str, language: str) -> BrowserContext:
+    """A browser in which alice is logged in."""
+    context = await browser.new_context(
+        viewport=SIZES[size],
+        color_scheme=theme,
+        locale=LANGUAGES[language],
+        is_mobile=size == "390",
+        has_touch=size == "390",
+    )
+    page = await context.new_page()
+    await page.goto(f"{shop.address}/login")
+    await page.fill("input[name=login]", "alice")
+    await page.fill("input[name=password]", PASSWORD)
+    await page.press("input[name=password]", "Enter")
+    await page.wait_for_url(f"{shop.address}/")
+    await page.close()
+    return context
 
 
-def _channels(options: argparse.Namespace) -> list[str]:
-    lines = _asterisk(options, "core show channels concise").splitlines()
-    return [line.split("!")[0] for line in lines if "!" in line]
-
-
-def _asterisk(options: argparse.Namespace, line: str) -> str:
-    sys.path.insert(0, str(CHECKOUT / "scripts"))
-    import pbx
-
-    binary = pbx.find()
-    if binary is None:
-        raise SystemExit("there is no Asterisk: start scripts/run first")
-    return pbx.Pbx(options.var.resolve() / "pbx", binary).cli(line)
-
-
-def _photograph(browser: Browser, options: argparse.Namespace) -> None:
-    deadline = time.monotonic() + 120
-    while _channels(options) and time.monotonic() < deadline:
-        time.sleep(1)
-    time.sleep(3)  # the recordings become ready
-    context = browser.new_context(viewport=SIZE, locale="en-GB", color_scheme="light")
-    page = _login(context, options)
-    page.goto(f"{options.web}/calls")
-    _save(page, "calls")
-    page.get_by_role("link", name="07700 900125").or_(page.locator("a[href*='/calls/']")).first.click()
-    page.wait_for_url("**/calls/*")
-    _save(page, "call")
-    page.goto(f"{options.web}/numbers")
-    _save(page, "numbers")
-
-
-def _login(context: BrowserContext, options: argparse.Namespace) -> Page:
-    login, _, password = (options.var / "first-login.txt").read_text(encoding="utf-8").strip().partition(" ")
-    page = context.new_page()
-    page.goto(f"{options.web}/login")
-    page.fill("input[name=login]", login)
-    page.fill("input[name=password]", password)
-    page.get_by_role("button", name="Log in").click()
-    page.wait_for_url(f"{options.web}/calls**")
-    return page
-
-
-def _save(page: Page, name: str) -> None:
-    page.wait_for_load_state("networkidle")
-    page.screenshot(path=FOLDER / f"{name}.png")
-    sys.stdout.write(f"{FOLDER / name}.png\n")
+async def _readme(browser: Browser, shop: Shop) -> None:
+    visitor = await browser.new_page(viewport=SIZES["1440"], locale="en-GB")
+    await visitor.goto(f"{shop.address}/demo")
+    await visitor.locator("aside.strip a").nth(GOOGLE).click()
+    await visitor.wait_for_load_state("networkidle")
+    await visitor.screenshot(path=FOLDER / "demo.png")
+    await visitor.close()
+    context = await _come(browser, shop, "1440", "light", "en")
+    page = await context.new_page()
+    views = await shop.views()
+    for name in ("overview", "calls", "call", "reports", "missed", "numbers"):
+        await page.goto(shop.address + views[name])
+        await page.wait_for_timeout(500)
+        await page.screenshot(path=FOLDER / f"{name}.png")
+        sys.stdout.write(f"{FOLDER / name}.png\n")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(asyncio.run(main()))

@@ -7,6 +7,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import hashlib
+import json
 import random
 import re
 import sqlite3
@@ -24,6 +25,8 @@ from benchmarks.reports_load import Browser, Load, Readers
 from benchmarks.reports_pages import JOURNAL_MS, REPORT_MS, Kind
 from ctserver import config, ids
 from ctserver.domain.delay import PUBLISHED
+from ctserver.services.pools import plain
+from ctserver.services.simulation import PoolSize
 from ctserver.storage import attribution, pools, sqlite, users
 from ctserver.storage.db import Transaction
 
@@ -112,8 +115,10 @@ def _measured(
         }
         calls = [row[0] for row in connection.execute("SELECT id FROM calls ORDER BY id DESC LIMIT 500")]
         bare = {(part, kind.name): _bare(connection, kind) for part, kinds in parts.items() for kind in kinds}
+    say("bare SQL: measured")
     for kind in (kind for kinds in parts.values() for kind in kinds):
         browser.get(kind.pages[0])
+    say("every kind of page was looked at once")
     load = Load(server, cookie, calls, options.writes)
     alone = load.measure(options.seconds)
     figures = []
@@ -166,11 +171,11 @@ def _ask(browser: Browser, pages: list[str], count: int, dice: random.Random) ->
 
 
 def _bare(connection: sqlite3.Connection, kind: Kind) -> list[float]:
-    """The same questions without a server, each as often as takes no longer than a second, eight times at most."""
+    """The same questions without a server, each for a fifth of a second, eight times at most."""
     found: list[float] = []
     for sql, values in kind.bare:
         spent = 0.0
-        while spent < 1000 and (spent == 0 or len(found) < 8 * len(kind.bare)):
+        while spent < 200 and (spent == 0 or len(found) < 8 * len(kind.bare)):
             began = time.perf_counter()
             connection.execute(sql, values).fetchall()
             found.append((time.perf_counter() - began) * 1000)
@@ -212,7 +217,7 @@ async def _prepare(database: Path) -> str:
             (digest, now + DAY_MS, ids.new(now), now),
         )
         attribution.save_model(tx, "demo", PUBLISHED.counts, now)
-        pools.save_report(tx, "demo", now, "{}")
+        pools.save_report(tx, "demo", now, json.dumps(plain(PoolSize(7000, 900, 150, 70, {0.95: 150}, (), 150, 0.0))))
         reports_load.go_on(tx, now)
 
     try:

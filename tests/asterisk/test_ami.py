@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from ctserver import ids
 from ctserver.asterisk import ami
 from ctserver.asterisk.ami import AmiError, Link, LinkDown, LoginRefused
 from ctserver.asterisk.wire import Message
@@ -152,6 +153,16 @@ async def test_a_silent_pbx_is_noticed_and_left_within_seconds(pbx: Any, client:
     assert client.link.problem == "the PBX does not answer"
     pbx.silent = False
     await until(lambda: client.ups == 2 and client.link.problem is None, 3)
+
+
+async def test_a_pbx_that_shuts_down_is_heard_to_its_last_word(pbx: Any, client: Client, until: Until) -> None:
+    pbx.answers["Ping"] = "Response: Error\nActionID: @ID@\nMessage: Asterisk is shutting down\n\n"
+    await until(lambda: len(pbx.sent("Ping")) == 1, 4)
+    await asyncio.sleep(0.1)
+    pbx.say("Event: Shutdown\nShutdown: Cleanly\n\n")
+    pbx.hang_up()
+    await until(lambda: [event["Event"] for event in client.events] == ["Shutdown"])
+    assert abs(client.link.alive_at - ids.now_ms()) < 2000
 
 
 async def test_a_pbx_that_takes_the_connection_and_says_nothing_is_let_go(pbx: Any) -> None:

@@ -1,4 +1,5 @@
-"""A small fake of the two endpoints ct.js talks to, pages on *.test hosts, and one real Chromium for all tests."""
+"""One real Chromium for all tests. For the script: a small fake of the two endpoints it talks to, and pages on *.test hosts.
+For the dashboard: a shop's server, people who are logged in, and pages whose every fault is noticed."""
 
 import asyncio
 import copy
@@ -13,6 +14,7 @@ from phonenumbers import PhoneNumberFormat as Format
 from playwright.async_api import async_playwright
 
 from ctserver.http.script import build
+from tests.browser.shop import PASSWORD, Shop
 
 ROOT = Path(__file__).parents[2]
 SOURCE = (ROOT / "web/static/ct.js").read_text()
@@ -179,3 +181,98 @@ async def until(condition, seconds: float = 5.0) -> None:
     async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0.02)
+
+
+# ---- the dashboard
+
+AXE = (VENDOR / "axe.min.js").read_text()
+SIZES = {"desktop": {"width": 1440, "height": 900}, "phone": {"width": 390, "height": 844}}
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def shop(tmp_path_factory):
+    """A running server with ten days of a shop."""
+    made = Shop(tmp_path_factory.mktemp("shop"))
+    await made.fill(10, 24)
+    await made.start()
+    await made.busy()
+    yield made
+    await made.close()
+
+
+async def log_in(page, login, password=PASSWORD):
+    """As a person does."""
+    await page.fill("input[name=login]", login)
+    await page.fill("input[name=password]", password)
+    await page.locator("form button.primary").click()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def cookies(shop, chromium):
+    """login -> the cookies of somebody who has logged in; each logs in once."""
+    kept = {}
+
+    async def of(login):
+        if login not in kept:
+            context = await chromium.new_context()
+            page = await context.new_page()
+            await page.goto(f"{shop.address}/login")
+            await log_in(page, login)
+            await page.wait_for_url(f"{shop.address}/")
+            kept[login] = await context.storage_state()
+            await context.close()
+        return kept[login]
+
+    return of
+
+
+class Wrong(list):
+    """What went wrong in the pages of a test, with the address of each: messages of the console, errors, requests to others."""
+
+    def watch(self, page, address):
+        note = lambda text: self.append(f"{page.url.removeprefix(address)}: {text}")  # noqa: E731
+        page.on("console", lambda m: note(m.text) if m.type in ("error", "warning") else None)
+        page.on("pageerror", lambda error: note(str(error)))
+        page.on("request", lambda r: None if r.url.startswith((address, "blob:", "data:")) else note(r.url))
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def wrong():
+    """Must be empty in the end; a test that breaks something on purpose empties it."""
+    found = Wrong()
+    yield found
+    assert found == []
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def come(shop, chromium, cookies, wrong):
+    """Opens a tab in which `login` is logged in ("": nobody is)."""
+    contexts = []
+
+    async def opened(login="alice", size="desktop", scheme="light", locale="en-GB", **more):
+        state = await cookies(login) if login else None
+        context = await chromium.new_context(
+            viewport=SIZES[size], color_scheme=scheme, storage_state=state, locale=locale, accept_downloads=True, **more
+        )
+        contexts.append(context)
+        context.set_default_timeout(8_000)
+        page = await context.new_page()
+        wrong.watch(page, shop.address)
+        return page
+
+    yield opened
+    for context in contexts:
+        await context.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def open_page(shop, come):
+    """Opens a page of the dashboard as alice, the owner, sees it."""
+
+    async def opened(path, size="desktop", **more):
+        page = await come(size=size, **more)
+        await page.goto(shop.address + path)
+        await page.wait_for_load_state("networkidle")
+        return page
+
+    return opened

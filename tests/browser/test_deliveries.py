@@ -21,8 +21,8 @@ from ctserver.storage import migrate, outbox, sqlite, users, vias
 from ctserver.storage.outbox import Entry
 from ctserver.storage.vias import State
 
-from .conftest import ROOT
-from .test_people import AXE, PASSWORD, SIZES, log_in
+from .conftest import AXE, ROOT, SIZES, log_in
+from .shop import PASSWORD
 
 PICTURES = os.environ.get("CTSERVER_TEST_PICTURES")  # a folder for screenshots, to be looked at
 MINUTE, HOUR = 60_000, 3_600_000
@@ -155,7 +155,7 @@ async def alice(office, chromium):
     page.on("pageerror", lambda error: wrong.append(str(error)))
     page.on("request", lambda r: None if r.url.startswith((address, "data:")) else wrong.append(r.url))
     await page.goto(f"{address}/login")
-    await log_in(page)
+    await log_in(page, "alice")
     await page.wait_for_url(f"{address}/")
     await page.goto(f"{address}/deliveries")
     yield page
@@ -264,4 +264,4 @@ async def test_one_that_was_given_up_is_sent_again_by_hand(alice, office):
     await alice.reload()
     assert "To be tried again" in await alice.locator(".timeline").inner_text()
     rows = await db.fetch("SELECT action, detail FROM audit WHERE action = 'sent again'")
-    assert [tuple(row) for row in rows] == [("sent again", "notify.mail")]
+    assert [tuple(row) for row in rows] == [("sent again", "notify.mail sales@example.com")]

@@ -4,123 +4,9 @@ import asyncio
 import csv
 import io
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
-from aiohttp.test_utils import TestServer
-from argon2 import PasswordHasher
-
-from ctserver import config, files, ids
-from ctserver.http import server
-from ctserver.http.deps import Deps, Health
-from ctserver.http.gate import Gate
-from ctserver.http.geo import Geo
-from ctserver.recordings.places import Places
-from ctserver.services import reports
-from ctserver.services.blocked import BlackList
-from ctserver.services.demo import shop_of
-from ctserver.services.demo.write import days
-from ctserver.storage import demo, migrate, sqlite, users
-
-ROOT = Path(__file__).parents[2]
-AXE = (Path(__file__).parent / "vendor" / "axe.min.js").read_text()
-PAGES = [
-    "/",
-    "/calls",
-    "/calls?outcome=missed&source=google&period=30d",
-    "/calls?q=nobody",
-    "/reports",
-    "/reports?by=keyword&period=7d&compare=previous",
-    "/reports?by=hours",
-    "/reports?by=time&unit=week&period=90d",
-]
-SIZES = {"desktop": {"width": 1440, "height": 900}, "phone": {"width": 390, "height": 844}}
-
-
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def shop(tmp_path_factory):
-    """The address of a server with ten days of a shop, its database, and the cookie of somebody who is logged in."""
-    folder = tmp_path_factory.mktemp("shop")
-    settings = config.load(ROOT / "ctserver.toml")
-    db = await sqlite.open(folder / "ctserver.db")
-    await migrate.migrate(db, migrate.read(files.folder("migrations")))
-    now = ids.now_ms()
-    small = replace(shop_of(settings), sessions=60, calls=24)
-    for day in days(small, 10, now):
-        await db.write(lambda tx, day=day: _insert(tx, day))
-    while await reports.roll(db, now):
-        pass
-    hashed = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash("correct horse")
-    await db.write(lambda tx: users.put_user(tx, "u1", "alice", hashed, now))
-
-    async def health():
-        return Health({"database": "ok", "AMI": "ok"})
-
-    deps = Deps(
-        db=db,
-        settings=settings,
-        uses=config.number_uses(settings),
-        testcall=None,
-        health=health,
-        now=ids.now_ms,
-        sounds=Places(settings),
-        rules=[],
-        gate=Gate(settings, Geo(None)),
-        black_list=BlackList(settings),
-    )
-    running = TestServer(server.make(deps))
-    await running.start_server()
-    yield f"http://127.0.0.1:{running.port}", db
-    await running.close()
-    await db.close()
-
-
-def _insert(tx, day):
-    demo.insert(tx, demo.SESSION, day.sessions)
-    demo.insert(tx, demo.VISIT, day.visits)
-    demo.insert(tx, demo.CALL, day.calls)
-
-
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def logged_in(shop, chromium):
-    """The cookies of alice, who logged in as a person does."""
-    context = await chromium.new_context()
-    page = await context.new_page()
-    await page.goto(f"{shop[0]}/login")
-    await page.fill("input[name=login]", "alice")
-    await page.fill("input[name=password]", "correct horse")
-    await page.get_by_role("button", name="Log in").click()
-    await page.wait_for_url(f"{shop[0]}/")
-    state = await context.storage_state()
-    await context.close()
-    return state
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def open_page(shop, chromium, logged_in):
-    """Opens pages of a given size; whatever goes wrong in them fails the test."""
-    contexts, wrong = [], []
-
-    async def opened(path, size="desktop", scheme="light"):
-        context = await chromium.new_context(
-            viewport=SIZES[size], color_scheme=scheme, storage_state=logged_in, locale="en-GB", accept_downloads=True
-        )
-        contexts.append(context)
-        context.set_default_timeout(8_000)
-        page = await context.new_page()
-        page.on("console", lambda m: wrong.append(m.text) if m.type in ("error", "warning") else None)
-        page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.on("request", lambda r: None if r.url.startswith((shop[0], "blob:", "data:")) else wrong.append(r.url))
-        await page.goto(shop[0] + path)
-        await page.wait_for_load_state("networkidle")
-        return page
-
-    yield opened
-    for context in contexts:
-        await context.close()
-    assert wrong == []
 
 
 async def outcomes(page):
@@ -132,9 +18,9 @@ async def outcomes(page):
 
 async def test_a_filter_changes_the_rows_the_chips_and_the_address(open_page, shop):
     page = await open_page("/calls")
-    assert len(await outcomes(page)) == 2
+    assert await outcomes(page) >= {"Answered", "Missed"}
     await page.get_by_text("Missed", exact=True).locator("visible=true").nth(1).click()
-    await page.wait_for_url(f"{shop[0]}/calls?outcome=missed")
+    await page.wait_for_url(f"{shop.address}/calls?outcome=missed")
     assert await outcomes(page) == {"Missed"}
     await page.get_by_text("Filters", exact=True).click()
     await page.wait_for_selector("datalist#s-source option", state="attached")
@@ -144,7 +30,7 @@ async def test_a_filter_changes_the_rows_the_chips_and_the_address(open_page, sh
     assert set(await page.locator(".chip").all_inner_texts()) == {"Source: google / cpc", "Missed"}
     sources = set(await page.locator("tr.call td.c-source .source > span:first-of-type").all_inner_texts())
     assert sources == {"google / cpc"}
-    copied = await open_page(page.url.removeprefix(shop[0]))
+    copied = await open_page(page.url.removeprefix(shop.address))
     assert await copied.locator("tr.call").count() == await page.locator("tr.call").count()
     await copied.locator(".chip").first.click()
     await copied.wait_for_load_state("networkidle")
@@ -180,7 +66,7 @@ async def test_what_is_filtered_is_exported(open_page, shop, kind):
         await page.get_by_role("link", name=kind).click()
     file = await (await waiting.value).path()
     data = await asyncio.to_thread(Path(file).read_bytes)
-    wanted = (await shop[1].one("SELECT COUNT(*) AS n FROM calls WHERE outcome = 'missed'"))["n"]
+    wanted = (await shop.db.one("SELECT COUNT(*) AS n FROM calls WHERE outcome = 'missed'"))["n"]
     if kind == "CSV":
         assert len(list(csv.DictReader(io.StringIO(data.decode("utf-8-sig"))))) == wanted
     elif kind == "NDJSON":
@@ -239,6 +125,16 @@ async def test_another_dimension_period_and_comparison_keep_the_rest(open_page, 
     await page.get_by_role("link", name="Missed").locator("visible=true").last.click()
     await page.wait_for_url("**sort=missed*")
     assert await page.locator("th[aria-sort]").inner_text() == "Missed"
+    whole = await page.locator(".merit dd").nth(1).inner_text()
+    await page.locator("select[name=line]").select_option("workshop")
+    await page.wait_for_url("**line=workshop*")
+    figures = await page.locator(".merit").inner_text()
+    assert "Sessions" not in figures, "a session knows no line"
+    assert (
+        0
+        < int((await page.locator(".merit dd").first.inner_text()).split()[0])
+        < int(whole.split()[0].replace(",", ""))
+    )
 
 
 async def test_the_hours_of_the_week_are_a_table_that_reads_aloud(open_page):
@@ -246,23 +142,3 @@ async def test_the_hours_of_the_week_are_a_table_that_reads_aloud(open_page):
     assert await page.locator("table.heat tbody tr").count() == 7
     assert await page.locator("table.heat tbody td[class^=h]").count() == 168
     assert (await page.locator("table.heat tbody th").all_inner_texts())[0] == "Monday"
-
-
-# ---- all of them
-
-
-@pytest.mark.parametrize(("size", "scheme"), [("desktop", "light"), ("desktop", "dark"), ("phone", "light")])
-async def test_pages_have_no_serious_fault_and_fit_the_window(open_page, size, scheme):
-    faults = []
-    for path in PAGES:
-        page = await open_page(path, size, scheme)
-        width, window = await page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
-        if width > window:
-            faults.append(f"{path} is {width} wide")
-        await page.evaluate(AXE)
-        found = await page.evaluate("axe.run({ resultTypes: ['violations'] })")
-        for one in found["violations"]:
-            if one["impact"] in ("serious", "critical"):
-                nodes = "; ".join(node["html"][:120] for node in one["nodes"][:3])
-                faults.append(f"{path}: {one['id']}: {one['help']}: {nodes}")
-    assert faults == []

@@ -4,6 +4,7 @@ by scripts/test, which chooses what to run; nothing is skipped in here."""
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
@@ -52,6 +53,7 @@ listen = "127.0.0.1:{fastagi}"
 folder = "recordings"
 min_free_mb = 0
 pause_seconds = 2
+never_callers = ["+44 7700 900888", "+4479*"]
 [[asterisk]]
 ami = "127.0.0.1:{ami}"
 ami_secret_file = "ami-secret"
@@ -153,6 +155,17 @@ class Stack:
                     pass
                 await asyncio.sleep(0.1)
         raise AssertionError(f"not healthy: {state}; {self.log()[-2000:]}")
+
+    async def health_of(self, part: str, seconds: float = 20) -> str:
+        """What a server that starts says of this part, when its AMI link is up."""
+        async with asyncio.timeout(seconds), aiohttp.ClientSession() as client:
+            while True:
+                with contextlib.suppress(aiohttp.ClientError):
+                    async with client.get(f"{self.url}/health") as answer:
+                        parts = await answer.json()
+                        if parts["AMI"] == "ok":
+                            return str(parts[part])
+                await asyncio.sleep(0.1)
 
     def log(self) -> str:
         return (self.folder / "ctserver.log").read_text(encoding="utf-8")

@@ -110,7 +110,12 @@ async def call(
         stderr=asyncio.subprocess.STDOUT,
         cwd=folder,
     )
-    output, _ = await process.communicate()
+    try:
+        output, _ = await process.communicate()
+    except asyncio.CancelledError:
+        process.kill()
+        await process.communicate()
+        raise
     return Outcome(process.returncode or 0, _trace(trace), output.decode(errors="replace")[-3000:])
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import signal
+import wave
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -43,6 +44,9 @@ extension = "102@company"
 dial = "PJSIP/ct-out/sip:carol@@CAROL@"
 ring_seconds = 4
 greeting = "beep"
+[lines.mobile]
+dial = "PJSIP/+447700900222@carol"
+ring_seconds = 4
 [lines.hours]
 dial = "PJSIP/alice"
 ring_seconds = 4
@@ -87,6 +91,9 @@ returning = true
 name_prefix = true
 source_header = "X-Ct-Source"
 whisper_sound = "beep"
+whisper_text = "Call from {{{{source}}}}"
+[speech]
+command = ["/bin/sh", "speak", "{{{{text}}}}", "{{{{file}}}}"]
 [callers]
 blocked = ["+44 7700 900666", "+4479*"]
 anonymous = "reject"
@@ -109,6 +116,16 @@ class Lines(World):
             for line, number in NUMBERS.items()
         )
     )
+
+    def configure_pbx(self) -> None:
+        """With a program that speaks: it knows one sound."""
+        text = self.config.read_text(encoding="utf-8").replace('"speak"', f'"{self.folder / "speak"}"')
+        self.config.write_text(text, encoding="utf-8")
+        with wave.open(str(self.folder / "voice.wav"), "wb") as voice:
+            voice.setparams((1, 2, 8000, 0, "NONE", ""))
+            voice.writeframes(bytes(3200))
+        (self.folder / "speak").write_text(f'cp "{self.folder}/voice.wav" "$2"\n', encoding="utf-8")
+        super().configure_pbx()
 
     async def journal(self, line: str, *, count: int = 1) -> Any:
         """The latest ended call to the number of this line, when there are so many."""
@@ -203,6 +220,17 @@ async def test_a_greeting_is_heard_and_then_a_sip_address_rings(world: Lines) ->
     await call.hang_up()
     await carol.ended()
     assert (await world.journal("outside"))["outcome"] == "answered"
+
+
+async def test_a_mobile_is_rung_over_the_trunk(world: Lines) -> None:
+    call = world.trunk.dial(world.numbers["mobile"])
+    mobile = await world.phones["carol"].rings()
+    assert isinstance(mobile.invite, Message)
+    assert mobile.invite.start.startswith("INVITE sip:+447700900222@")
+    await mobile.answer()
+    await call.status(200)
+    await call.hang_up()
+    assert (await world.journal("mobile"))["outcome"] == "answered"
 
 
 async def test_an_open_line_rings(world: Lines) -> None:
@@ -320,8 +348,12 @@ async def test_the_source_is_told_and_the_one_who_spoke_to_him_last_is_rung_firs
     assert world.phones["alice"].ringing.empty()
     await bob.answer()
     await again.status(200)
+    await asyncio.sleep(0.3)
     await again.hang_up()
     stranger.close()
+    log = (world.pbx.folder / "log" / "full.log").read_text(encoding="utf-8", errors="replace")
+    (spoken,) = (world.folder / "var" / "speech").glob("*.wav")
+    assert re.search(rf"<PJSIP/bob-\w+> Playing '{spoken.with_suffix('')}", log), "Bob hears the source"
 
 
 @pytest.mark.parametrize("number", ["+447700900666", "+447912345678", "anonymous"])
@@ -333,7 +365,8 @@ async def test_callers_who_are_not_wanted_do_not_ring(world: Lines, number: str)
         await stranger.dial(world.numbers["plain"]).ended()
     finally:
         stranger.close()
-    await world.journal("plain", count=before + 1)
+    row = await world.journal("plain", count=before + 1)
+    assert (row["outcome"], row["reason"]) == ("blocked", "blocked")
     assert world.ended()["Stage"] == "blocked"
     assert world.phones["alice"].ringing.empty()
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
+import signal
+from pathlib import Path
 
 import pytest
 import sound
@@ -217,3 +219,37 @@ async def test_what_is_said_while_the_recording_is_paused_is_on_no_disk(stack: S
     await page.goto(f"{stack.url}/calls/{call['id']}")
     await expect(page.get_by_text("admin paused the recording").first).to_be_visible()
     await expect(page.get_by_text("The recording resumed by itself")).to_be_visible()
+
+
+async def test_a_caller_who_is_never_recorded_and_a_full_disk(stack: Stack) -> None:
+    """He rings and is answered, and no sound is written: while ctserver decides, while it is away, and for everybody while
+    the disk is nearly full."""
+    await stack.healthy()
+    with stack.phone() as phone:
+        assert (await stack.call("+442079460190", caller="07700900888", talk_ms=500)).status == 0
+        assert not _sound(stack)
+        stack.signal(signal.SIGTERM)
+        try:
+            assert (await stack.call("+442079460190", caller="+447911123456", talk_ms=500)).status == 0
+            assert not _sound(stack)
+        finally:
+            text = stack.config.read_text(encoding="utf-8")
+            stack.config.write_text(text.replace("min_free_mb = 0", "min_free_mb = 0\nstop_free_mb = 900000000"))
+            stack.start_server()
+        health = await stack.health_of("recordings")
+        assert "stopped, calls go on" in health
+        assert (await stack.call("+442079460190", caller="+447700900111", talk_ms=500)).status == 0
+        assert phone.rang() == 3
+    assert not _sound(stack)
+    stack.config.write_text(text, encoding="utf-8")
+    stack.signal(signal.SIGTERM)
+    stack.start_server()
+    await stack.healthy()
+    for caller in ("+447700900888", "+447911123456", "+447700900111"):
+        rows = await stack.eventually("SELECT * FROM calls WHERE caller = ? AND state = 'ended'", caller)
+        assert rows[-1]["outcome"] == "answered"
+
+
+def _sound(stack: Stack) -> list[Path]:
+    """What Asterisk has written and ctserver has not taken yet."""
+    return list(stack.recordings.glob("*.wav"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import signal
 import socket
 import time
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from tests.e2e.conftest import POOL, Stack
@@ -139,6 +141,57 @@ async def test_a_call_that_began_and_ended_while_ctserver_was_away_comes_into_th
     assert 1400 < call["ended_at"] - call["answered_at"] < 4000, "1.5 s were talked"
     await stack.eventually("SELECT * FROM recordings WHERE call = ? AND state = 'ready'", call["id"])
     assert len(stack.rows("SELECT 1 FROM calls")) == before + 1
+
+
+async def test_a_call_that_began_while_ctserver_was_away_is_followed_from_its_return_on(stack: Stack) -> None:
+    await stack.healthy()
+    stack.signal(signal.SIGKILL)
+    began = time.time() * 1000
+    caller = f"+447700900{time.time_ns() % 1000:03}"
+    with stack.phone():
+        talk = asyncio.create_task(stack.call(POOL[2], caller=caller, talk_ms=8000))
+        await asyncio.sleep(1)
+        stack.start_server()
+        try:
+            (going,) = await stack.eventually("SELECT * FROM calls WHERE caller = ?", caller)
+            assert going["state"] != "ended"
+            assert (going["did"], going["line"]) == (POOL[2], "office")
+            assert abs(going["arrived_at"] - began) < 1000
+        finally:
+            assert (await talk).status == 0
+    (call,) = await stack.eventually("SELECT * FROM calls WHERE caller = ? AND state = 'ended'", caller)
+    assert (call["outcome"], call["reason"], call["hung_up_by"]) == ("answered", "completed", "caller")
+    assert 7500 < call["ended_at"] - call["answered_at"] < 11_000
+
+
+async def test_who_is_kept_out_does_not_ring_with_or_without_ctserver_and_rings_when_he_is_let_through(
+    stack: Stack,
+) -> None:
+    await stack.healthy()
+    nuisance = f"+447700900{time.time_ns() % 1000:03}"
+    made = stack.ctserver("token", "admin", "block")
+    own = {"Authorization": f"Bearer {re.findall('ct_[A-Za-z0-9_-]+', made.stdout)[-1]}"}
+    address = f"{stack.url}/api/v1/blocked/{nuisance.replace('+', '%2B')}"
+    with stack.phone() as phone:
+        async with aiohttp.ClientSession(headers=own) as client:
+            async with client.put(address, json={"why": "sells lamps"}) as answer:
+                assert answer.status == 200, await answer.text()
+            assert (await stack.call(POOL[0], caller=nuisance)).status != 0
+            stack.signal(signal.SIGTERM)
+            for _ in range(3):  # on a busy machine the script may need more than its 0.8 s
+                before = phone.rang()
+                if (await stack.call(POOL[0], caller=nuisance, talk_ms=100)).status != 0:
+                    break
+            assert phone.rang() == before, "he rang"
+            stack.start_server()
+            await stack.healthy()
+            async with client.delete(address) as answer:
+                assert answer.status == 200, await answer.text()
+        assert (await stack.call(POOL[0], caller=nuisance, talk_ms=300)).status == 0
+    told = "SELECT outcome, routed_by FROM calls WHERE caller = ? AND state = 'ended' ORDER BY arrived_at"
+    await stack.eventually(f"SELECT 1 FROM ({told} DESC LIMIT 1) WHERE outcome = 'answered'", nuisance)
+    rows = [tuple(row) for row in stack.rows(told, nuisance)]
+    assert (rows[0], rows[-2], rows[-1]) == (("blocked", "ctserver"), ("blocked", "script"), ("answered", "ctserver"))
 
 
 async def test_bad_clients_at_the_fastagi_port_do_no_harm(stack: Stack) -> None:

@@ -15,7 +15,19 @@ from ctserver.http.rights import ROUTES
 from .test_pages import EVIL, ring
 from .test_people import csrf, found, send
 
-ALL = ("calls", "callers", "listen", "download", "export", "reports", "visitors", "numbers", "work", "system")
+ALL = (
+    "calls",
+    "callers",
+    "listen",
+    "download",
+    "export",
+    "reports",
+    "visitors",
+    "numbers",
+    "work",
+    "system",
+    "deliveries",
+)
 
 
 async def token(site: Any, *scopes: str, days: str = "0") -> str:

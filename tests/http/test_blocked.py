@@ -34,6 +34,7 @@ async def test_a_manager_blocks_a_caller_on_the_page_of_his_call_and_lets_him_th
     assert "This caller is blocked" in page
     assert "sells &lt;b&gt;lamps" in page
     assert "+44 7700 900123" in await site.page("/blocked")
+    site.clock[0] += 1000
     assert (await site.post("/blocked/remove", form)).status == 303
     assert "Nobody is blocked" in await site.page("/blocked")
     assert (await site.post("/blocked/remove", form)).status == 404

@@ -9,11 +9,14 @@ import pytest
 
 from ctserver import ids
 from ctserver.domain.fact import Fact
+from ctserver.domain.rights import Role
 from ctserver.http.deps import DEPS
 from ctserver.outbound import GiveUp
 from ctserver.services.delivery import Delivery
 from ctserver.services.facts import Facts
 from tests.http.conftest import Site
+from tests.http.test_api import Program, token
+from tests.http.test_pages import ring
 from tests.services.test_delivery import All, Other
 
 
@@ -58,3 +61,75 @@ async def test_a_channel_is_tested_by_a_button(alice: Site, other: Any) -> None:
 
 async def test_a_page_without_deliveries_says_how_to_get_some(alice: Site) -> None:
     assert "[alerts.NAME]" in await alice.page("/deliveries")
+
+
+# ---- the API
+
+
+async def test_a_program_reads_the_log_sends_again_and_tests_a_channel(alice: Site, other: Any, until: Any) -> None:
+    made, bad = other
+    program = Program(alice, await token(alice, "deliveries"))
+    alice.client.session.cookie_jar.clear()
+    [row] = (await program.json("/api/v1/deliveries?state=failed"))["data"]
+    assert (row["via"], row["kind"], row["to"], row["tries"]) == ("notify.mail", "disk", "somebody", 1)
+    assert row["answer"] == "no such mailbox <b>"
+    one = await program.json(f"/api/v1/deliveries/{row['id']}")
+    assert [(tried["outcome"], tried["answer"]) for tried in one["log"]] == [("failed", "no such mailbox <b>")]
+    bad.clear()
+    answer = await alice.client.post(f"/api/v1/deliveries/{row['id']}/again", headers=program.headers)
+    assert (answer.status, (await answer.json())["id"]) == (200, row["id"])
+    await until(lambda: made.taken)
+    answer = await alice.client.post("/api/v1/channels/notify.mail/test", headers=program.headers)
+    assert await answer.json() == {"taken": True, "answer": "fine"}
+    [channel] = (await program.json("/api/v1/channels"))["data"]
+    assert channel["name"] == "notify.mail"
+    log = await alice.db.fetch("SELECT via, action, subject FROM audit WHERE via = 'api'")
+    assert {tuple(entry) for entry in log} == {
+        ("api", "sent again", row["id"]),
+        ("api", "channel tested", "notify.mail"),
+    }
+    for path in (f"/api/v1/deliveries/{'0' * 26}/again", "/api/v1/channels/none/test"):
+        assert (await alice.client.post(path, headers=program.headers)).status == 404
+
+
+async def test_a_token_without_the_right_sees_and_sends_nothing(alice: Site, other: Any) -> None:
+    program = Program(alice, await token(alice, "calls", "work"))
+    alice.client.session.cookie_jar.clear()
+    row = await alice.db.one("SELECT id FROM outbox")
+    assert row is not None
+    assert (await program.get("/api/v1/deliveries")).status == 403
+    again = f"/api/v1/deliveries/{row['id']}/again"
+    assert (await alice.client.post(again, headers=program.headers)).status == 403
+    assert len(other[0].seen) == 1
+
+
+async def test_pages_of_the_log_follow_one_another(alice: Site, other: Any) -> None:
+    facts = Facts(alice.settings, [All("notify.mail")])
+    for number in range(4):
+        fact = Fact("disk", ids.now_ms(), "disk", str(number))
+        await alice.db.write(lambda tx, fact=fact: facts.record(tx, fact, ids.now_ms()))  # type: ignore[misc]
+    program = Program(alice, await token(alice, "deliveries"))
+    alice.client.session.cookie_jar.clear()
+    seen, path = [], "/api/v1/deliveries?limit=2"
+    while path:
+        page = await program.json(path)
+        seen += [row["id"] for row in page["data"]]
+        path = page["next"]
+    assert len(seen) == 5
+    assert seen == sorted(seen, reverse=True)
+
+
+async def test_who_sees_one_site_sees_nothing_that_was_told_of_calls_to_others(site: Site) -> None:
+    call = await ring(site)
+    row = await site.db.one("SELECT site FROM calls")
+    assert row is not None
+    facts = Facts(site.settings, [All("notify.mail")])
+    fact = Fact("call.missed", ids.now_ms(), call, call=call)
+    await site.db.write(lambda tx: facts.record(tx, fact, ids.now_ms()))
+    delivery = await site.db.one("SELECT id FROM outbox")
+    assert delivery is not None
+    for name, status in ((row["site"], 200), ("elsewhere", 404)):
+        await site.log_in_as(Role.MANAGER, sites=name)
+        assert (await site.get(f"/deliveries/{delivery['id']}")).status == status
+        listed = await (await site.get("/api/v1/deliveries")).json()
+        assert len(listed["data"]) == (status == 200)

@@ -352,7 +352,7 @@ async def test_logins_listening_and_every_change_are_written_down(alice: Any) ->
     await alice.post("/testcall", {"number": "+442079460101", "csrf": await csrf(alice)})
     await alice.post("/testcall", {"number": "999", "csrf": await csrf(alice)})
     await alice.log_in("wrong")
-    assert await actions(alice) == ["POST /testcall", "listened", "logged in", "login refused"]
+    assert await actions(alice) == ["listened", "logged in", "login refused", "test call placed"]
     row = await alice.db.one("SELECT * FROM audit WHERE action = 'listened'")
     assert (row["login"], row["via"], row["subject"], row["address"]) == ("alice", "page", call, "127.0.0.1")
     assert f"/calls/{call}" in await alice.page("/audit")

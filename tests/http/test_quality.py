@@ -7,6 +7,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from ctserver.domain.call import Arrived
+from ctserver.services.attribution import Attributor
+from ctserver.services.calls import Journal
 from ctserver.storage import recordings
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -46,6 +49,29 @@ async def test_the_library_holds_calls_to_learn_from(alice: Any) -> None:
     assert "&lt;b&gt;calm&lt;/b&gt;" in await alice.page("/quality?queue=models")
     await act(alice, f"/calls/{call}/model", remove="1")
     assert f'id="q-{call}"' not in await alice.page("/quality?queue=models")
+
+
+async def test_calls_are_found_by_words_of_their_notes(alice: Any) -> None:
+    call = await ring(alice)
+    await act(alice, f"/calls/{call}/marks", note="Перезвонить Ёлкину <b>")
+    html = await alice.page("/quality?queue=noted&q=ёлкину+ПЕРЕЗВОНИТЬ")
+    assert f'id="q-{call}"' in html
+    assert "Перезвонить Ёлкину &lt;b&gt;" in html
+    assert f'id="q-{call}"' not in await alice.page("/quality?queue=noted&q=ёлкину+завтра")
+
+
+async def test_tags_of_lines_that_somebody_does_not_see_are_not_offered_to_him(alice: Any) -> None:
+    office, at = await ring(alice), alice.clock[0]
+    journal = Journal(alice.db, alice.settings, Attributor(alice.settings, {}), "pbx")
+    await journal.apply([Arrived("7.7", at, "7.7", "PJSIP/t-7", "+442079460190", "+447700900124", "")])
+    night = journal.open_calls()[0].id
+    await act(alice, f"/calls/{office}/marks", tag="secret")
+    await act(alice, f"/calls/{night}/marks", tag="plain")
+    assert '<option value="secret">' in await alice.page(f"/calls/{night}")
+    await alice.log_in_as("operator", lines="night")
+    html = await alice.page(f"/calls/{night}")
+    assert '<option value="plain">' in html
+    assert "secret" not in html
 
 
 async def test_a_link_lets_somebody_without_a_login_hear_one_call_until_it_ends(alice: Any) -> None:

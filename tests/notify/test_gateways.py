@@ -16,6 +16,7 @@ from ctserver.config import ConfigError
 from ctserver.notify import Tools, make, make_all
 from ctserver.notify.modem import PbxRefused
 from ctserver.outbound import Button, GiveUp, Message, OutboundError, Retry
+from ctserver.outbound.attachment import Attachment
 from ctserver.outbound.client import Client
 from ctserver.storage.sqlite import Sqlite
 
@@ -229,7 +230,7 @@ async def test_telegram_takes_a_recording_as_audio(build: Build, fake: Fake, tmp
     fake.says({"ok": True, "result": {"message_id": 5}})
     file = tmp_path / "call.mp3"
     file.write_bytes(b"ID3")
-    await channel.send(Message("m", "1", "Voice message", "listen", attachment=file))
+    await channel.send(Message("m", "1", "Voice message", "listen", attachment=Attachment(file)))
     request, sent = fake.asked[0]
     assert request.path.endswith("/sendAudio")
     assert sent["audio"] == b"ID3"

@@ -16,6 +16,7 @@ from aiosmtpd.smtp import AuthResult, LoginPassword
 from ctserver.config.notify import Email
 from ctserver.notify.mail import Mail
 from ctserver.outbound import GiveUp, Message, Retry
+from ctserver.outbound.attachment import Attachment
 
 PASSWORD = "mail-s3cret"
 MESSAGE = Message("m1", "boss@example.com", "Missed call\r\nBcc: all@example.com", "Who rang", html="<p>Who rang</p>")
@@ -92,8 +93,8 @@ async def test_a_small_recording_is_attached_and_a_large_one_is_not(mail_server:
     for name, size in (("small.mp3", 1000), ("large.mp3", 1_000_001)):
         file = tmp_path / name
         file.write_bytes(b"x" * size)
-        await channel.send(Message("m", "a@example.com", "s", "t", attachment=file))
-    await channel.send(Message("m", "a@example.com", "s", "t", attachment=tmp_path / "gone.mp3"))
+        await channel.send(Message("m", "a@example.com", "s", "t", attachment=Attachment(file)))
+    await channel.send(Message("m", "a@example.com", "s", "t", attachment=Attachment(tmp_path / "gone.mp3")))
     assert [[part.get_filename() for part in mail.iter_attachments()] for mail in box.mails] == [["small.mp3"], [], []]
 
 

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from contextlib import asynccontextmanager
+from datetime import datetime
+from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from ctserver import config, ids
 from ctserver.config import Settings
 from ctserver.domain.call import Arrived, CallerHungUp
+from ctserver.domain.person import Person
+from ctserver.domain.rights import Role
 from ctserver.outbound import Message
 from ctserver.services.alerts import Alerts
 from ctserver.services.attribution import Attributor
@@ -16,7 +22,8 @@ from ctserver.services.calls import Journal
 from ctserver.services.delivery import Delivery
 from ctserver.services.facts import Facts
 from ctserver.services.words import mistakes
-from ctserver.storage import missed
+from ctserver.storage import missed, preferences, users
+from ctserver.storage.preferences import Preferences
 from ctserver.storage.sqlite import Sqlite
 from tests.services.test_calls import answered
 
@@ -34,10 +41,9 @@ url = "http://127.0.0.1/"
 class Box:
     """A channel that keeps what it is given."""
 
-    attaches = 1_000_000
-
     def __init__(self) -> None:
         self.sent: list[Message] = []
+        self.attaches = 1_000_000
 
     async def send(self, message: Message) -> str:
         self.sent.append(message)
@@ -52,22 +58,26 @@ class Office:
     def __init__(self, db: Sqlite, settings: Settings) -> None:
         self.db = db
         self.mail, self.sms = Box(), Box()
-        alerts = Alerts(db, settings, {"mail": self.mail, "sms": self.sms})
+        self.folder = Path()
+        alerts = Alerts(db, settings, {"mail": self.mail, "sms": self.sms}, self.sound)
         self.facts = Facts(settings, [alerts])
         self.delivery = Delivery(db, alerts.vias({}), self.facts)
         self.journal = Journal(db, settings, Attributor(settings, {}), "pbx", self.facts)
         self._calls = 0
 
-    async def call(self, caller: str = "+447700900123", *, answer: bool = False) -> str:
-        """A call that ends now; its id."""
+    async def call(self, caller: str = "+447700900123", *, answer: bool = False, ago_ms: int = 0) -> str:
+        """A call that ended so long ago; its id."""
         self._calls += 1
-        linkedid, at = f"17000000{self._calls:02}.1", ids.now_ms() - 5_000 + self._calls
+        linkedid, at = f"17000000{self._calls:02}.1", ids.now_ms() - ago_ms - 5_000 + self._calls
         events: list[Any] = [Arrived(linkedid, at, linkedid, "PJSIP/trunk-1", "02079460190", caller, "Alex")]
         await self.journal.apply([*events, *(answered(linkedid) if answer else [])])
         await self.journal.apply([CallerHungUp(linkedid, at + 4_000, 16)])
         row = await self.db.one("SELECT id FROM calls WHERE linkedid = $1", (linkedid,))
         assert row is not None
         return str(row["id"])
+
+    async def sound(self, file: str, _: str) -> Path | None:
+        return self.folder / file
 
     async def answers(self) -> list[str]:
         return [row["answer"] for row in await self.db.fetch("SELECT answer FROM outbox WHERE state = 'dropped'")]
@@ -98,6 +108,37 @@ async def test_a_missed_call_reaches_a_person_at_once_with_all_he_needs(db: Sqli
         await here.call(answer=True)
         await asyncio.sleep(0.3)
         assert len(here.mail.sent) == 2
+
+
+async def test_what_is_found_late_says_how_long_ago_it_was_and_what_is_too_old_is_not_told(
+    db: Sqlite, toml: Any, until: Any
+) -> None:
+    rules = """
+[alerts.missed]
+on = ["missed"]
+by = "mail"
+to = ["a@example.com"]
+after_seconds = 1
+then = "boss"
+then_minutes = 1
+[alerts.boss]
+by = "sms"
+to = ["+447700900001"]
+language = "ru"
+"""
+    async with office(db, toml, rules) as here:
+        await here.call("+447700900040", ago_ms=40 * 60_000)
+        await here.call("+447700900025", ago_ms=25 * 3_600_000)
+        await here.call("+447700900000")
+        await db.write(lambda tx: tx.execute("UPDATE outbox SET due_at = due_at - 60000 WHERE sink LIKE '%boss%'"))
+        await until(lambda: len(here.mail.sent) == 2 and len(here.sms.sent) == 2, 8)
+        late, prompt = sorted(here.mail.sent, key=lambda message: "900000" in message.subject)
+        for words in (late.subject, late.text, late.html):
+            assert "Missed call: +44 7700 900040, 40 min ago" in words
+        assert prompt.subject == "Missed call: +44 7700 900000"
+        late_sms, prompt_sms = sorted(here.sms.sent, key=lambda message: "900000" in message.short)
+        assert "40 мин. назад" in late_sms.short.replace("\u00a0", " ")
+        assert "назад" not in prompt_sms.short
 
 
 async def test_nothing_is_told_when_the_caller_got_through_meanwhile(db: Sqlite, toml: Any, until: Any) -> None:
@@ -185,6 +226,177 @@ async def test_the_caller_is_texted_once_and_only_with_his_consent(db: Sqlite, t
         assert message.to == "+447700900123"
         assert "/calls/" not in message.text
         assert "once in 24 h is enough" in (await here.answers())[0]
+
+
+async def test_what_a_person_sends_again_is_sent_whatever_the_rule_says_but_no_caller_is_texted_twice(
+    db: Sqlite, toml: Any, until: Any
+) -> None:
+    rules = """
+[alerts.a]
+on = ["missed"]
+by = "mail"
+quiet = "Mo-Su 00:00-24:00; Jan 01 off"
+[alerts.sorry]
+on = ["missed"]
+by = "sms"
+to = ["caller"]
+consent = "call"
+[alerts.again]
+on = ["missed"]
+by = "sms"
+to = ["caller"]
+consent = "call"
+"""
+    async with office(db, toml, rules) as here:
+        await here.call("+447400123456")
+        await until(lambda: here.sms.sent, 2)
+        await until_said(here, "quiet hours")
+        await here.call("+447400123456", answer=True)
+        rows = await db.fetch("SELECT id FROM outbox")
+        assert len(rows) == 2, "one rule texts the caller"
+        for row in rows:
+            assert await here.delivery.again(row["id"])
+        await until(lambda: here.mail.sent, 2)
+        await until_said(here, "once in 24 h is enough")
+        assert len(here.sms.sent) == 1
+
+
+async def test_nothing_is_told_of_a_caller_who_was_called_back(db: Sqlite, toml: Any) -> None:
+    rule = '[alerts.missed]\non = ["missed"]\nby = "mail"\nafter_seconds = 1\n'
+    async with office(db, toml, rule) as here:
+        await here.call()
+        at = ids.now_ms()
+        sql = """
+            INSERT INTO outgoing (id, pbx, uniqueid, number, staff, callback, began_at, answered_at, status)
+            VALUES ('o1', 'pbx', '1.1', '+447700900123', 'PJSIP/100', '', $1, $1, 'ANSWER')
+        """
+        await db.write(lambda tx: tx.execute(sql, (at,)))
+        await until_said(here, "somebody spoke with the caller")
+        assert here.mail.sent == []
+
+
+# ---- who reads
+
+
+async def test_a_message_is_written_as_the_rule_says_else_as_the_person_has_chosen_else_as_the_server_speaks(
+    db: Sqlite, toml: Any, until: Any
+) -> None:
+    rules = """
+[alerts.a]
+on = ["missed"]
+by = "mail"
+to = ["Boss <Boss@example.com>", "stranger@example.com"]
+[alerts.b]
+on = ["missed"]
+by = "sms"
+to = ["+447700900001"]
+language = "ru"
+"""
+    async with office(db, toml, rules) as here:
+        boss = Person("boss", Role.MANAGER, email="boss@example.com")
+        await db.write(lambda tx: users.put_user(tx, "u1", "boss", "x", 0, boss))
+        await db.write(lambda tx: preferences.put(tx, "boss", Preferences("ru", "Asia/Tokyo", "national")))
+        await here.call("+442079460777")
+        await until(lambda: len(here.mail.sent) == 2 and here.sms.sent, 3)
+        sent = {message.to: message for message in here.mail.sent}
+        assert sent["Boss <Boss@example.com>"].subject == "Пропущен звонок: 020 7946 0777"
+        assert sent["stranger@example.com"].subject == "Missed call: +44 20 7946 0777"
+        tokyo = f"{datetime.now(ZoneInfo('Asia/Tokyo')):%H:}"
+        assert tokyo in sent["Boss <Boss@example.com>"].text
+        assert here.sms.sent[0].short.startswith("Пропущен звонок")
+
+
+# ---- with the recording
+
+
+async def recorded(here: Office, tmp_path: Path, call: str, state: str = "ready", stage: str = "kept") -> None:
+    """As the recording of the call stands in the database."""
+    sql = """
+        INSERT INTO recordings (call, state, file, bytes, millis, due_at, stage) VALUES ($1, $2, 'a.mp3', 3, 9, 0, $3)
+        ON CONFLICT (call) DO UPDATE SET state = $2, stage = $3, file = 'a.mp3'
+    """
+    (tmp_path / "a.mp3").write_bytes(b"ID3")
+    await here.db.write(lambda tx: tx.execute(sql, (call, state, stage)))
+
+
+RECORDED = """
+[alerts.voicemail]
+on = ["missed"]
+by = "mail"
+after_seconds = 1
+recording = "attach"
+[alerts.linked]
+on = ["missed"]
+by = "sms"
+after_seconds = 1
+recording = "link"
+"""
+
+
+async def test_a_message_waits_for_its_recording_and_brings_it(
+    db: Sqlite, toml: Any, until: Any, tmp_path: Path
+) -> None:
+    async with office(db, toml, RECORDED) as here:
+        here.folder = tmp_path
+        call = await here.call()
+        await recorded(here, tmp_path, call, "waiting", "new")
+        await until_said(here, "waits for the recording")
+        assert here.mail.sent == here.sms.sent == []
+        await recorded(here, tmp_path, call)
+        await until(lambda: here.mail.sent and here.sms.sent, 4)
+        assert here.mail.sent[0].attachment == tmp_path / "a.mp3"
+        assert "/shared/" not in here.mail.sent[0].text
+        link = re.search(r"http://127.0.0.1:8080/shared/([\w-]{43})", here.sms.sent[0].text)
+        assert link
+        assert here.sms.sent[0].attachment is None
+        (share,) = await db.fetch("SELECT * FROM shares")
+        assert share["token_hash"] == ids.token_hash(link[1])
+        assert share["expires_at"] - share["at"] == 7 * 86_400_000
+        assert (await db.fetch("SELECT login, action FROM audit"))[0]["login"] == "alerts.linked"
+        assert link[1].encode() not in b"".join(path.read_bytes() for path in tmp_path.glob("ctserver.db*"))
+
+
+async def test_a_recording_that_is_too_large_or_not_to_be_had_is_linked(
+    db: Sqlite, toml: Any, until: Any, tmp_path: Path
+) -> None:
+    async with office(db, toml, RECORDED) as here:
+        here.folder, here.mail.attaches = tmp_path, 2
+        large = await here.call()
+        await recorded(here, tmp_path, large)
+        await until(lambda: here.mail.sent, 4)
+        assert here.mail.sent[0].attachment is None
+        assert "/shared/" in here.mail.sent[0].html
+
+
+async def test_a_recording_that_never_comes_does_not_hold_the_message_for_ever(
+    db: Sqlite, toml: Any, until: Any, tmp_path: Path
+) -> None:
+    async with office(db, toml, RECORDED) as here:
+        call = await here.call()
+        await recorded(here, tmp_path, call, "waiting", "new")
+        await db.write(lambda tx: tx.execute("UPDATE calls SET ended_at = ended_at - 60000"))
+        await until(lambda: here.mail.sent, 4)
+        assert here.mail.sent[0].attachment is None
+
+
+async def until_said(here: Office, words: str) -> None:
+    async with asyncio.timeout(5):
+        while not await here.db.one("SELECT 1 FROM outbox WHERE answer LIKE '%' || $1 || '%'", (words,)):
+            await asyncio.sleep(0.02)
+
+
+async def test_who_is_seen_to_by_his_later_call_is_not_passed_on(db: Sqlite, toml: Any, until: Any) -> None:
+    rules = '[alerts.a]\non = ["missed"]\nby = "mail"\nthen = "b"\nthen_minutes = 1\n[alerts.b]\nby = "sms"\n'
+    async with office(db, toml, rules) as here:
+        await here.call()
+        later = await here.call()
+        await until(lambda: len(here.mail.sent) == 2, 2)
+        await db.write(lambda tx: missed.settle(tx, later, "given_up", "alice", ids.now_ms()))
+        await db.write(lambda tx: tx.execute("UPDATE outbox SET due_at = 0 WHERE via = 'notify.sms'"))
+        here.delivery.wake()
+        await until_said(here, "alice sees to it")
+        await asyncio.sleep(0.2)
+        assert here.sms.sent == []
 
 
 def test_a_mistake_in_a_text_is_found_before_the_night(toml: Any) -> None:

@@ -138,6 +138,7 @@
     if (to) { to.focus({ preventScroll: true }); to.closest("tr").scrollIntoView({ block: "nearest" }); }
   }
   document.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && (event.metaKey || event.ctrlKey)) event.target.closest("#marks form")?.requestSubmit();
     if (event.defaultPrevented || event.metaKey || event.ctrlKey || event.altKey) return;
     const typing = event.target.closest("input:not([type=radio]), select, textarea");
     if (event.key === "Escape" && typing) typing.blur();
@@ -157,6 +158,10 @@
         "<": () => press("slower"), ">": () => press("faster"),
       });
       if (!event.target.closest("a, button, summary")) keys[" "] = () => press("play");
+    }
+    for (const [key, name] of [["t", "tag"], ["n", "note"]]) {
+      const field = document.querySelector(`#marks [name="${name}"]`);
+      if (field) keys[key] = () => field.focus();
     }
     const category = document.querySelector(`[data-category="${CSS.escape(event.key)}"]`);
     if (category) keys[event.key] = () => category.click();

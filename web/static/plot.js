@@ -32,7 +32,7 @@
       scales: { x: { time: false }, y: { range: (_plot, _low, high) => [0, Math.max(1, high * 1.05)] } },
       axes: [
         { ...axis, grid: { show: false }, values: (_plot, at) => at.map((i) => (Number.isInteger(i) ? labels[i] ?? "" : "")), space: 90 },
-        { ...axis, size: 48, space: 32, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000, 50000, 100000] },
+        { ...axis, size: 48, space: 24, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000, 50000, 100000] },
       ],
       series: [
         { label: when, value: (_plot, i) => (i == null ? "" : labels[i]) },

@@ -5,11 +5,32 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from ctserver.http.api import blocked, calls, cors, docs, events, feeds, numbers, odata, registry, reports, visitors
+from ctserver.http.api import (
+    blocked,
+    calls,
+    cors,
+    deliveries,
+    docs,
+    events,
+    feeds,
+    numbers,
+    odata,
+    registry,
+    reports,
+    visitors,
+)
 
 __all__ = ["add_routes", "cors"]
 
-_PARTS = (calls, blocked, visitors, numbers, reports, feeds)  # each registers its operations when it is read
+_PARTS = (
+    calls,
+    blocked,
+    visitors,
+    numbers,
+    reports,
+    deliveries,
+    feeds,
+)  # each registers its operations when it is read
 
 
 def add_routes(app: web.Application) -> None:

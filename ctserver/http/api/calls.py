@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Literal
-from urllib.parse import urlencode
 
 from aiohttp import web
 from pydantic import Field
@@ -18,6 +17,7 @@ from ctserver.http.api.registry import Asked, Nothing, Problem, Taken, operation
 from ctserver.http.api.types import END, START, Moment, cursor, place
 from ctserver.http.dashboard import pause
 from ctserver.http.dashboard.calls import recording_file
+from ctserver.http.dashboard.sound import send_file
 from ctserver.http.deps import Deps
 from ctserver.services.pauses import NotDone, PbxAway
 from ctserver.storage import calls, feed, marks, recordings
@@ -88,7 +88,7 @@ async def list_calls(asked: Asked[CallsQuery, Nothing]) -> models.Calls:
     shown = rows[: query.limit]
     column = "updated_at" if query.updated_after else "arrived_at"
     last = cursor(shown[-1][column], shown[-1]["id"]) if shown else cursor(*after)
-    more = _address(asked.request, last) if len(rows) > query.limit else None
+    more = asked.next_page(last) if len(rows) > query.limit else None
     return models.Calls(
         data=await as_calls(asked.deps, asked.scope, shown),
         next=more,
@@ -158,7 +158,7 @@ async def get_recording(asked: Asked[Nothing, Nothing]) -> models.Recording:
 async def get_sound(asked: Asked[Nothing, Nothing]) -> web.StreamResponse:
     file = await recording_file(asked.request)
     audit.describe(asked.request, "downloaded", asked.path("id"))
-    return web.FileResponse(file, headers={"Content-Disposition": f'attachment; filename="{file.name}"'})
+    return send_file(file, download=True)
 
 
 @operation(
@@ -215,11 +215,6 @@ def _change(text: str) -> tuple[int, str]:
         return int(CallFilter.model_validate({"since": text}).since), "~"  # after every id
     except ValueError:
         raise Problem(400, "updated_after: a cursor of an earlier answer, or a time") from None
-
-
-def _address(request: web.Request, place: str) -> str:
-    kept = {name: value for name, value in request.query.items() if name not in ("cursor", "api_key")}
-    return f"{request.path}?{urlencode({**kept, 'cursor': place})}"
 
 
 def _tag(text: str) -> str:

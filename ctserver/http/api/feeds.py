@@ -55,7 +55,7 @@ async def _pages(asked: Asked[Any, Nothing]) -> AsyncIterator[list[models.Call]]
 
 async def _stream(asked: Asked[Any, Nothing], kind: str, parts: AsyncIterator[str]) -> web.StreamResponse:
     asked.query.wanted(asked.deps, asked.scope)  # refuses before anything is sent
-    audit.describe(asked.request, "exported", asked.request.path, asked.request.query_string.split("api_key=")[0])
+    await audit.write(asked.request, "exported", asked.request.path, audit.asked(asked.request), once=True)
     response = web.StreamResponse(headers={"Cache-Control": "private, no-store"})
     response.content_type, response.charset = kind, "utf-8"
     response.enable_compression()

@@ -342,3 +342,57 @@ def visitor(row: Row) -> Visitor:
 
 def _seconds(since: int | None, until: int | None) -> int:
     return max(0, until - since) // 1000 if since is not None and until is not None else 0
+
+
+class Delivery(Model):
+    """A fact on its way to a web hook or a person."""
+
+    id: str
+    via: str = Field(description="`name` of the web hook or channel")
+    to: str = Field(description="as the channel writes addresses; of a web hook the host")
+    kind: str = Field(description="call.missed, disk, ...")
+    call: str = Field(description='its id; "" where it is about none')
+    state: str = Field(description="waiting, sending, done, failed (given up), dropped (not needed any more)")
+    tries: int
+    written_at: Time
+    due_at: Time | None = Field(description="when it is tried next, of what waits")
+    settled_at: Time | None
+    answer: str = Field(description="the other side's words, or why it was dropped")
+
+
+class Deliveries(Model):
+    data: list[Delivery]
+    next: str | None = Field(description="the address of the next page, null at the end")
+
+
+class Try(Model):
+    at: Time
+    took_ms: int
+    outcome: str = Field(description="done, retry, refused (our key), failed")
+    answer: str
+
+
+class DeliveryTries(Delivery):
+    """With every try, the first one first."""
+
+    said: str = Field(description='what it was told; "" for those without the right `callers`')
+    log: list[Try]
+
+
+class Channel(Model):
+    """A web hook or a channel to people."""
+
+    name: str
+    title: str
+    problem: str = Field(description='why it does not work now; "" when it does')
+
+
+class Channels(Model):
+    data: list[Channel]
+
+
+class Tested(Model):
+    """What the other side said to a test."""
+
+    taken: bool
+    answer: str

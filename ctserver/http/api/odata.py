@@ -89,7 +89,7 @@ async def calls(request: web.Request) -> web.StreamResponse:
         if "$top" in query:
             kept["$top"] = str(limit - PAGE)
         body["@odata.nextLink"] = f"{_base(request)}/Calls?{urlencode({**kept, '$skiptoken': token})}"
-    audit.describe(request, "exported", request.path)
+    audit.describe(request, "exported", request.path, audit.asked(request))
     return _json(body)
 
 

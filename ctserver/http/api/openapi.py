@@ -16,7 +16,7 @@ from ctserver.http.api.registry import OPERATIONS, Nothing, Operation
 from ctserver.http.rights import ROUTES
 
 _REF = "#/components/schemas/{model}"
-_PATHS = {"id": "[0-9a-z]{1,40}", "number": "[+0-9 ()-]{1,40}"}
+_PATHS = {"id": "[0-9a-z]{1,40}", "number": "[+0-9 ()-]{1,40}", "name": "[a-z0-9_.-]{1,100}"}
 _FAULTS = {
     400: "something in the query is not what it should be",
     401: "no token, or one that is not good any more",

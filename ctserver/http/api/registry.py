@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
+from urllib.parse import urlencode
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -59,6 +60,11 @@ class Asked(Generic[Query, Body]):
 
     def path(self, name: str) -> str:
         return self.request.match_info[name]
+
+    def next_page(self, cursor: str) -> str:
+        """The same question, from this place on."""
+        kept = {name: value for name, value in self.request.query.items() if name not in ("cursor", "api_key")}
+        return f"{self.request.path}?{urlencode({**kept, 'cursor': cursor})}"
 
 
 class Problem(Exception):

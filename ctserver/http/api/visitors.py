@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlencode
-
-from aiohttp import web
 from pydantic import Field
 
 from ctserver.http.api import models
@@ -34,7 +31,7 @@ async def list_sessions(asked: Asked[SessionsQuery, Nothing]) -> models.Sessions
         asked.deps.db, asked.scope, query.since, query.until, query.site, query.visitor, query.cursor, query.limit + 1
     )
     shown = rows[: query.limit]
-    more = _address(asked.request, shown[-1]["id"]) if len(rows) > query.limit else None
+    more = asked.next_page(shown[-1]["id"]) if len(rows) > query.limit else None
     return models.Sessions(data=[models.session(row) for row in shown], next=more)
 
 
@@ -57,7 +54,7 @@ async def list_visitors(asked: Asked[PageQuery, Nothing]) -> models.Visitors:
     query = asked.query
     rows = await feed.visitors(asked.deps.db, asked.scope, query.cursor, query.limit + 1)
     shown = rows[: query.limit]
-    more = _address(asked.request, shown[-1]["visitor"]) if len(rows) > query.limit else None
+    more = asked.next_page(shown[-1]["visitor"]) if len(rows) > query.limit else None
     return models.Visitors(data=[models.visitor(row) for row in shown], next=more)
 
 
@@ -67,8 +64,3 @@ async def get_visitor(asked: Asked[Nothing, Nothing]) -> models.Visitor:
     if row is None:
         raise Problem(404, "there is no such visitor")
     return models.visitor(row)
-
-
-def _address(request: web.Request, id: str) -> str:
-    kept = {name: value for name, value in request.query.items() if name not in ("cursor", "api_key")}
-    return f"{request.path}?{urlencode({**kept, 'cursor': id})}"

@@ -24,7 +24,7 @@ from ctserver.storage.db import Transaction
 
 DAY_MS = 86_400_000
 JUST_NOW_MS = 10 * 60_000
-NOT_OF_THE_API = (Right.TOKENS, Right.TESTCALL, Right.DELIVERIES, Right.USERS, Right.AUDIT)
+NOT_OF_THE_API = (Right.TOKENS, Right.TESTCALL, Right.USERS, Right.AUDIT)
 LIFETIMES = (0, 30, 90, 365)  # days that a new token is good; 0: until it is revoked
 
 
@@ -83,6 +83,7 @@ async def new_factor(request: web.Request) -> web.StreamResponse:
     """A secret and its QR code, to be confirmed with a first code before it counts."""
     if not await _knows_password(request, str((await request.post()).get("old", ""))):
         return await _page(request, error=_not_known(request), status=400)
+    audit.describe(request, "second factor begun", request[USER].login)
     return await _page(request, secret=ids.totp_secret())
 
 

@@ -7,10 +7,15 @@ from urllib.parse import urlencode
 from aiohttp import web
 
 from ctserver.http import render
+from ctserver.http.audit import ACTIONS
 from ctserver.http.deps import DEPS
 from ctserver.storage import audit, users
 
 PAGE = 100
+OF_CALLS = (
+    "listened", "downloaded", "call changed", "call rated", "added to the library", "removed from the library",
+    "link to a call made", "links to a call ended", "missed call worked on", "callback asked for", "recording paused", "recording resumed",
+)  # fmt: skip
 
 
 def add_routes(app: web.Application) -> None:
@@ -27,6 +32,8 @@ async def audit_page(request: web.Request) -> web.StreamResponse:
         "health": await deps.health(),
         "rows": rows[:PAGE],
         "asked": asked,
+        "actions": ACTIONS,
+        "of_calls": OF_CALLS,
         "logins": [row["login"] for row in await users.everybody(deps.db)],
         "older": f"/audit?{urlencode({**kept, 'before': rows[PAGE - 1]['id']})}" if len(rows) > PAGE else None,
     }

@@ -9,7 +9,7 @@ from aiohttp import web
 from ctserver.domain import callback as rules
 from ctserver.domain import phone
 from ctserver.domain.callback import Refused
-from ctserver.http import render
+from ctserver.http import audit, render
 from ctserver.http.deps import DEPS, USER, scope_of
 from ctserver.language import gettext as _
 from ctserver.storage import callbacks, journal
@@ -43,6 +43,7 @@ async def ring(request: web.Request) -> web.StreamResponse:
             },
             status=409,
         )
+    audit.describe(request, "callback asked for", id)
     deps.live.changed()
     return render.see_other(render.own_path(str(form.get("next", f"/calls/{id}"))))
 
@@ -54,6 +55,7 @@ async def cancel(request: web.Request) -> web.StreamResponse:
     if not found or not scope.sees(found[0].site, found[0].line):
         raise web.HTTPNotFound
     await deps.db.write(lambda tx: callbacks.cancel(tx, id))
+    audit.describe(request, "callback cancelled", id)
     deps.live.changed()
     return render.see_other("/missed")
 

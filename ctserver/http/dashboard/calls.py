@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from aiohttp import web
 
 from ctserver.domain import call as machine
 from ctserver.domain.model import Visit
 from ctserver.domain.rights import Right, Scope
+from ctserver.domain.source import CLICK_IDS
 from ctserver.domain.times import times
 from ctserver.domain.words import N_
 from ctserver.http import audit, render
@@ -19,6 +19,7 @@ from ctserver.http.dashboard.rows import CallRow, call_row, colour, label_of
 from ctserver.http.dashboard.sound import file_of, peaks_of, send_file
 from ctserver.http.deps import DEPS, USER, Deps, scope_of
 from ctserver.language import gettext as _
+from ctserver.outbound.attachment import Attachment
 from ctserver.storage import attribution as evidence
 from ctserver.storage import calls, journal, pauses, recordings, sessions
 from ctserver.storage.db import Row
@@ -99,7 +100,7 @@ async def peaks(request: web.Request) -> web.StreamResponse:
     return await peaks_of(request.app[DEPS], request.match_info["id"])
 
 
-async def recording_file(request: web.Request) -> Path:
+async def recording_file(request: web.Request) -> Attachment:
     """The file of a call that this person may see. Raises HTTPNotFound."""
     deps, id = request.app[DEPS], request.match_info["id"]
     if await journal.one(deps.db, scope_of(request), id) is None:
@@ -165,12 +166,15 @@ def _spent(visits: list[Visit], until: int) -> list[float]:
 
 
 def path_of(url: str) -> str:
-    """The path of a URL, with its query."""
+    """The path of a URL as a person reads it, with its query; the tags of campaigns are told elsewhere."""
     try:
         parts = urlsplit(url)
     except ValueError:
         return url
-    return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    kept = "&".join(
+        part for part in parts.query.split("&") if part.split("=")[0] not in CLICK_IDS and not part.startswith("utm_")
+    )
+    return unquote((parts.path or "/") + (f"?{kept}" if kept else ""))
 
 
 async def _recording(deps: Deps, call: CallRow, scope: Scope) -> dict[str, Any] | None:

@@ -97,7 +97,7 @@ async def again(request: web.Request) -> web.StreamResponse:
     delivery, row = _delivery(request), await _one(request)
     if not await delivery.again(row["id"]):
         raise web.HTTPNotFound
-    audit.describe(request, "sent again", row["id"], row["via"])
+    audit.describe(request, "sent again", row["id"], f"{row['via']} {row['addressee']}".strip())
     return render.see_other(f"/deliveries/{row['id']}")
 
 
@@ -106,7 +106,7 @@ async def again_all(request: web.Request) -> web.StreamResponse:
     delivery = _delivery(request)
     via = await _via(request, delivery)
     count = await delivery.again_all(via)
-    audit.describe(request, "sent again what was given up", via, str(count))
+    audit.describe(request, "sent again", via, f"{count} given up")
     return render.see_other(f"/deliveries?{urlencode({'via': via})}")
 
 
@@ -244,9 +244,8 @@ def _readable(said: str) -> str:
 
 async def _one(request: web.Request) -> Row:
     """The delivery of the address, if it may be seen. Raises HTTPNotFound."""
-    scope = scope_of(request)
-    row = await outbox.one(request.app[DEPS].db, request.match_info["id"])
-    if row is None or (_limited(scope) and not (row["site"] is not None and scope.sees(row["site"], row["line"]))):
+    row = await outbox.one(request.app[DEPS].db, request.match_info["id"], scope_of(request))
+    if row is None:
         raise web.HTTPNotFound
     return row
 

@@ -21,6 +21,7 @@ KINDS = {
     fact.DAILY: N_("The digest of a day"),
     fact.WEEKLY: N_("The digest of a week"),
     fact.TEST: N_("A test"),
+    fact.LETTER: N_("A letter to somebody who logs in"),
 }
 OCCASIONS = {
     "ringing": KINDS[fact.RINGING],

@@ -198,6 +198,7 @@ async def save_view(request: web.Request) -> web.StreamResponse:
         raise web.HTTPBadRequest
     now = deps.now()
     await deps.db.write(lambda tx: views.put(tx, login, "calls", name, kept, now))
+    audit.describe(request, "view saved", name, kept)
     return render.see_other(f"/calls?{kept}")
 
 
@@ -205,6 +206,7 @@ async def remove_view(request: web.Request) -> web.StreamResponse:
     login, id = request[USER].login, request.match_info["id"]
     if not await request.app[DEPS].db.write(lambda tx: views.remove(tx, login, id)):
         raise web.HTTPNotFound
+    audit.describe(request, "view removed", id)
     return render.see_other("/calls")
 
 

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from ctserver.domain import category
 from ctserver.domain.rights import Right
-from ctserver.http import render
+from ctserver.http import audit, render
 from ctserver.http.deps import DEPS, USER, scope_of
 from ctserver.language import gettext as _
 from ctserver.storage import calls, journal, marks
@@ -33,7 +33,7 @@ async def context(request: web.Request, row: Row) -> dict[str, Any]:
         "marked": row["id"],
         "marks": found,
         "categories": named,
-        "known_tags": await marks.known_tags(deps.db),
+        "known_tags": await marks.known_tags(deps.db, scope_of(request)),
         "may_mark": request[USER].may(Right.WORK),
         "wrong": "",
     }
@@ -71,7 +71,16 @@ async def save(request: web.Request) -> web.StreamResponse:
         raise web.HTTPBadRequest
     await deps.db.write(unit)
     deps.wake()
+    audit.describe(request, "call changed", id, _said(form))
     return await _answer(request)
+
+
+def _said(form: dict[str, str]) -> str:
+    """ "category=order tag=vip"; of a note only that it was changed: the log is kept longer."""
+    names = ("category", "value", "tag", "untag")
+    return " ".join(
+        [*(f"{name}={form[name]}" for name in names if name in form), *(["note"] if "note" in form else [])]
+    )
 
 
 def _known(request: web.Request, row: Row) -> set[str]:

@@ -8,17 +8,17 @@ from aiohttp import web
 
 from ctserver.domain import missed as work
 from ctserver.domain.missed import Case
-from ctserver.domain.rights import EVERYTHING, Right, Role, may
-from ctserver.http import render
+from ctserver.domain.rights import EVERYTHING, Right, Role, Scope, may
+from ctserver.http import audit, render
 from ctserver.http.dashboard import callback
 from ctserver.http.dashboard.rows import call_row
 from ctserver.http.deps import DEPS, USER, Deps, scope_of
 from ctserver.storage import journal, missed, users
-from ctserver.storage.db import Row
+from ctserver.storage.db import Row, Transaction
 
 DAY_MS = 86_400_000
 PERIODS = (1, 7, 30)
-SHOWN = 300
+SHOWN = 100
 
 
 def add_routes(app: web.Application) -> None:
@@ -50,6 +50,7 @@ async def change(request: web.Request) -> web.StreamResponse:
         await deps.db.write(lambda tx: missed.settle(tx, id, state, login, now))
     else:
         raise web.HTTPBadRequest
+    audit.describe(request, "missed call worked on", id, f"{step} {to.get(step, '')}".strip())
     deps.live.changed()
     if "HX-Request" not in request.headers:
         return render.see_other(render.own_path(str(form.get("next", "/missed"))))
@@ -58,10 +59,19 @@ async def change(request: web.Request) -> web.StreamResponse:
 
 async def waiting(deps: Deps) -> list[tuple[str, str]]:
     """(site, line) of every caller of the last three days who waits, for the dot in the navigation."""
-    rows = await missed.since(deps.db, EVERYTHING, deps.now() - 3 * DAY_MS)
-    lines = {row["id"]: row["line"] for row in rows}
-    found = work.cases(missed.missed_call(row) for row in rows)
-    return [(case.site, lines[case.id]) for case in found if case.state == work.NEW and case.caller]
+    found, rows = await cases(deps, EVERYTHING, 3)
+    return [(case.site, rows[case.id]["line"]) for case in found if case.state == work.NEW and case.caller]
+
+
+async def cases(deps: Deps, scope: Scope, days: int) -> tuple[list[Case], dict[str, Row]]:
+    """The cases of the last days, the latest first, and the rows of their calls. Away from the event loop: there may be
+    thousands."""
+
+    def read(tx: Transaction) -> tuple[list[Case], dict[str, Row]]:
+        rows = {row["id"]: row for row in missed.since(tx, scope, deps.now() - days * DAY_MS)}
+        return work.cases(map(missed.missed_call, rows.values())), rows
+
+    return await deps.db.read(read)
 
 
 async def _context(request: web.Request) -> dict[str, Any]:
@@ -69,9 +79,7 @@ async def _context(request: web.Request) -> dict[str, Any]:
     show = request.query.get("show", "")
     show = show if show in ("mine", "done") else "todo"
     days = next((days for days in PERIODS if str(days) == request.query.get("days")), 7)
-    rows = {row["id"]: row for row in await missed.since(deps.db, scope, deps.now() - days * DAY_MS)}
-    found = work.cases(missed.missed_call(row) for row in rows.values())
-    merit = work.merit(found)
+    found, rows = await cases(deps, scope, days)
     wanted = {
         "todo": lambda case: case.state == work.NEW,
         "mine": lambda case: case.state == work.NEW and case.assignee == login,
@@ -84,7 +92,7 @@ async def _context(request: web.Request) -> dict[str, Any]:
         "days": days,
         "periods": PERIODS,
         "counts": counts,
-        "merit": merit,
+        "merit": work.merit(found),
         "hidden": max(0, len(listed) - SHOWN),
         "cases": [_case(deps, case, rows[case.id], request) for case in listed[:SHOWN]],
         "people": await _people(deps) if request[USER].may(Right.WORK) else [],

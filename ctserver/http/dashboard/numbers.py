@@ -7,7 +7,7 @@ from typing import Any
 from aiohttp import web
 
 from ctserver.domain.rights import Scope
-from ctserver.http import render
+from ctserver.http import audit, render
 from ctserver.http.dashboard.calls import path_of
 from ctserver.http.dashboard.rows import colour, label_of
 from ctserver.http.deps import DEPS, Deps, TestCallFailed, scope_of
@@ -47,6 +47,7 @@ async def testcall(request: web.Request) -> web.StreamResponse:
         context = {"page": "numbers", "health": await deps.health(), "flash": flash}
         context |= {"sites": _sites(deps, scope), **await _numbers(deps, scope)}
         return render.page(request, "numbers.html", context, status=502)
+    audit.describe(request, "test call placed", number)
     return render.see_other("/calls?done=testcall")
 
 

@@ -13,14 +13,14 @@ from ctserver.domain import report
 from ctserver.domain.report import DAY_MS, Span, Sums
 from ctserver.domain.rights import Right
 from ctserver.http import render
-from ctserver.http.dashboard import journal
+from ctserver.http.dashboard import journal, missed
 from ctserver.http.dashboard.filters import in_words
 from ctserver.http.dashboard.reports import PLACE
 from ctserver.http.dashboard.rows import call_row, colour
 from ctserver.http.deps import DEPS, USER, Deps, scope_of
 from ctserver.services import reports
 from ctserver.services.reports import Line, Question
-from ctserver.storage import missed, pools, sessions
+from ctserver.storage import pools, sessions
 
 OFFICE = 8, 19  # hours that are always shown
 WAITING = 5  # missed callers shown
@@ -95,12 +95,13 @@ def _source(line: Line, deps: Deps) -> dict[str, Any]:
 async def _waiting(request: web.Request, now: int) -> dict[str, Any]:
     """Missed callers nobody has spoken with yet, the latest first."""
     deps, scope = request.app[DEPS], scope_of(request)
-    rows = {row["id"]: row for row in await missed.since(deps.db, scope, now - MISSED_DAYS * DAY_MS)}
-    cases = [
-        case for case in work.cases(map(missed.missed_call, rows.values())) if case.state == work.NEW and case.caller
+    found, rows = await missed.cases(deps, scope, MISSED_DAYS)
+    cases = [case for case in found if case.state == work.NEW and case.caller]
+    shown = [
+        {"call": call_row(rows[case.id], deps.settings, now, scope), "times": len(case.calls)}
+        for case in cases[:WAITING]
     ]
-    shown = [{"call": call_row(rows[case.id], deps.settings, now, scope), "times": len(case.calls)} for case in cases]
-    return {"waiting": shown[:WAITING], "waiting_count": len(cases)}
+    return {"waiting": shown, "waiting_count": len(cases)}
 
 
 async def _pools(deps: Deps, midnight: int, now: int) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from aiohttp import web
 from ctserver import ids
 from ctserver.domain import phone, quality
 from ctserver.domain.rights import EVERYTHING, Right
-from ctserver.http import render
+from ctserver.http import audit, render
 from ctserver.http.dashboard.rows import call_row
 from ctserver.http.dashboard.sound import file_of, peaks_of, send_file
 from ctserver.http.deps import DEPS, USER, Deps, scope_of
@@ -22,7 +22,8 @@ DAY_MS = 86_400_000
 LOOKS_BACK_DAYS = 30
 SHOWN = 100
 HOUR_MS = 3_600_000
-QUEUES = ("long", "short", "missed", "low", "rated", "models")
+NOTES = 5_000  # are looked through for words
+QUEUES = ("long", "short", "missed", "low", "rated", "noted", "models")
 
 
 def add_routes(app: web.Application) -> None:
@@ -46,6 +47,7 @@ async def quality_page(request: web.Request) -> web.StreamResponse:
         "queue": queue,
         "queues": QUEUES,
         "days": LOOKS_BACK_DAYS,
+        "words": request.query.get("q", "")[:100],
         "rows": [
             {"call": call_row(row, deps.settings, deps.now(), scope), "score": row["score"], "why": _why(row, queue)}
             for row in rows
@@ -61,6 +63,10 @@ async def _queue(deps: Deps, request: web.Request, queue: str) -> list[Row]:
         return await store.models(deps.db, scope, SHOWN)
     if queue == "missed":
         return await store.missed(deps.db, scope, since, SHOWN)
+    if queue == "noted":
+        words = request.query.get("q", "")[:100].casefold().split()
+        noted = await store.noted(deps.db, scope, since, NOTES)
+        return [row for row in noted if all(word in row["note"].casefold() for word in words)][:SHOWN]
     least, most, rated = {
         "long": (settings.long_minutes * 60_000, ever, 0),
         "short": (0, settings.short_seconds * 1000, 0),
@@ -71,7 +77,7 @@ async def _queue(deps: Deps, request: web.Request, queue: str) -> list[Row]:
 
 
 def _why(row: Row, queue: str) -> str:
-    return str(row["model_why"]) if queue == "models" else ""
+    return str(row["model_why"] if queue == "models" else row["note"] if queue == "noted" else "")
 
 
 # ---- one call
@@ -103,6 +109,7 @@ async def save_scores(request: web.Request) -> web.StreamResponse:
     scores = {name: int(text) for name, text in sent.items() if text in map(str, quality.SCORES)}
     now = deps.now()
     await deps.db.write(lambda tx: store.put_scores(tx, row["id"], scores, login, now))
+    audit.describe(request, "call rated", row["id"], " ".join(f"{name}={score}" for name, score in scores.items()))
     return render.see_other(f"/calls/{row['id']}#quality")
 
 
@@ -113,8 +120,10 @@ async def save_model(request: web.Request) -> web.StreamResponse:
     why, now = str(form.get("why", "")).strip()[:200], deps.now()
     if form.get("remove"):
         await deps.db.write(lambda tx: store.forget_model(tx, row["id"]))
+        audit.describe(request, "removed from the library", row["id"])
     else:
         await deps.db.write(lambda tx: store.put_model(tx, row["id"], why, login, now))
+        audit.describe(request, "added to the library", row["id"], why)
     return render.see_other(f"/calls/{row['id']}#quality")
 
 
@@ -124,12 +133,14 @@ async def share(request: web.Request) -> web.StreamResponse:
     row, form = await _call(request), await request.post()
     if form.get("end"):
         await deps.db.write(lambda tx: store.end_shares(tx, row["id"]))
+        audit.describe(request, "links to a call ended", row["id"])
         return render.see_other(f"/calls/{row['id']}#quality")
     if not request[USER].may(Right.LISTEN):
         raise web.HTTPForbidden
     token, now = ids.token(), deps.now()
     until = now + deps.settings.quality.share_days * DAY_MS
     await deps.db.write(lambda tx: store.add_share(tx, _hash(token), row["id"], login, now, until))
+    audit.describe(request, "link to a call made", row["id"], f"for {deps.settings.quality.share_days} days")
     link = f"{deps.settings.server.public_url}/shared/{token}"
     context = {"page": "calls", "health": await deps.health(), "link": link, "until": until, "call_id": row["id"]}
     return render.page(request, "share.html", context)
@@ -166,7 +177,9 @@ async def shared_page(request: web.Request) -> web.StreamResponse:
 
 async def shared_recording(request: web.Request) -> web.StreamResponse:
     row = await _shared(request)
-    return send_file(await file_of(request.app[DEPS], row["id"]))
+    file = await file_of(request.app[DEPS], row["id"])
+    await audit.write(request, "listened", row["id"], f"by the link of {row['shared_by']}", once=True)
+    return send_file(file)
 
 
 async def shared_peaks(request: web.Request) -> web.StreamResponse:

@@ -63,6 +63,7 @@ class Asked:
     unit: str
     compare: str
     site: str
+    line: str
     sort: str
     measure: str
     all_rows: bool
@@ -76,6 +77,7 @@ class Asked:
             "unit": self.unit,
             "compare": self.compare,
             "site": self.site,
+            "line": self.line,
             "sort": "" if self.sort == "calls" else self.sort,
             "measure": "" if self.measure == "calls" else self.measure,
             **changes,
@@ -101,10 +103,11 @@ async def reports_page(request: web.Request) -> web.StreamResponse:
         "compare": COMPARE,
         "measures": MEASURED,
         "sites": {id: site.name or id for id, site in deps.settings.sites.items() if scope.sees_site(id)},
+        "lines_of": _lines_of(deps, scope),
         "query": asked.query,
         "may_export": request[USER].may(Right.EXPORT),
         "days": _days(asked.span),
-        "of_visitors": asked.by in (*OF_VISITORS, TIME, HOURS) and scope.lines is None,
+        "of_visitors": asked.by in (*OF_VISITORS, TIME, HOURS) and scope.lines is None and not asked.line,
     }
     if asked.by == HOURS:
         grid = await reports.heat(deps.db, asked.span, language.zone(), _narrowed(scope, asked))
@@ -154,7 +157,7 @@ def _asked(request: web.Request) -> Asked:
         span = replace(span, first=span.first, last=today) if span.first else named
     since, until = span.since or 0, span.until or deps.now()
     since = max(since, until - 3650 * DAY_MS)
-    site = query.get("site", "")
+    site, line = query.get("site", ""), query.get("line", "")
     return Asked(
         by=_one_of(query.get("by", ""), BY, "source"),
         period=span,
@@ -162,6 +165,7 @@ def _asked(request: web.Request) -> Asked:
         unit=_unit(query.get("unit", ""), (since, until)),
         compare=_one_of(query.get("compare", ""), COMPARE, ""),
         site=site if site in deps.settings.sites and scope.sees_site(site) else "",
+        line=line if line in deps.settings.lines and (scope.lines is None or line in scope.lines) else "",
         sort=_one_of(query.get("sort", ""), {**PLACE, "value": 0, "conversion": 0}, "calls"),
         measure=_one_of(query.get("measure", ""), MEASURED, "calls"),
         all_rows=query.get("rows") == "all",
@@ -189,8 +193,14 @@ def _unit(text: str, span: Span) -> str:
     return "hour" if days <= 2 else "day" if days <= 95 else "week" if days <= MOST_DAYS else "month"
 
 
+def _lines_of(deps: Deps, scope: Scope) -> dict[str, str]:
+    lines = deps.settings.lines.items()
+    return {id: line.name or id for id, line in lines if scope.lines is None or id in scope.lines}
+
+
 def _narrowed(scope: Scope, asked: Asked) -> Scope:
-    return replace(scope, sites=frozenset([asked.site])) if asked.site else scope
+    sites = frozenset([asked.site]) if asked.site else scope.sites
+    return replace(scope, sites=sites, lines=frozenset([asked.line]) if asked.line else scope.lines)
 
 
 def _question(scope: Scope, asked: Asked) -> Question:
@@ -246,11 +256,11 @@ def _line(line: Line, asked: Asked, deps: Deps, most: int) -> dict[str, Any]:
     if asked.by in IN_JOURNAL:
         days = {"from": asked.period.first, "to": asked.period.last}
         query = {"period": asked.period.name} if asked.period.name else {n: d.isoformat() for n, d in days.items() if d}
-        link = "/calls?" + urlencode({**query, "site": asked.site, asked.by: line.value or "-"})
+        link = "/calls?" + urlencode({**query, "site": asked.site, "line": asked.line, asked.by: line.value or "-"})
     return {
         "words": in_words(asked.by, line.value, deps),
         "known": bool(line.value),
-        "link": link.replace("site=&", ""),
+        "link": link.replace("site=&", "").replace("line=&", ""),
         "colour": colour(line.value) if asked.by == "source" else None,
         "share": 100 * line.sums[1] / most if most else 0,
         "before": _named(line.before) if line.before is not None else None,

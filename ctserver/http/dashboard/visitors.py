@@ -8,7 +8,8 @@ from urllib.parse import urlencode
 from aiohttp import web
 
 from ctserver.http import render
-from ctserver.http.dashboard.calls import session_of
+from ctserver.http.dashboard.calls import path_of, session_of
+from ctserver.http.dashboard.filters import in_words
 from ctserver.http.dashboard.rows import call_row, colour, label_of
 from ctserver.http.deps import DEPS, Deps, scope_of
 from ctserver.storage import sessions, visitors
@@ -44,7 +45,7 @@ async def visitor_page(request: web.Request) -> web.StreamResponse:
     context = {
         "page": "visitors",
         "health": await deps.health(),
-        "visitor": {**_row(row, deps), **_known(row)},
+        "visitor": {**_row(row, deps), **_known(row, deps)},
         "session": await session_of(deps, id),
         "calls": [call_row(call, deps.settings, deps.now(), scope) for call in calls],
         "numbers": [dict(number) for number in await visitors.numbers_of(deps.db, id)],
@@ -88,19 +89,20 @@ def _row(row: Row, deps: Deps) -> dict[str, Any]:
         "source_colour": colour(label),
         "campaign": source.campaign,
         "landing_url": row["landing_url"],
+        "landed_on": path_of(row["landing_url"]),
         "place": ", ".join(part for part in (row["city"] or row["region"], row["country"]) if part),
         "device": row["device"],
     }
 
 
-def _known(row: Row) -> dict[str, Any]:
+def _known(row: Row, deps: Deps) -> dict[str, Any]:
     """What is known of the browser, and every id."""
     source = sessions.source_of(row)
     return {
         "visitor": row["visitor"],
         "browser": ", ".join(part for part in (row["browser"], row["os"]) if part),
         "ip": row["ip"],
-        "channel": row["channel"],
+        "channel": in_words("channel", row["channel"], deps) if row["channel"] else "",
         "term": source.term,
         "content": source.content,
         "ids": sorted({**source.click_ids, **sessions.texts(row["ids"])}.items()),

@@ -91,7 +91,7 @@ class Town:
         dice, shop = self._dice, self._shop
         way = dice.choices(words.WAYS, words.WAY_WEIGHTS)[0]
         campaign = _pick(dice, way.campaigns, shop.variety)
-        term = _pick(dice, way.terms, 4 * shop.variety) if dice.random() < 0.8 else ""
+        term = _pick(dice, way.terms, 4 * shop.variety if shop.variety > 1 else 1) if dice.random() < 0.8 else ""
         content = f"ad-{1 + _low(dice, 12 * shop.variety)}" if campaign else ""
         page, title = words.PAGES[_low(dice, len(words.PAGES))]
         if shop.variety > 1 and dice.random() < 0.5:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from ctserver.domain.reasons import Reason, explain
+
 
 class Way(NamedTuple):
     """One way to the shop: of 1,000 visitors, and how much likelier than others they are to ring."""
@@ -18,14 +20,14 @@ class Way(NamedTuple):
     click: str = ""
 
 
-_TERMS = (
+TERMS = (
     "bicycle repair near me", "bike shop london", "folding bike hire", "christmas bike for kids", "bike service same day",
     "brompton repair camden", "second hand road bike", "bike brakes replacement", "electric bike shop", "puncture repair",
     "kids bike 20 inch", "bike gift voucher", "gravel bike sale", "bike fitting london",
 )  # fmt: skip
 WAYS = (
     Way(240, 1.6, "cpc", "google", "https://www.google.com/",
-        ("christmas-sale", "brand", "spring-tune-up", "kids-bikes", "repairs-london", "e-bikes"), _TERMS, "gclid"),
+        ("christmas-sale", "brand", "spring-tune-up", "kids-bikes", "repairs-london", "e-bikes"), TERMS, "gclid"),
     Way(205, 1.0, "organic", "google", "https://www.google.com/"),
     Way(90, 1.3, "cpc", "yandex", "https://yandex.ru/", ("прокат-велосипедов", "ремонт", "новый-год"),
         ("ремонт велосипедов", "прокат велосипедов лондон", "купить велосипед"), "yclid"),
@@ -33,7 +35,7 @@ WAYS = (
     Way(85, 0.5, "paid_social", "facebook", "https://www.facebook.com/", ("advent-calendar", "lookalike-2026"), (), "fbclid"),
     Way(70, 0.4, "paid_social", "instagram", "https://www.instagram.com/", ("advent-calendar", "reels-workshop"), (), "fbclid"),
     Way(50, 0.9, "organic", "bing", "https://www.bing.com/"),
-    Way(45, 1.2, "cpc", "bing", "https://www.bing.com/", ("brand", "repairs-london"), _TERMS, "msclkid"),
+    Way(45, 1.2, "cpc", "bing", "https://www.bing.com/", ("brand", "repairs-london"), TERMS, "msclkid"),
     Way(40, 0.7, "email", "newsletter", "", ("november", "advent", "winter-check")),
     Way(35, 2.2, "maps", "google maps", "https://maps.google.com/"),
     Way(20, 0.8, "referral", "camdencycling.example", "https://camdencycling.example/clubs"),
@@ -71,13 +73,16 @@ NAMES = ("Alice Martin", "Пётр Вавилов", "O'Brien & Sons", "Конс�
 
 KINDS = (("exact", 0.93), ("tapped", 0.97), ("likely", 0.62), ("repeat", 0.7), ("ambiguous", 0.3))
 WHY = {
-    "exact": "Nobody else was shown this number then.",
-    "tapped": "The visitor tapped this number moments before.",
-    "likely": "Several visitors were shown this number; this one fits best.",
-    "repeat": "The same caller rang before, after a visit of his.",
-    "ambiguous": "Several visitors were shown this number, and none stands out.",
-    "static": "The number stands for this source.",
-    "none": "Nobody was shown this number lately.",
+    kind: explain(Reason(code, {"seconds": seconds, "percent": 41}))
+    for kind, code, seconds in (
+        ("exact", "only", 190),
+        ("tapped", "tapped", 9),
+        ("likely", "on_page", 140),
+        ("repeat", "repeat", 3 * 86_400),
+        ("ambiguous", "ambiguous", 0),
+        ("static", "static", 0),
+        ("none", "no_candidates", 0),
+    )
 }
 
 MISSES = ("no_answer", "abandoned", "busy", "abandoned_early", "unreachable", "rejected", "congestion", "failed")
@@ -87,3 +92,14 @@ CAUSES = {"no_answer": 19, "busy": 17, "unreachable": 20, "rejected": 21, "conge
 CATEGORIES = ("order", "consulted_order", "consultation", "out_of_stock", "wrong_number", "not_a_customer", "lost")
 CATEGORY_WEIGHTS = (24, 10, 40, 8, 5, 10, 3)
 SOLD = ("order", "consulted_order")
+
+LOGINS = ("olivia", "jack", "amelia", "anna")
+TAGS = ("christmas", "gift", "wants an e-mail", "club member", "urgent", "price too high", "repair")
+NOTES = (
+    "Comes by on Saturday to try the folding one.", "Wants it before the 24th; promised to ring when it is ready.",
+    "Asked for the child's size, 20 inch. Sent a link.", "Compared us with the shop in Camden; we are cheaper with service.",
+    "Needs an invoice to the company.", "Brakes and a new chain, tomorrow at nine.", "Перезвонить после шести, говорит по-русски.",
+)  # fmt: skip
+LESSONS = (
+    "How to ask for the size without boring him", "A complaint that ended in an order", "Agrees on the next step in one sentence",
+)  # fmt: skip

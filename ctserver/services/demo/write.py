@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ctserver.services.demo import words
+from ctserver.services.demo import words, work
 from ctserver.services.demo.shop import DAY_MS, MARK, Day, Shop, Town
 from ctserver.services.demo.sound import conversation
 from ctserver.storage import demo
@@ -35,7 +35,7 @@ async def fill(db: Database, shop: Shop, recordings: Path, count: int, now: int)
     calls = 0
     answered: list[tuple[str, int, int]] = []
     for day in days(shop, count, now):
-        await db.write(_unit(day))
+        await db.write(_unit(day, now))
         calls += len(day.calls)
         answered += [(row[0], row[14], row[15]) for row in day.calls if row[14] is not None]
     for id, began, ended in sorted(answered)[-RECORDED:]:
@@ -43,7 +43,7 @@ async def fill(db: Database, shop: Shop, recordings: Path, count: int, now: int)
     return calls
 
 
-def _unit(day: Day) -> Callable[[Transaction], None]:
+def _unit(day: Day, now: int) -> Callable[[Transaction], None]:
     def unit(tx: Transaction) -> None:
         demo.insert(tx, demo.SESSION, day.sessions)
         demo.insert(tx, demo.VISIT, day.visits)
@@ -51,6 +51,7 @@ def _unit(day: Day) -> Callable[[Transaction], None]:
         demo.insert(tx, demo.CALL, day.calls)
         demo.insert(tx, demo.LEG, day.legs)
         demo.insert(tx, demo.CREDIT, day.credits)
+        work.follow_up(tx, day.calls, now)
 
     return unit
 
