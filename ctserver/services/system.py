@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel
 
@@ -82,6 +83,10 @@ def _is_table(value: Any) -> bool:
 def _text(key: str, value: Any) -> str:
     if value and any(word in key.lower() for word in _SECRET) and not key.lower().endswith(_HARMLESS):
         return MASKED
+    if key == "url" and isinstance(value, str) and (place := urlsplit(value)).scheme:
+        return (
+            f'"{place.scheme}://{place.hostname}/{MASKED}"'  # path and query of a web hook or gateway may hold its key
+        )
     if isinstance(value, list):
         return "[" + ", ".join(_text("", part) for part in value) + "]"
     if isinstance(value, bool):

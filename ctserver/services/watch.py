@@ -22,6 +22,7 @@ class Watch:
     def __init__(self, db: Database, settings: Settings, facts: Facts) -> None:
         self._db = db
         self._recorded = {name for name, line in settings.lines.items() if line.record}
+        self._only = settings.asterisk[0].id if settings.asterisk else ""
         self._facts = facts
         self._since: dict[str, int] = {}
 
@@ -31,7 +32,9 @@ class Watch:
             if state == "ok":
                 self._since.pop(name, None)
             elif now - self._since.setdefault(name, now) >= PATIENCE_MS and (kind := _kind(name)):
-                await self._tell(Fact(kind, now, _subject(name), state, data={"part": name, "problem": state}), now)
+                await self._tell(
+                    Fact(kind, now, self._subject(name), state, data={"part": name, "problem": state}), now
+                )
         found = await recordings.lately(self._db, now - LATELY_MS)
         missing = sum(counts[0] for line, counts in found.items() if line in self._recorded)
         ready = sum(counts[1] for counts in found.values())
@@ -39,6 +42,12 @@ class Watch:
             detail = f"{missing} answered calls of the last hours have no recording"
             data = {"missing": missing, "ready": ready}
             await self._tell(Fact(facts.RECORDING_FAILING, now, "recordings", detail, data=data), now)
+
+    def _subject(self, part: str) -> str:
+        """The id of the PBX, of a link; else the part's own name."""
+        if not part.startswith("AMI"):
+            return part
+        return part.removeprefix("AMI").strip() or self._only
 
     async def _tell(self, fact: Fact, now: int) -> None:
         def unit(tx: Transaction) -> bool:
@@ -53,7 +62,3 @@ def _kind(part: str) -> str | None:
     if part.startswith("AMI"):
         return facts.PBX
     return {"disk": facts.DISK, "recordings": facts.RECORDING_FAILING}.get(part)
-
-
-def _subject(part: str) -> str:
-    return part.removeprefix("AMI").strip() or part

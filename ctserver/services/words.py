@@ -60,6 +60,7 @@ TROUBLE = {  # what it means, and what to do
     "disk": N_("What is wrong: %(problem)s. Calls go through all the same, but recordings will fail when it is full."),
     "delivery_failing": N_("What is wrong: %(problem)s. The page Deliveries tells what waits, and sends it again."),
 }
+UNRECORDED = N_("What is wrong: %(problem)s. Calls go through all the same, but are not recorded.")
 CALLER = N_("We are sorry that we missed your call. We will ring you back.")
 
 
@@ -98,7 +99,8 @@ def _values(alert: Alert, digest: Digest | None) -> dict[str, Any]:
         title = f"{title}: {_days(digest)}"
     elif alert.late_ms:
         title = f"{title}, {language.ago(alert.at, alert.at + alert.late_ms)}"
-    trouble = TROUBLE.get(alert.occasion)
+    stopped = alert.occasion == "recording_failing" and "problem" in alert.data
+    trouble = UNRECORDED if stopped else TROUBLE.get(alert.occasion)
     detail = _(trouble) % _Known(alert.data) if trouble and alert.data else alert.detail
     return asdict(alert) | {"who": who, "title": title, "detail": detail}
 

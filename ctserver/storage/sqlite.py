@@ -25,6 +25,7 @@ T = TypeVar("T")
 
 MAX_WAITING = 20_000
 MAX_GROUP = 512
+PATIENCE = 8  # rounds of the event loop
 ROWS = (64, 48, 32, 24, 16, 12, 8, 6, 4, 3, 2, 1)  # in one statement: few sizes, so that statements stay prepared
 BUSY_MS = 5_000
 READERS = 3  # connections that read; all but one may be busy with long reads
@@ -97,7 +98,8 @@ class Sqlite:
         self._long = asyncio.Semaphore(len(readers) - 1)
         self._closed = False
         self._memory = _Memory()
-        self._waiting: asyncio.Queue[_Unit | None] = asyncio.Queue(MAX_WAITING)
+        self._waiting: list[_Unit] = []
+        self._wanted = asyncio.Event()
         self._task = asyncio.create_task(self._write_groups(), name="database writer")
 
     async def fetch(self, sql: str, values: Sequence[Value] = ()) -> list[Row]:
@@ -113,11 +115,11 @@ class Sqlite:
     async def write(self, unit: Callable[[Transaction], T]) -> T:
         if self._closed:
             raise Unavailable("the database is closed")
+        if len(self._waiting) >= MAX_WAITING:
+            raise Unavailable(f"{MAX_WAITING} writes are waiting for the disk")
         waiting = _Unit(unit)
-        try:
-            self._waiting.put_nowait(waiting)
-        except asyncio.QueueFull:
-            raise Unavailable(f"{MAX_WAITING} writes are waiting for the disk") from None
+        self._waiting.append(waiting)
+        self._wanted.set()
         result: T = await waiting.done
         return result
 
@@ -131,7 +133,7 @@ class Sqlite:
     async def close(self) -> None:
         """Writes what waits, then closes."""
         self._closed = True
-        await self._waiting.put(None)
+        self._wanted.set()
         await self._task
         for reader in self._readers:
             await reader.close()
@@ -153,17 +155,24 @@ class Sqlite:
             done.exception()  # its asker may have gone
 
     async def _write_groups(self) -> None:
-        while (first := await self._waiting.get()) is not None:
-            group = [first]
-            while len(group) < MAX_GROUP and not self._waiting.empty():
-                unit = self._waiting.get_nowait()
-                if unit is None:
-                    self._waiting.put_nowait(None)
-                    break
-                group.append(unit)
+        while group := await self._next_group():
             results = await self._writer.run(partial(_commit, [unit.work for unit in group], self._memory))
             for unit, result in zip(group, results, strict=True):
                 _settle(unit.done, result)
+
+    async def _next_group(self) -> list[_Unit]:
+        """What waits, and what comes while others come: an answer that waits a moment for company costs less. Empty when all is
+        written and the database is closed."""
+        while not self._waiting and not self._closed:
+            self._wanted.clear()
+            await self._wanted.wait()
+        for _ in range(PATIENCE):
+            waiting = len(self._waiting)
+            await asyncio.sleep(0)
+            if len(self._waiting) == waiting or waiting >= MAX_GROUP:
+                break
+        group, self._waiting = self._waiting[:MAX_GROUP], self._waiting[MAX_GROUP:]
+        return group
 
 
 async def open(path: Path) -> Sqlite:

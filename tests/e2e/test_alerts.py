@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from email.message import EmailMessage
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiosmtpd.controller import Controller
@@ -21,7 +22,13 @@ from tests.receiver import Got, receiver
 pytestmark = pytest.mark.e2e
 
 SECONDS = 5.0  # from the hang-up to the person
-SECRETS = {"mail-secret": PASSWORD, "sms-secret": "sms-s3cret"}
+SECRETS = {
+    "mail-secret": PASSWORD,
+    "sms-secret": "sms-s3cret",
+    "bot-secret": "42:b0t-s3cret",
+    "hook-secret": "whsec_aG9vay1zZWNyZXQtaG9vay1zZWNyZXQtaG9vay1zZWNyZXQ=",
+}
+PATH = "hook-p4th-s3cret"
 ALERTS = """
 [outbound]
 private_networks = ["127.0.0.0/8"]
@@ -39,6 +46,17 @@ headers = {{ Authorization = "Bearer {{{{ secret }}}}" }}
 fields = {{ to = "{{{{ to_digits }}}}", text = "{{{{ text }}}}" }}
 body = "json"
 secret_file = "sms-secret"
+[notify.chat]
+type = "telegram"
+base_url = "http://127.0.0.1:%(bot)d"
+secret_file = "bot-secret"
+to = "-100"
+[alerts.chat]
+on = ["missed"]
+by = "chat"
+[webhooks.crm]
+url = "http://127.0.0.1:%(hook)d/hook-p4th-s3cret?key=hook-p4th-s3cret"
+secret_file = "hook-secret"
 [alerts.boss]
 on = ["missed"]
 by = "mail"
@@ -68,6 +86,11 @@ def mail_server(certificate: tuple[Path, Path], port: int) -> Iterator[Box]:
         server.stop()
 
 
+def refusing(*secrets: str) -> Any:
+    """Somebody who refuses, and sends back what he was sent."""
+    return receiver(answer=lambda _: 500, text=f"not with {' and '.join(secrets)}")
+
+
 async def within(seconds: float, ready: Callable[[], object]) -> float:
     """How long it took, in seconds."""
     began = time.monotonic()
@@ -88,8 +111,13 @@ async def test_a_missed_call_reaches_a_person_within_five_seconds(
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
     mail_port = free_port()
-    async with receiver() as gateway:
-        stack = ShortPatience(tmp_path, ALERTS % {"mail": mail_port, "sms": gateway.port})
+    async with (
+        receiver() as gateway,
+        refusing(SECRETS["bot-secret"]) as bot,
+        refusing(SECRETS["hook-secret"], PATH) as hook,
+    ):
+        ports = {"mail": mail_port, "sms": gateway.port, "bot": bot.port, "hook": hook.port}
+        stack = ShortPatience(tmp_path, ALERTS % ports)
         for name, secret in SECRETS.items():
             (tmp_path / name).write_text(secret + "\n", encoding="utf-8")
         try:
@@ -103,6 +131,8 @@ async def test_a_missed_call_reaches_a_person_within_five_seconds(
                 (call,) = await stack.eventually("SELECT * FROM calls WHERE state = 'ended'")
                 check(stack, call["id"], box.mails, gateway.taken)
                 print(f"{took:.2f} s from the hang-up to the e-mail and the SMS")
+                assert mails_are_drawn(box.mails)
+                await within(SECONDS, lambda: bot.got and hook.got)
                 await keeps_secrets(stack)
         finally:
             stack.stop()
@@ -120,13 +150,20 @@ def check(stack: Stack, call: str, mails: list[EmailMessage], taken: list[Got]) 
     assert sms.headers["authorization"] == "Bearer sms-s3cret"
 
 
+def mails_are_drawn(mails: list[EmailMessage]) -> bool:
+    part = mails[0].get_body(("html",))
+    return part is not None and "Missed call: +44 7700 900321" in str(part.get_content())
+
+
 async def keeps_secrets(stack: Stack) -> None:
-    """No secret in the log, the database, or what the commands print."""
-    await stack.eventually("SELECT * FROM tries")
+    """No secret in the log, the database, or what the commands print, though others send theirs back."""
+    await stack.eventually("SELECT * FROM tries WHERE outcome = 'retry' AND answer LIKE '%500%'")
     printed = stack.ctserver("check")
+    tested = await asyncio.to_thread(stack.ctserver, "notify", "test", "chat")  # it asks a server of ours
+    assert "500" in tested.stderr
     with closing(stack.folder.joinpath("ctserver.db").open("rb")) as file:
         written = file.read() + b"".join(path.read_bytes() for path in stack.folder.glob("ctserver.db-wal"))
-    for secret in (*SECRETS.values(), "a secret for tests"):
+    for secret in (*SECRETS.values(), PATH, "a secret for tests"):
         assert secret not in stack.log()
-        assert secret not in printed.stdout + printed.stderr
+        assert secret not in printed.stdout + printed.stderr + tested.stdout + tested.stderr
         assert secret.encode() not in written

@@ -92,6 +92,7 @@ async def test_all_is_well_with_a_pbx_that_was_set_up(pbx: Existing) -> None:
     assert "BAD" not in done.stdout
     for words in ("both sides are heard", "in the journal: answered", "recorded, ", "reads the database"):
         assert words in done.stdout
+    assert re.search(r"Timestamp events: +Yes", await pbx.cli("manager show settings"))
 
 
 FAULTS = {
@@ -151,6 +152,34 @@ async def test_a_phone_that_nobody_picks_up_is_told(pbx: Existing, status: int, 
     async with pbx.office() as phone:
         phone.on_call = lambda talk: talk.refuse(status)
         assert words in wrong(await pbx.examined(POOL[0]))
+
+
+async def test_on_freepbx_the_trunk_brings_tracked_numbers_here_and_others_there(pbx: Existing) -> None:
+    """In whatever way the trunk writes them; and where it calls its account, the number stands in To."""
+    freepbx = "[from-trunk]\nexten => _[0-9a-z].,1,Set(DB(other/${EXTEN})=yes)\n same => n,Hangup(16)\n"
+    (pbx.pbx.etc / "extensions_additional.conf").write_text(freepbx)
+    with (pbx.pbx.etc / "extensions.conf").open("a") as file:
+        file.write("#include extensions_custom.conf\n#include extensions_additional.conf\n")
+    (pbx.pbx.etc / "extensions_custom.conf").write_text("")
+    await asyncio.to_thread(pbx.install)
+    assert (pbx.pbx.etc / "extensions_custom.conf").read_text().count("#include") == 1
+    trunk = pbx.pbx.etc / "pjsip.conf"
+    trunk.write_text(trunk.read_text().replace("context = ct-inbound", "context = ct-from-trunk"))
+    await pbx.cli("module reload res_pjsip.so")
+    caller = await Phone(CALLER, "127.0.0.1", ("127.0.0.1", pbx.ports["sip"])).open(0)
+    try:
+        async with pbx.office() as phone:
+            phone.on_call = lambda talk: talk.refuse(486)
+            account = f"sip:account77@127.0.0.1:{pbx.ports['sip']}"
+            for number, uri in (("02079460190", ""), ("+442079460190", account), ("5551234", ""), ("5551234", account)):
+                await caller.dial(number, uri=uri).ended()
+    finally:
+        caller.close()
+    await pbx.eventually("SELECT 1 FROM calls WHERE did = '+442079460190' AND state = 'ended' LIMIT -1 OFFSET 1")
+    assert len(pbx.rows("SELECT 1 FROM calls WHERE did NOT IN ('+442079460190', ?)", POOL[0])) == 0
+    others = await pbx.cli("database show other")
+    assert "/other/5551234" in others
+    assert "/other/account77" in others
 
 
 async def test_ctserver_away_is_told_and_that_the_call_is_not_in_the_journal(pbx: Existing) -> None:

@@ -223,6 +223,12 @@ async def test_a_hook_wants_what_it_names_and_no_news_of_its_own_trouble(client:
     assert not wants("delivery_failing", "hook.crm")
 
 
+def test_ten_tries_in_three_days() -> None:
+    waits = WebHook(url="https://crm.example.com/").retry_seconds
+    assert len(waits) + 1 == 10
+    assert 3 * 86_400 <= sum(waits) <= 3.5 * 86_400
+
+
 def test_a_secret_must_be_one(settings: Settings, tmp_path: Any) -> None:
     (tmp_path / "hook").write_text(f"# rotated in May\n{NEW}\n{OLD}\n")
     with_hook = settings.model_copy(

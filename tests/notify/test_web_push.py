@@ -195,8 +195,8 @@ async def test_browsers_that_are_gone_are_forgotten_and_nobody_left_to_tell_is_n
     await world.db.write(lambda tx: users.remove(tx, "oleg"))
     await world.ring()
     await until(lambda: world.got("olga"))
-    assert {person.login for _, person in await push.readers(world.db, "")} == {"olga"}
     assert await world.answers(1) == [("done", "taken for 1 of 3 browsers")]
+    assert {person.login for _, person in await push.readers(world.db, "")} == {"olga"}
     world.browsers["olga"].status = 410
     await world.ring()
     assert (await world.answers(2))[1] == ("dropped", "the browser has switched notifications off")

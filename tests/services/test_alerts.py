@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -13,9 +13,12 @@ from zoneinfo import ZoneInfo
 from ctserver import config, ids
 from ctserver.config import Settings
 from ctserver.domain.call import Arrived, CallerHungUp
+from ctserver.domain.events import Closing
+from ctserver.domain.fact import Fact
 from ctserver.domain.person import Person
 from ctserver.domain.rights import Role
 from ctserver.outbound import Message
+from ctserver.outbound.attachment import Attachment
 from ctserver.services.alerts import Alerts
 from ctserver.services.attribution import Attributor
 from ctserver.services.calls import Journal
@@ -76,8 +79,8 @@ class Office:
         assert row is not None
         return str(row["id"])
 
-    async def sound(self, file: str, _: str) -> Path | None:
-        return self.folder / file
+    async def sound(self, file: str, _: str) -> Attachment | None:
+        return Attachment(self.folder / file)
 
     async def answers(self) -> list[str]:
         return [row["answer"] for row in await self.db.fetch("SELECT answer FROM outbox WHERE state = 'dropped'")]
@@ -98,7 +101,7 @@ async def test_a_missed_call_reaches_a_person_at_once_with_all_he_needs(db: Sqli
     rule = '[alerts.missed]\non = ["missed"]\nby = "mail"\nto = ["a@example.com", "b@example.com"]\n'
     async with office(db, toml, rule) as here:
         call = await here.call()
-        await until(lambda: len(here.mail.sent) == 2, 2)
+        await until(lambda: len(here.mail.sent) == 2, 8)
         message = here.mail.sent[0]
         assert {one.to for one in here.mail.sent} == {"a@example.com", "b@example.com"}
         assert message.subject == "Missed call: +44 7700 900123"
@@ -147,7 +150,7 @@ async def test_nothing_is_told_when_the_caller_got_through_meanwhile(db: Sqlite,
         await here.call()
         await here.call("+447700900999")
         await here.call(answer=True)
-        await until(lambda: here.mail.sent, 4)
+        await until(lambda: here.mail.sent, 8)
         await asyncio.sleep(0.3)
         (message,) = here.mail.sent
         assert "900999" in message.subject
@@ -170,11 +173,11 @@ to = ["+447700900001"]
         seen = await here.call()
         await here.call("+447700900999")
         await db.write(lambda tx: missed.assign(tx, seen, "alice", "alice", 0))
-        await until(lambda: len(here.mail.sent) == 2, 2)
+        await until(lambda: len(here.mail.sent) == 2, 8)
         assert here.sms.sent == []
         await db.write(lambda tx: tx.execute("UPDATE outbox SET due_at = 0 WHERE via = 'notify.sms'"))
         here.delivery.wake()
-        await until(lambda: here.sms.sent, 2)
+        await until(lambda: here.sms.sent, 8)
         await asyncio.sleep(0.3)
         (message,) = here.sms.sent
         assert "900999" in message.short
@@ -186,16 +189,16 @@ async def test_repeated_calls_of_one_caller_come_together(db: Sqlite, toml: Any,
     rule = '[alerts.missed]\non = ["missed"]\nby = "mail"\nto = ["a@example.com"]\ngroup_minutes = 30\n'
     async with office(db, toml, rule) as here:
         await here.call()
-        await until(lambda: here.mail.sent, 2)
+        await until(lambda: here.mail.sent, 8)
         await asyncio.sleep(0.2)
         for _ in range(3):
             await here.call()
         await here.call("+447700900999")
-        await until(lambda: len(here.mail.sent) == 2, 2)
+        await until(lambda: len(here.mail.sent) == 2, 8)
         await db.write(lambda tx: tx.execute("UPDATE outbox SET due_at = 0 WHERE state = 'waiting'"))
         await db.write(lambda tx: tx.execute("UPDATE outbox SET settled_at = 1 WHERE state = 'done'"))
         here.delivery.wake()
-        await until(lambda: len(here.mail.sent) == 3, 2)
+        await until(lambda: len(here.mail.sent) == 3, 8)
         await asyncio.sleep(0.3)
         assert len(here.mail.sent) == 3
         assert "(3 calls)" in here.mail.sent[2].text
@@ -218,7 +221,7 @@ async def test_the_caller_is_texted_once_and_only_with_his_consent(db: Sqlite, t
     async with office(db, toml, rule) as here:
         for caller in ("+447700900123", "+447700900999", "anonymous"):
             await here.call(caller)
-        await until(lambda: here.sms.sent, 2)
+        await until(lambda: here.sms.sent, 8)
         await asyncio.sleep(0.3)
         await here.call()
         await asyncio.sleep(0.3)
@@ -249,14 +252,14 @@ consent = "call"
 """
     async with office(db, toml, rules) as here:
         await here.call("+447400123456")
-        await until(lambda: here.sms.sent, 2)
+        await until(lambda: here.sms.sent, 8)
         await until_said(here, "quiet hours")
         await here.call("+447400123456", answer=True)
         rows = await db.fetch("SELECT id FROM outbox")
         assert len(rows) == 2, "one rule texts the caller"
         for row in rows:
             assert await here.delivery.again(row["id"])
-        await until(lambda: here.mail.sent, 2)
+        await until(lambda: here.mail.sent, 8)
         await until_said(here, "once in 24 h is enough")
         assert len(here.sms.sent) == 1
 
@@ -273,6 +276,51 @@ async def test_nothing_is_told_of_a_caller_who_was_called_back(db: Sqlite, toml:
         await db.write(lambda tx: tx.execute(sql, (at,)))
         await until_said(here, "somebody spoke with the caller")
         assert here.mail.sent == []
+
+
+async def test_of_a_voice_message_a_rule_for_it_and_for_missed_calls_tells_once(
+    db: Sqlite, toml: Any, until: Any
+) -> None:
+    rule = '[alerts.missed]\non = ["missed", "voicemail"]\nby = "mail"\n'
+    async with office(db, toml, rule) as here:
+        at = ids.now_ms() - 5_000
+        arrived = Arrived("1.1", at, "1.1", "PJSIP/trunk-1", "02079460190", "+447700900123", "Alex")
+        closing = Closing("1.1", at + 3_000, "office", "", 16, stage="voicemail", message_seconds=9)
+        await here.journal.apply([arrived, closing, CallerHungUp("1.1", at + 4_000, 16)])
+        await until(lambda: here.mail.sent, 8)
+        await asyncio.sleep(0.2)
+        assert [message.subject for message in here.mail.sent] == ["Voice message from +44 7700 900123"]
+        assert [button.action for button in here.mail.sent[0].buttons] == ["", "done"]
+
+
+async def test_a_digest_goes_out_as_a_mail_of_the_rules_sites_and_its_log_names_nobody(
+    db: Sqlite, toml: Any, until: Any
+) -> None:
+    rules = """
+[alerts.all]
+on = ["daily"]
+by = "mail"
+[alerts.other]
+on = ["daily"]
+by = "sms"
+sites = ["shop*"]
+lines = ["none"]
+language = "ru"
+"""
+    async with office(db, toml, rules) as here:
+        await here.call()
+        born = datetime(2023, 11, 14, 12, tzinfo=UTC)  # of the channels of these calls
+        await db.write(lambda tx: tx.execute("UPDATE calls SET arrived_at = $1", (int(born.timestamp() * 1000),)))
+        fact = Fact("digest.daily", ids.now_ms(), "2023-11-14", data={"first": "2023-11-14", "last": "2023-11-14"})
+        await db.write(lambda tx: here.facts.record(tx, fact, ids.now_ms()))
+        here.facts.wake()
+        await until(lambda: here.mail.sent and here.sms.sent, 8)
+        assert "+44 7700 900123" in here.mail.sent[0].html
+        assert "1 call, 0 answered, 1 missed" in here.mail.sent[0].text
+        assert "0 звонков" in here.sms.sent[0].text
+        await asyncio.sleep(0.2)  # the answers are written down
+        said = [row["said"] for row in await db.fetch("SELECT said FROM outbox ORDER BY sink")]
+        assert said[0] == "The day in calls: Tuesday, 14 November 2023"
 
 
 # ---- who reads
@@ -297,7 +345,7 @@ language = "ru"
         await db.write(lambda tx: users.put_user(tx, "u1", "boss", "x", 0, boss))
         await db.write(lambda tx: preferences.put(tx, "boss", Preferences("ru", "Asia/Tokyo", "national")))
         await here.call("+442079460777")
-        await until(lambda: len(here.mail.sent) == 2 and here.sms.sent, 3)
+        await until(lambda: len(here.mail.sent) == 2 and here.sms.sent, 8)
         sent = {message.to: message for message in here.mail.sent}
         assert sent["Boss <Boss@example.com>"].subject == "Пропущен звонок: 020 7946 0777"
         assert sent["stranger@example.com"].subject == "Missed call: +44 20 7946 0777"
@@ -343,8 +391,9 @@ async def test_a_message_waits_for_its_recording_and_brings_it(
         await until_said(here, "waits for the recording")
         assert here.mail.sent == here.sms.sent == []
         await recorded(here, tmp_path, call)
-        await until(lambda: here.mail.sent and here.sms.sent, 4)
-        assert here.mail.sent[0].attachment == tmp_path / "a.mp3"
+        await until(lambda: here.mail.sent and here.sms.sent, 8)
+        assert here.mail.sent[0].attachment is not None
+        assert here.mail.sent[0].attachment.name == "a.mp3"
         assert "/shared/" not in here.mail.sent[0].text
         link = re.search(r"http://127.0.0.1:8080/shared/([\w-]{43})", here.sms.sent[0].text)
         assert link
@@ -363,7 +412,7 @@ async def test_a_recording_that_is_too_large_or_not_to_be_had_is_linked(
         here.folder, here.mail.attaches = tmp_path, 2
         large = await here.call()
         await recorded(here, tmp_path, large)
-        await until(lambda: here.mail.sent, 4)
+        await until(lambda: here.mail.sent, 8)
         assert here.mail.sent[0].attachment is None
         assert "/shared/" in here.mail.sent[0].html
 
@@ -375,7 +424,7 @@ async def test_a_recording_that_never_comes_does_not_hold_the_message_for_ever(
         call = await here.call()
         await recorded(here, tmp_path, call, "waiting", "new")
         await db.write(lambda tx: tx.execute("UPDATE calls SET ended_at = ended_at - 60000"))
-        await until(lambda: here.mail.sent, 4)
+        await until(lambda: here.mail.sent, 8)
         assert here.mail.sent[0].attachment is None
 
 
@@ -390,7 +439,7 @@ async def test_who_is_seen_to_by_his_later_call_is_not_passed_on(db: Sqlite, tom
     async with office(db, toml, rules) as here:
         await here.call()
         later = await here.call()
-        await until(lambda: len(here.mail.sent) == 2, 2)
+        await until(lambda: len(here.mail.sent) == 2, 8)
         await db.write(lambda tx: missed.settle(tx, later, "given_up", "alice", ids.now_ms()))
         await db.write(lambda tx: tx.execute("UPDATE outbox SET due_at = 0 WHERE via = 'notify.sms'"))
         here.delivery.wake()

@@ -25,8 +25,8 @@ async def test_a_pbx_that_stays_away_is_told_of_once_and_a_restart_of_it_never(
     assert [tuple(row) for row in rows] == [
         ("disk", "disk", "9 MB free"),
         ("disk", "disk", "9 MB free"),
-        ("pbx_unreachable", "AMI", "away"),
-        ("pbx_unreachable", "AMI", "away"),
+        ("pbx_unreachable", "pbx", "away"),
+        ("pbx_unreachable", "pbx", "away"),
     ]
 
 

@@ -32,6 +32,12 @@ def test_every_occasion_is_told_in_english_and_in_russian(occasion: str) -> None
         assert "14:32" in told.text or occasion in DIGESTS or not alert(occasion).call
 
 
+def test_recording_that_stopped_by_itself_is_told_otherwise_than_recordings_that_are_missing() -> None:
+    stopped = replace(alert("recording_failing"), data={"problem": "90 MB free", "part": "recordings"})
+    assert "90 MB free. Calls go through" in said(MAIL, stopped).text
+    assert "3 answered calls" in said(MAIL, replace(stopped, data={"missing": 3, "ready": 0})).text
+
+
 def test_a_missed_call_says_who_when_whence_and_where_to_look() -> None:
     told = said(MAIL, CALL)
     for words in ("+44 7700 900321", "14:32", "google / cpc", "Front desk", LINK):
