@@ -124,6 +124,7 @@ ROUTES: dict[str, Right | Open] = {
     "POST /api/v1/calls/{id}/recording/pause": Right.WORK,
     "POST /api/v1/calls/{id}/recording/resume": Right.WORK,
     "GET /api/v1/tags": Right.CALLS,
+    "GET /api/v1/notes": Right.CALLS,
     "GET /api/v1/blocked": Right.BLOCK,
     "PUT /api/v1/blocked/{number}": Right.BLOCK,
     "DELETE /api/v1/blocked/{number}": Right.BLOCK,

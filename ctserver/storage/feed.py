@@ -133,6 +133,20 @@ _TAGS = """
 """
 
 
+async def notes(db: Database, scope: Scope, before: str, limit: int) -> list[Row]:
+    """call, text, login, at of notes: of the newest calls first, before that with the id `before` ("": from the newest)."""
+    return await db.fetch(
+        """
+        SELECT n.call, n.text, n.login, n.at FROM call_notes n JOIN calls c ON c.id = n.call
+        WHERE ($1 = '' OR REPLACE($1, ' ' || c.site || ' ', '') <> $1)
+          AND ($2 = '' OR REPLACE($2, ' ' || c.line || ' ', '') <> $2)
+          AND ($3 = '' OR n.call < $3)
+        ORDER BY n.call DESC LIMIT $4
+        """,
+        (*scope.values, before, limit),
+    )
+
+
 async def sessions(
     db: Database, scope: Scope, since: int, until: int, site: str, visitor: str, before: str, limit: int
 ) -> list[Row]:

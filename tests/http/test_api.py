@@ -6,6 +6,8 @@ import asyncio
 import csv
 import io
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -202,6 +204,18 @@ async def test_pages_bring_every_call_once(alice: Any, program: Program) -> None
     assert await walk(program, "/api/v1/calls?site=other") == []
 
 
+async def test_notes_come_page_by_page(alice: Any, program: Program) -> None:
+    calls = await many(alice, 5)
+    for call in calls[:3]:
+        await alice.client.patch(f"/api/v1/calls/{call}", json={"note": "n"}, headers=program.headers)
+    found, following = [], "/api/v1/notes?limit=2"
+    while following:
+        page = await program.json(following)
+        found += [note["call"] for note in page["data"]]
+        following = page["next"]
+    assert found == sorted(calls[:3], reverse=True)
+
+
 async def test_who_asks_for_changes_misses_none(alice: Any, program: Program) -> None:
     from ctserver.storage import calls
 
@@ -224,6 +238,8 @@ async def test_category_note_and_tags_are_set_and_written_down(alice: Any, progr
     one = await response.json()
     assert response.status == 200
     assert (one["category"], one["value"], one["note"], sorted(one["tags"])) == ("order", 12550, EVIL, ["again", "vip"])
+    [note] = (await program.json("/api/v1/notes"))["data"]
+    assert (note["call"], note["text"], note["login"]) == (call, EVIL, "alice")
     response = await alice.client.patch(path, json={"tags": ["again"], "value": None}, headers=program.headers)
     one = await response.json()
     assert (one["category"], one["value"], one["tags"]) == ("order", None, ["again"])
@@ -358,6 +374,17 @@ async def test_metrics_are_for_this_machine_and_the_right_token(alice: Any, prog
     assert "4477" not in text
     assert (await alice.get("/metrics")).status == 200
     assert (await alice.get("/metrics", headers={"X-Forwarded-For": "127.0.0.1"})).status == 401
+
+
+async def test_the_board_for_grafana_shows_what_there_is(alice: Any, program: Program, root: Path) -> None:
+    await ring(alice)
+    text = await (await program.get("/metrics")).text()
+    board = json.loads((root / "docs" / "grafana.json").read_text())
+    asked = set(
+        re.findall(r"\bctserver_\w+", " ".join(one["expr"] for panel in board["panels"] for one in panel["targets"]))
+    )
+    assert len(asked) >= 5
+    assert asked <= set(re.findall(r"^(ctserver_\w+)", text, re.M))
 
 
 @pytest.mark.parametrize("overrides", [{"api.metrics_from": "[]"}, {"server.trust_proxy": "true"}])

@@ -183,6 +183,22 @@ async def list_tags(asked: Asked[Nothing, Nothing]) -> models.Tags:
     return models.Tags(data=[models.Tag(tag=row["tag"], calls=row["calls"]) for row in rows])
 
 
+class NotesQuery(Taken):
+    cursor: str = Field(default="", max_length=26, description="of an earlier answer: what comes after it")
+    limit: int = Field(default=100, ge=1, le=1000)
+
+
+@operation(
+    "GET", "/notes", "Notes, of the newest calls first", part="Calls", takes=NotesQuery, gives=models.Notes
+)  # fmt: skip
+async def list_notes(asked: Asked[NotesQuery, Nothing]) -> models.Notes:
+    query = asked.query
+    rows = await feed.notes(asked.deps.db, asked.scope, query.cursor, query.limit + 1)
+    shown = rows[: query.limit]
+    found = [models.Note(call=row["call"], text=row["text"], login=row["login"], at=row["at"]) for row in shown]
+    return models.Notes(data=found, next=asked.next_page(shown[-1]["call"]) if len(rows) > query.limit else None)
+
+
 async def as_calls(deps: Deps, scope: Scope, rows: Sequence[Row]) -> list[models.Call]:
     """Rows of storage.feed as calls, with their tags."""
     tags = await feed.tags_of(deps.db, [row["id"] for row in rows])

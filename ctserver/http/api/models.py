@@ -240,6 +240,20 @@ class Tags(Model):
     data: list[Tag]
 
 
+class Note(Model):
+    """What somebody wrote of a call; the last who did."""
+
+    call: str
+    text: str
+    login: str
+    at: Time
+
+
+class Notes(Model):
+    data: list[Note]
+    next: str | None = Field(description="the address of the next page")
+
+
 class Problem(Model):
     """An error (RFC 9457)."""
 
