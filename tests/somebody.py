@@ -89,8 +89,8 @@ def _rings(tx: Transaction, life: Life, at: int, confidence: float) -> None:
     source = Source("cpc", "google", "spring", "knots", "ad1", {"gclid": "abc123"})
     ended = replace(
         begun, state=machine.ENDED, ended_at=at + 60_000, answered_at=at + 5_000, outcome="answered", reason="answered",
-        keys="4711", attribution=Attribution("likely", confidence, life.session, source, "one visitor held the number"),
-        legs=(machine.Leg("2.1", "PJSIP/100-1", at),), steps=(machine.Step(at, "key", "4711", ""),),
+        keys="4711#0815", attribution=Attribution("likely", confidence, life.session, source, "one visitor held the number"),
+        legs=(machine.Leg("2.1", "PJSIP/100-1", at),), steps=(machine.Step(at, "menu", "", ""),),
     )  # fmt: skip
     calls.save(tx, ended)
     tx.execute("INSERT INTO credits (call, session, share) VALUES ($1, $2, $3)", (life.call, life.session, confidence))
@@ -141,7 +141,7 @@ def _is_called_back(tx: Transaction, life: Life, at: int) -> None:
     audit.add(tx, Entry(at + 1, "bob", "page", "exported", "csv", f"q={life.number.replace('+', '%2B')}", "192.0.2.9"))
     tx.execute(
         "INSERT INTO saved_views (id, login, page, name, query) VALUES ($1, 'bob', 'calls', $2, $3)",
-        (ids.new(at), f"Ann {life.number}", f"q={life.number.replace('+', '%2B')}&site=shop"),
+        (ids.new(at), f"view {life.number} {at}", f"q={life.number.replace('+', '%2B')}&site=shop"),
     )
 
 

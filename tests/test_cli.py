@@ -13,6 +13,7 @@ import socket
 import sqlite3
 import sys
 import tempfile
+import zipfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ from aiohttp import web
 from ctserver import cli, files
 from ctserver.recordings.seal import Keys, seal
 from ctserver.storage import migrate, sqlite
+from tests.somebody import lives
 
 SECONDS = 20
 
@@ -580,3 +582,27 @@ async def test_a_sealed_recording_is_opened_by_command(typed: Run, tmp_path: Pat
     (tmp_path / "keys").write_text("55" * 32)
     is_mistake(await typed("recording", "decrypt", "x.wav.sealed", "--out", "y", *with_key), "sealed with the key")
     assert not (tmp_path / "y").exists()
+
+
+# ---- one caller's data
+
+
+async def test_a_caller_is_given_out_counted_and_forgotten(typed: Run, tmp_path: Path) -> None:
+    db = await sqlite.open(tmp_path / "var/ctserver.db")
+    await migrate.migrate(db, migrate.read(files.folder("migrations")))
+    await lives(db, 1_700_000_000_000, "+447700900123", tmp_path / "var/recordings")
+    done = await typed("person", "export", "07700 900123")
+    assert done.status == 0, done
+    assert "     1 calls\n" in done.out
+    with zipfile.ZipFile(tmp_path / "person-447700900123.zip") as archive:
+        assert {"data.json", "README.txt"} < set(archive.namelist())
+    assert (tmp_path / "person-447700900123.zip").stat().st_mode & 0o777 == 0o600
+    is_mistake(await typed("person", "export", "07700 900123"), "is there already", "--out")
+    is_mistake(await typed("person", "erase", "Ann", "--apply"), "no telephone number", "+44")
+    assert "nothing was changed" in (await typed("person", "erase", "+44 7700 900123")).out
+    assert "forgotten" in (await typed("person", "erase", "+44 7700 900123", "--apply")).out
+    assert "     0 calls\n" in (await typed("person", "erase", "+44 7700 900123")).out
+    entries = [(row["action"], row["detail"]) for row in await db.fetch("SELECT action, detail FROM audit ORDER BY id")]
+    assert [action for action, _ in entries][-2:] == ["person exported", "person erased"]
+    assert "900123" not in str(entries)
+    await db.close()

@@ -184,6 +184,19 @@ def test_the_shipped_settings_show_every_key_and_no_other() -> None:
     assert all(re.search(rf"\b{key}\b", comment) for key in wanted["rules"])
 
 
+@pytest.mark.parametrize("name", ["privacy.md", "privacy.ru.md"])
+def test_the_settings_that_the_pages_on_privacy_name_exist(name: str) -> None:
+    keys, text = keys_of_models(), page(f"docs/{name}")
+    named = re.findall(r"`\[(\w+)\] (\w+)`", text)
+    assert {key for table, key in named if table == "retention"} == keys["retention"], "each period is told"
+    assert [f"[{table}] {key}" for table, key in named if key not in keys[table]] == []
+    known = set().union(*keys.values())
+    alone = set(re.findall(r"`([a-z_]+)(?: = [^`]+)?`", text)) - {"export", "erase"}
+    assert {"consent", "visitor_days", "record", "greeting"} <= alone
+    assert alone <= known, alone - known
+    assert set(re.findall(r"\[([a-z]+_days)\]", text)) <= known
+
+
 def test_the_shipped_settings_are_good() -> None:
     config.load(ROOT / "ctserver.toml")
 

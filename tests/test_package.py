@@ -192,4 +192,4 @@ def test_its_health_names_the_missing_asterisk_and_nothing_else(base: str) -> No
     parts = json.loads(health.text)
     assert health.status == 503
     assert parts.pop("AMI") != "ok"
-    assert parts == {"ok": False, "database": "ok", "FastAGI": "ok", "disk": parts["disk"]}
+    assert parts == {"ok": False, "database": "ok", "FastAGI": "ok", "disk": parts["disk"], "recordings": "ok"}

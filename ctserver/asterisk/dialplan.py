@@ -119,11 +119,16 @@ def put(path: Path, text: str, mode: int) -> None:
 def manager(text: str, settings: Settings, pbx: Asterisk, secret: str) -> str:
     """ct-manager.conf for one Asterisk: the shipped text with user, secret and the rights that its modems take."""
     text = text.replace("@AMI_USER@", pbx.ami_user).replace("@AMI_SECRET@", secret.replace(";", "\\;"))
-    first = settings.asterisk[0].id
-    modems = [table for table in settings.notify.values() if isinstance(table, Modem)]
-    if any(modem.driver == "message" and (modem.pbx or first) == pbx.id for modem in modems):
+    if sends_messages(settings, pbx):
         text = text.replace("\nwrite = call,", "\nwrite = message,call,")
     return text
+
+
+def sends_messages(settings: Settings, pbx: Asterisk) -> bool:
+    """Does a modem of the settings send its SMS through this Asterisk's messages?"""
+    first = settings.asterisk[0].id
+    modems = [table for table in settings.notify.values() if isinstance(table, Modem)]
+    return any(modem.driver == "message" and (modem.pbx or first) == pbx.id for modem in modems)
 
 
 def wrapper(python: Path, script: Path, database: Path) -> str:

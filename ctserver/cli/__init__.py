@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ctserver import __version__, app
 from ctserver.asterisk import ami
-from ctserver.cli import analysis, demo, notify, pbx, people, recordings, server, telephony
+from ctserver.cli import analysis, demo, notify, pbx, people, person, recordings, server, telephony
 from ctserver.cli.common import MISTAKE, default_config
 from ctserver.config import ConfigError
 
@@ -55,6 +55,6 @@ def _parser() -> argparse.ArgumentParser:
         command.set_defaults(run=run)
         return command
 
-    for group in (server, people, telephony, pbx, analysis, recordings, demo, notify):
+    for group in (server, people, person, telephony, pbx, analysis, recordings, demo, notify):
         group.register(add)
     return parser

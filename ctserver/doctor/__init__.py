@@ -36,7 +36,7 @@ async def examine(settings: Settings, pbx: Asterisk, order: Order) -> AsyncItera
     if not login.ok:
         return
     async with listen(settings, pbx) as ear:
-        async for result in rights.look(ear, pbx):
+        async for result in rights.look(ear, settings, pbx):
             yield result
         found = [result async for result in dialplan.look(ear, settings, pbx)]
         for result in found:

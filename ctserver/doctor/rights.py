@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+from ctserver.asterisk import dialplan
 from ctserver.asterisk.wire import text
 from ctserver.check import Result
-from ctserver.config import Asterisk
+from ctserver.config import Asterisk, Settings
 from ctserver.doctor.ear import Ear
 
 NAME = "AMI rights"
@@ -15,15 +16,18 @@ WRITE = {  # an action that takes the right, and no other of ours gives -> the r
     "Hangup": ("call", "pausing recordings"),
     "CoreShowChannels": ("reporting", "finding open calls again after a restart"),
 }
+MESSAGES = {"MessageSend": ("message", "SMS by the PBX's modem")}
 BOOTED_SECONDS = 1.0
 
 
-async def look(ear: Ear, pbx: Asterisk) -> AsyncIterator[Result]:
+async def look(ear: Ear, settings: Settings, pbx: Asterisk) -> AsyncIterator[Result]:
     """The rights to do (`write`); of those to hear (`read`), the one that the login itself shows."""
     known = await ear.send({"Action": "ListCommands"})
-    missing = [needs for action, needs in WRITE.items() if action not in known]
+    needed = WRITE | (MESSAGES if dialplan.sends_messages(settings, pbx) else {})
+    missing = [needs for action, needs in needed.items() if action not in known]
     for right, purpose in missing:
-        todo = f"in the AMI user's section [{pbx.ami_user}]: write = call,originate,reporting; then `manager reload`"
+        write = ",".join(right for right, _ in needed.values())
+        todo = f"in the AMI user's section [{pbx.ami_user}]: write = {write}; then `manager reload`"
         yield Result(NAME, False, f"the right {right!r} is missing in `write`: {purpose}", todo)
     booted = await ear.until(lambda message: text(message, "Event") == "FullyBooted", BOOTED_SECONDS)
     if booted is None:

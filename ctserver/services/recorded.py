@@ -47,7 +47,9 @@ class Recorded:
         low, stop = self._wanted.min_free_mb, self._wanted.stop_free_mb
         self.disk = "ok" if free >= low else f"{free} MB free, less than the {low} MB of [recordings] min_free_mb"
         if free < stop * (ENOUGH_AGAIN if self.stopped else 1):
-            self.stopped = f"stopped, calls go on: {free} MB free, [recordings] stop_free_mb is {stop}"
+            self.stopped = (
+                f"calls are not recorded any more: {free} MB free, less than the {stop} MB of [recordings] stop_free_mb"
+            )
         else:
             self.stopped = ""
 

@@ -38,7 +38,8 @@ class Watch:
         found = await recordings.lately(self._db, now - LATELY_MS)
         missing = sum(counts[0] for line, counts in found.items() if line in self._recorded)
         ready = sum(counts[1] for counts in found.values())
-        if missing >= ENOUGH and not ready:
+        stopped = parts.get("recordings", "ok") != "ok"  # that they lack is no news then
+        if missing >= ENOUGH and not ready and not stopped:
             detail = f"{missing} answered calls of the last hours have no recording"
             data = {"missing": missing, "ready": ready}
             await self._tell(Fact(facts.RECORDING_FAILING, now, "recordings", detail, data=data), now)
@@ -61,4 +62,4 @@ class Watch:
 def _kind(part: str) -> str | None:
     if part.startswith("AMI"):
         return facts.PBX
-    return {"disk": facts.DISK, "recordings": facts.RECORDING_FAILING}.get(part)
+    return facts.DISK if part in ("disk", "recordings") else None

@@ -92,8 +92,8 @@ async def noted(db: Database, scope: Scope, since: int, limit: int) -> list[Row]
         """
         SELECT c.*, r.state AS recording, n.text AS note,
                (SELECT AVG(score) * 20.0 FROM call_scores WHERE call = c.id) AS score
-        FROM call_notes n JOIN calls c ON c.id = n.call LEFT JOIN recordings r ON r.call = c.id
-        WHERE n.call >= $3 AND ($1 = '' OR REPLACE($1, ' ' || c.site || ' ', '') <> $1)
+        FROM call_notes n CROSS JOIN calls c LEFT JOIN recordings r ON r.call = c.id
+        WHERE c.id = n.call AND n.call >= $3 AND ($1 = '' OR REPLACE($1, ' ' || c.site || ' ', '') <> $1)
           AND ($2 = '' OR REPLACE($2, ' ' || c.line || ' ', '') <> $2)
         ORDER BY n.call DESC LIMIT $4
         """,

@@ -114,7 +114,7 @@ async def _readme(browser: Browser, shop: Shop) -> None:
     context = await _come(browser, shop, "1440", "light", "en")
     page = await context.new_page()
     views = await shop.views()
-    for name in ("overview", "calls", "call", "reports", "missed", "numbers"):
+    for name in ("overview", "calls", "call", "reports", "missed"):
         await page.goto(shop.address + views[name])
         await page.wait_for_timeout(500)
         await page.screenshot(path=FOLDER / f"{name}.png")

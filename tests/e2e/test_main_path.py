@@ -237,7 +237,7 @@ async def test_a_caller_who_is_never_recorded_and_a_full_disk(stack: Stack) -> N
             stack.config.write_text(text.replace("min_free_mb = 0", "min_free_mb = 0\nstop_free_mb = 900000000"))
             stack.start_server()
         health = await stack.health_of("recordings")
-        assert "stopped, calls go on" in health
+        assert "calls are not recorded any more" in health
         assert (await stack.call("+442079460190", caller="+447700900111", talk_ms=500)).status == 0
         assert phone.rang() == 3
     assert not _sound(stack)

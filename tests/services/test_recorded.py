@@ -73,7 +73,7 @@ async def test_nothing_is_recorded_when_the_disk_is_nearly_full_and_calls_go_on(
     assert (await router.answer("02079460102", "")).route == "office|30|yes|yes|PJSIP/200"
     full.look()
     assert (await router.answer("+442079460102", "")).route == "office|30|no|no|PJSIP/200"
-    assert "stopped, calls go on" in full.stopped
+    assert "calls are not recorded any more" in full.stopped
     room = Recorded(settings(tmp_path, recordings__stop_free_mb="1", recordings__min_free_mb="900000000"))
     room.look()
     assert room.allows("")

@@ -20,11 +20,13 @@ async def test_a_pbx_that_stays_away_is_told_of_once_and_a_restart_of_it_never(
         await watch.look({"AMI": state, "disk": "ok"}, now + at)
     assert await db.fetch("SELECT 1 FROM facts") == []
     for minutes in (3, 4, 5, 300, 364):
-        await watch.look({"AMI": "away", "disk": "9 MB free"}, now + minutes * MINUTE)
+        parts = {"AMI": "away", "disk": "9 MB free", "recordings": "not any more" if minutes > 5 else "ok"}
+        await watch.look(parts, now + minutes * MINUTE)
     rows = await db.fetch("SELECT kind, subject, detail FROM facts ORDER BY kind, at")
     assert [tuple(row) for row in rows] == [
         ("disk", "disk", "9 MB free"),
         ("disk", "disk", "9 MB free"),
+        ("disk", "recordings", "not any more"),
         ("pbx_unreachable", "pbx", "away"),
         ("pbx_unreachable", "pbx", "away"),
     ]
@@ -42,6 +44,8 @@ async def test_calls_that_lose_their_recordings_are_told_of_but_not_on_a_line_th
     await watch.look({}, ids.now_ms())
     assert await db.fetch("SELECT 1 FROM facts WHERE kind = 'recording_failing'") == []  # the line night
     await db.write(lambda tx: tx.execute("UPDATE calls SET line = 'office'"))
+    await watch.look({"recordings": "calls are not recorded any more"}, ids.now_ms())
+    assert await db.fetch("SELECT 1 FROM facts WHERE kind = 'recording_failing'") == []  # the disk is why
     await watch.look({}, ids.now_ms())
     await watch.look({}, ids.now_ms())
     rows = await db.fetch("SELECT detail FROM facts WHERE kind = 'recording_failing'")

@@ -168,6 +168,15 @@
     const act = keys[event.key];
     if (act) { event.preventDefault(); act(); }
   });
+  // On a phone the row of tabs is wider than the window: the one that is open shall be seen.
+  function showTab() {
+    for (const now of all(":is(.tabs, .by) [aria-current]")) {
+      const row = now.parentElement;
+      row.scrollLeft += now.getBoundingClientRect().left - row.getBoundingClientRect().left - row.clientWidth / 3;
+    }
+  }
+  document.addEventListener("DOMContentLoaded", showTab);
+  document.addEventListener("htmx:afterSettle", showTab);
   document.addEventListener("DOMContentLoaded", () => {
     if (location.hash === "#q") document.getElementById("q")?.focus();
   });
