@@ -41,7 +41,7 @@ ACTIONS = (
     N_("recording paused"), N_("recording resumed"), N_("caller blocked"), N_("caller let through"),
     N_("callback asked for"), N_("callback cancelled"), N_("test call placed"),
     N_("view saved"), N_("view removed"),
-    N_("sent again"), N_("channel tested"),
+    N_("sent again"), N_("channel tested"), N_("deliveries resumed"),
 )  # fmt: skip
 """Every word for what somebody did; the log keeps it in English, the page shows it in the reader's language."""
 

@@ -108,10 +108,12 @@ ROUTES: dict[str, Right | Open] = {
     "POST /users/{id}/{what}": Right.USERS,
     "GET /audit": Right.AUDIT,
     "GET /deliveries": Right.DELIVERIES,
+    "GET /deliveries/rows": Right.DELIVERIES,
     "GET /deliveries/{id}": Right.DELIVERIES,
     "POST /deliveries/{id}/again": Right.DELIVERIES,
     "POST /deliveries/test": Right.DELIVERIES,
     "POST /deliveries/again": Right.DELIVERIES,
+    "POST /deliveries/resume": Right.DELIVERIES,
     # ---- the API
     "GET /api/docs": SOMEBODY,
     "GET /api/openapi.json": SOMEBODY,
