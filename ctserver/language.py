@@ -202,12 +202,12 @@ def day(ms: int, width: Width = "medium") -> str:
 
 def month(ms: int) -> str:
     """November 2026."""
-    return dates.format_date(local(ms).date(), "LLLL y", locale=locale())
+    return _written(local(ms).date(), "LLLL y", reader().language)
 
 
 def weekday(ms: int) -> str:
     """Saturday."""
-    return dates.format_date(local(ms).date(), "EEEE", locale=locale())
+    return _written(local(ms).date(), "EEEE", reader().language)
 
 
 def short_weekday(ms: int) -> str:
@@ -226,8 +226,12 @@ def days(first: date, last: date) -> str:
 
 
 def _date(at: date, width: Width) -> str:
-    pattern = {"short": "d MMM", "medium": "d MMM y", "long": "d MMMM y"}[width]
-    return dates.format_date(at, pattern, locale=locale())
+    return _written(at, {"short": "d MMM", "medium": "d MMM y", "long": "d MMMM y"}[width], reader().language)
+
+
+@lru_cache(maxsize=4096)  # a page writes the same few days and numbers hundreds of times
+def _written(at: date, pattern: str, language: str) -> str:
+    return dates.format_date(at, pattern, locale=_locale(language))
 
 
 def ago(ms: int, now: int) -> str:
@@ -236,10 +240,15 @@ def ago(ms: int, now: int) -> str:
     if gone < 60:
         return gettext("just now")
     if gone < 86_400:
-        unit = timedelta(minutes=gone // 60) if gone < 3600 else timedelta(hours=gone // 3600)
-        return dates.format_timedelta(-unit, add_direction=True, format="short", threshold=1, locale=locale())
+        return _gone(gone // 60 if gone < 3600 else gone // 3600 * 60, reader().language)
     same_year = local(ms).year == local(now).year
     return f"{day(ms, 'short' if same_year else 'medium')}, {hour_minute(ms)}"
+
+
+@lru_cache(maxsize=256)
+def _gone(minutes: int, language: str) -> str:
+    gone = timedelta(minutes=-minutes)
+    return dates.format_timedelta(gone, add_direction=True, format="short", threshold=1, locale=_locale(language))
 
 
 def duration(seconds: float) -> str:
@@ -247,6 +256,11 @@ def duration(seconds: float) -> str:
     whole = int(seconds)
     hours, rest = divmod(whole, 3600)
     return f"{hours}:{rest // 60:02}:{rest % 60:02}" if hours else f"{rest // 60}:{rest % 60:02}"
+
+
+def tenths(seconds: float) -> str:
+    """For what takes a moment: 0.3 s, 0,3 с."""
+    return gettext("%(seconds)s s") % {"seconds": number(seconds, 1)}
 
 
 def span(seconds: float) -> str:
@@ -266,8 +280,13 @@ def _unit(count: int, unit: str) -> str:
 
 def number(value: float, digits: int = 0) -> str:
     """12,345 or 12 345; `digits` after the point."""
+    return _decimal(value, digits, reader().language)
+
+
+@lru_cache(maxsize=4096)
+def _decimal(value: float, digits: int, language: str) -> str:
     pattern = "#,##0" + ("." + "0" * digits if digits else "")
-    return numbers.format_decimal(value, pattern, locale=locale())
+    return numbers.format_decimal(value, pattern, locale=_locale(language))
 
 
 def percent(share: float) -> str:

@@ -72,15 +72,29 @@ def _only_left(c: Candidate, hidden_at: int) -> bool:
 
 def learn(model: DelayModel, calls: Iterable[KnownCall], seen: Seen | None = None, *, fade: float = 1.0) -> DelayModel:
     """A new model: what `model` knows, plus these calls. `fade` < 1 lets what was learnt before count for less."""
-    seen = seen or Seen()
-    tally = _Tally.of(model.counts, fade)
-    for known in calls:
-        _count(tally, known, model)
-    for kind in SIGNAL_CALLS:
-        tally.signals[kind] = tally.signals.get(kind, 0.0) + seen.signals.get(kind, 0)
-    _count_showings(tally, seen.showings)
-    tally.number_days += seen.number_days
-    return replace(model, counts=tally.frozen())
+    lesson = Lesson(model, fade)
+    lesson.add(calls)
+    return lesson.learnt(seen or Seen())
+
+
+class Lesson:
+    """`learn` in parts, for those who have other work to do between."""
+
+    def __init__(self, model: DelayModel, fade: float = 1.0) -> None:
+        self._model, self._tally = model, _Tally.of(model.counts, fade)
+
+    def add(self, calls: Iterable[KnownCall]) -> None:
+        for known in calls:
+            _count(self._tally, known, self._model)
+
+    def learnt(self, seen: Seen) -> DelayModel:
+        """The new model; the lesson is over."""
+        tally = self._tally
+        for kind in SIGNAL_CALLS:
+            tally.signals[kind] = tally.signals.get(kind, 0.0) + seen.signals.get(kind, 0)
+        _count_showings(tally, seen.showings)
+        tally.number_days += seen.number_days
+        return replace(self._model, counts=tally.frozen())
 
 
 @dataclass(slots=True)

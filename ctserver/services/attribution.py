@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import TypeVar
 
 from ctserver import ids
 from ctserver.config import NumberUse, Settings, number_uses
 from ctserver.domain import phone
-from ctserver.domain.attribution import NOBODY, Answer, CallFacts, attribute
+from ctserver.domain.attribution import NOBODY, Answer, CallFacts, Candidate, attribute
 from ctserver.domain.calibration import Calibration, calibrate
 from ctserver.domain.call import Call
 from ctserver.domain.callback import SITE
 from ctserver.domain.delay import PUBLISHED, DelayModel
-from ctserver.domain.learning import KnownCall, learn, seen_between
+from ctserver.domain.learning import KnownCall, Lesson, seen_between
 from ctserver.domain.reasons import Reason
 from ctserver.services.facts import Facts
 from ctserver.storage import attribution as evidence
@@ -24,7 +27,10 @@ from ctserver.storage.db import Database, Transaction
 LOOK_BACK_MS = 30 * 86_400_000  # showings and earlier calls older than this are not asked for
 DAY_MS = 86_400_000
 SURE = 0.95
+AT_ONCE = 20  # calls learnt from in one read
 FADE = 0.98  # of what was learnt, a day later: half of it after five weeks
+
+T = TypeVar("T")
 
 
 class Attributor:
@@ -78,28 +84,29 @@ class Attributor:
         if now - since < DAY_MS:
             return 0
 
-        def unit(tx: Transaction) -> tuple[DelayModel, int]:
-            arrived = calls.of_site(tx, site, since, now)
-            known = (self._known(tx, call) for call in arrived)
-            numbers = [use.number for use in self.uses.values() if use.site == site and use.pool]
-            shown = [candidate for number in numbers for candidate in evidence.candidates(tx, number, since, now)]
-            seen = seen_between(shown, since, now, len(numbers))
-            return learn(self.model(site), _gently(known), seen, fade=FADE), len(arrived)
-
-        learnt, count = await db.read(unit)
+        lesson = Lesson(self.model(site), FADE)
+        arrived = await db.read(lambda tx: calls.of_site(tx, site, since, now))
+        for at in range(0, len(arrived), AT_ONCE):
+            await _gently(db, partial(self._study, lesson, arrived[at : at + AT_ONCE]))
+        numbers = [use.number for use in self.uses.values() if use.site == site and use.pool]
+        shown: list[Candidate] = []
+        for number in numbers:
+            shown += await _gently(db, partial(evidence.candidates, number=number, since=since, at=now))
+        learnt = await asyncio.to_thread(lambda: lesson.learnt(seen_between(shown, since, now, len(numbers))))
         await db.write(lambda tx: evidence.save_model(tx, site, learnt.counts, now))
         self.models[site] = learnt
-        return count
+        return len(arrived)
+
+    def _study(self, lesson: Lesson, part: Sequence[Call], tx: Transaction) -> None:
+        lesson.add(self._known(tx, call) for call in part)
 
 
-def _gently(known: Iterable[KnownCall]) -> Iterator[KnownCall]:
-    """One at a time, since each holds everybody who was shown its number, and with as much rest as work: whoever rings or
-    opens a page meanwhile needs the same interpreter."""
+async def _gently(db: Database, unit: Callable[[Transaction], T]) -> T:
+    """A part of long work, and then as much rest: whoever rings or opens a page needs the same interpreter."""
     began = time.perf_counter()
-    for one in known:
-        yield one
-        time.sleep(time.perf_counter() - began)
-        began = time.perf_counter()
+    found = await db.read(unit)
+    await asyncio.sleep(time.perf_counter() - began)
+    return found
 
 
 def _asked_for(tx: Transaction, call: Call) -> Answer | None:

@@ -20,7 +20,7 @@ from pathlib import Path
 from argon2 import PasswordHasher
 
 from benchmarks import reports_data, reports_load, reports_pages
-from benchmarks.common import CHECKOUT, Ctserver, Figure, free_port, percentile
+from benchmarks.common import CHECKOUT, Ctserver, Figure, cpu_seconds, free_port, percentile
 from benchmarks.reports_load import Browser, Load, Readers
 from benchmarks.reports_pages import JOURNAL_MS, REPORT_MS, Kind
 from ctserver import config, ids
@@ -33,6 +33,7 @@ from ctserver.storage.db import Transaction
 ABOUT = "every page over a million calls, beside bare SQL, while visits are written; writes beside long reports"
 DAY_MS = 86_400_000
 RSS_MB = 200
+EXPORT_SECONDS = 15
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -83,15 +84,17 @@ def _server(folder: Path, database: Path) -> Ctserver:
 
 @dataclass
 class Measured:
-    """Milliseconds of a kind of page, with the addresses, and of its bare SQL."""
+    """Milliseconds of a kind of page, with the addresses, and of its bare SQL; and what one page cost the server's CPU,
+    which does not depend on who else uses the machine."""
 
     kind: Kind
     asked: list[tuple[float, str]]
     bare: list[float]
+    cpu: float
 
     def figure(self, part: str) -> Figure:
         times = [time for time, _ in self.asked]
-        text = f"p50 {percentile(times, 50):.1f}"
+        text = f"p50 {percentile(times, 50):.1f}; CPU {self.cpu:.0f}"
         if self.bare:
             text += f"; bare SQL p50 {percentile(self.bare, 50):.1f}, p95 {percentile(self.bare, 95):.1f}"
         worst, path = max(self.asked)
@@ -120,17 +123,18 @@ def _measured(
         browser.get(kind.pages[0])
     say("every kind of page was looked at once")
     load = Load(server, cookie, calls, options.writes)
+    before = cpu_seconds(server.pid)
     alone = load.measure(options.seconds)
+    idle = (cpu_seconds(server.pid) - before) / options.seconds
     figures = []
     with load.going_on():
         for part, kinds in parts.items():
-            found = [
-                Measured(kind, _ask(browser, kind.pages, options.requests, dice), bare[part, kind.name])
-                for kind in kinds
-            ]
-            figures += [one.figure(part) for one in found] + _together(part, found)
-            say(f"{part}: measured")
-        figures += [_first_bytes(server.port, cookie), *_whole_export(server, cookie)]
+            found = [_kind(kind, browser, server, bare[part, kind.name], options, dice, idle) for kind in kinds]
+            new = [one.figure(part) for one in found] + _together(part, found)
+            figures += new
+            for figure in new:
+                say(f"{figure.name} {figure.value} ({figure.text})")
+        figures += [_first_bytes(server.port, cookie), *_export(server, cookie)]
     long = [page for kind in parts["report"] for page in kind.pages if re.search("12m|90d", page)]
     with Readers(server.port, cookie, long) as readers:
         beside = load.measure(options.seconds)
@@ -141,6 +145,22 @@ def _measured(
     )
     figures.append(Figure("rss_mb", _rss_mb(server.pid), "of the server, at its highest", f"<= {RSS_MB}"))
     return [*figures, *load.lost(database)]
+
+
+def _kind(
+    kind: Kind,
+    browser: Browser,
+    server: Ctserver,
+    bare: list[float],
+    options: argparse.Namespace,
+    dice: random.Random,
+    idle: float,
+) -> Measured:
+    """`idle`: seconds of CPU that the server uses in a second by what else goes on."""
+    cpu, began = cpu_seconds(server.pid), time.perf_counter()
+    asked = _ask(browser, kind.pages, options.requests, dice)
+    used = cpu_seconds(server.pid) - cpu - idle * (time.perf_counter() - began)
+    return Measured(kind, asked, bare, max(0.0, used) * 1000 / len(asked))
 
 
 def _together(part: str, found: list[Measured]) -> list[Figure]:
@@ -190,11 +210,10 @@ def _first_bytes(port: int, cookie: str) -> Figure:
                   f"until a file of all calls begins to arrive; slowest {worst:.0f} {path}")  # fmt: skip
 
 
-def _whole_export(server: Ctserver, cookie: str) -> list[Figure]:
-    """All calls as CSV."""
-    before, began = _rss_mb(server.pid), time.perf_counter()
-    lines = Browser(server.port, cookie).lines("/calls/export.csv")
-    took = time.perf_counter() - began
+def _export(server: Ctserver, cookie: str) -> list[Figure]:
+    """All calls as CSV, as far as it comes."""
+    before = _rss_mb(server.pid)
+    lines, took = Browser(server.port, cookie).lines("/calls/export.csv", EXPORT_SECONDS)
     text = f"{lines} calls in {took:.0f} s; the server's RSS grew by {_rss_mb(server.pid) - before:.0f} MB"
     return [Figure("export_calls_per_second", round(lines / took), text)]
 

@@ -67,12 +67,14 @@ class Browser:
             self._open(path).read(1024)
             return (time.perf_counter() - began) * 1000
 
-    def lines(self, path: str) -> int:
-        """How many lines there are below the head."""
-        answer, found = self._open(path), -1
-        while part := answer.read(1 << 16):
-            found += part.count(b"\n")
-        return found
+    def lines(self, path: str, seconds: float) -> tuple[int, float]:
+        """How many lines come in so many seconds, or in how many they were all there."""
+        began, found = time.perf_counter(), -1
+        with closing(self._connection):
+            answer = self._open(path)
+            while (part := answer.read(1 << 16)) and time.perf_counter() - began < seconds:
+                found += part.count(b"\n")
+        return found, time.perf_counter() - began
 
     def _open(self, path: str) -> http.client.HTTPResponse:
         self._connection.request("GET", path, headers=self._headers)

@@ -77,7 +77,7 @@ async def test_the_way_in_is_readable_fits_and_speaks_the_readers_language(come,
     page = await come("", size, scheme, locale)
     for path in ("/login", "/forgot"):
         await page.goto(shop.address + path)
-        assert await look(page, locale[:2], axe) == []
+        assert await look(page, locale[:2], axe) == [], path
 
 
 async def look(page, language, axe):

@@ -35,7 +35,7 @@ GROWING = {
 }  # fmt: skip
 COUNTS_ALL = {
     "SELECT tag, COUNT(*) AS calls FROM call_tags WHERE $1 = $2": "how often each tag is used: a list by itself",
-    "FROM (SELECT tag FROM call_tags ORDER BY call DESC LIMIT 5000)": "the latest few thousand",
+    "tag FROM call_tags ORDER BY call DESC LIMIT 5000)": "the latest few thousand",
     "SELECT (SELECT COUNT(*) FROM calls) AS calls": "what the page System says of the file; a long read",
     "SELECT via, state, COUNT(*) AS n FROM outbox GROUP BY via, state": "by an index that holds it all, kept for 90 days",
 }
