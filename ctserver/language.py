@@ -258,6 +258,11 @@ def duration(seconds: float) -> str:
     return f"{hours}:{rest // 60:02}:{rest % 60:02}" if hours else f"{rest // 60}:{rest % 60:02}"
 
 
+def tenths(seconds: float) -> str:
+    """For what takes a moment: 0.3 s, 0,3 с."""
+    return gettext("%(seconds)s s") % {"seconds": number(seconds, 1)}
+
+
 def span(seconds: float) -> str:
     """One unit, rounded down: "9 sec", "4 min", "3 h"."""
     for size, unit in ((86_400, "day"), (3600, "hour"), (60, "minute")):

@@ -179,6 +179,7 @@ def environment() -> Environment:
         "said": language.gettext,  # a word that is a value: what a template's own gettext answers counts as HTML
         "size": language.size,
         "span": language.span,
+        "tenths": language.tenths,
         "why": why,
     }
     return made

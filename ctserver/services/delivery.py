@@ -8,7 +8,6 @@ words. An answer that cannot be written down yet is kept until it can: nothing g
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import logging
 import time
@@ -34,6 +33,7 @@ T = TypeVar("T")
 CLAIM_MS = 600_000  # longer than any try may take
 LOOK_SECONDS = 5.0  # how often to look without being woken
 PREFETCH = 4  # rows claimed for each that may be under way
+UNWRITTEN = 2  # times at_once: so many are under way or have an answer that is still being written down
 WORDS = 500  # characters kept of what the other side said
 
 
@@ -141,7 +141,7 @@ class Delivery:
     def wake(self) -> None:
         """There are new rows."""
         for queue in self._queues.values():
-            queue.wakened.set()
+            queue.wake()
 
     async def upkeep(self) -> None:
         """Claims that nobody kept."""
@@ -166,7 +166,7 @@ class Delivery:
         """End a pause: the key is right now, or so we are told."""
         if queue := self._queues.get(via):
             await queue.clear()
-            queue.wakened.set()
+            queue.wake()
 
     async def test(self, via: str) -> str:
         """The other side's words. Raises KeyError, OutboundError."""
@@ -184,6 +184,10 @@ class Delivery:
     def problems(self) -> dict[str, str]:
         """The vias that do not work now, in words."""
         return {name: queue.state.problem for name, queue in self._queues.items() if queue.troubled}
+
+    def state(self, via: str) -> State:
+        """What is wrong with it, and until when it rests. Raises KeyError."""
+        return self._queues[via].state
 
 
 @dataclass
@@ -204,6 +208,15 @@ class _Queue:
         self._claim = ids.token()
         self._bucket = backoff.Bucket(self.via.per_minute)
         self._rest_until = 0.0
+        self._sending = 0
+        self._look = True  # there may be rows that we have not seen
+        self._more = False  # the last look found as many as it asked for
+        self._next_due: int | None = None
+
+    def wake(self) -> None:
+        """There may be something to send."""
+        self._look = True
+        self.wakened.set()
 
     @property
     def troubled(self) -> bool:
@@ -217,9 +230,11 @@ class _Queue:
             except StorageError as error:
                 log.error("deliveries of %s wait: %s", self.via.name, error)
                 seconds = LOOK_SECONDS
-            with contextlib.suppress(TimeoutError):
+            try:
                 async with asyncio.timeout(seconds):
                     await self.wakened.wait()
+            except TimeoutError:
+                self._look = True
 
     async def _round(self) -> float:
         """Start what may start; how long to sleep unless woken."""
@@ -228,21 +243,26 @@ class _Queue:
             await self._give_back()
             return min(rest, LOOK_SECONDS) if rest > 0 else LOOK_SECONDS
         at_once = 1 if self._gap() else self.via.at_once
-        if len(self._claimed) < at_once:
+        if len(self._claimed) < at_once and (self._look or self._more):
             await self._claim_more(at_once)
-        while self._claimed and len(self.under_way) < at_once:
+        while self._claimed and self._sending < at_once and len(self.under_way) < at_once * UNWRITTEN:
             if seconds := self._bucket.take(time.monotonic()):
                 return seconds
+            self._sending += 1
             task = asyncio.create_task(self._handle(self._claimed.popleft()))
             self.under_way.add(task)
             task.add_done_callback(self._handled)
-        if self._claimed:
+        if self._claimed or self._next_due is None:
             return LOOK_SECONDS
-        due = await outbox.next_due(self.db, self.via.name, self.now())
-        return LOOK_SECONDS if due is None else min(LOOK_SECONDS, max(0.001, (due - self.now()) / 1000))
+        return min(LOOK_SECONDS, max(0.001, (self._next_due - self.now()) / 1000))
 
     def _handled(self, task: asyncio.Task[None]) -> None:
         self.under_way.discard(task)
+        self.wake()  # the next of its lane may go
+
+    def _sent(self) -> None:
+        """It has an answer: the next may go out while that is written down."""
+        self._sending -= 1
         self.wakened.set()
 
     def _rest(self) -> float:
@@ -256,8 +276,11 @@ class _Queue:
 
     async def _claim_more(self, at_once: int) -> None:
         wanted = at_once * PREFETCH if at_once > 1 else 1
-        rows = await outbox.due(self.db, self.via.name, self.now(), wanted)
+        now, self._look = self.now(), False
+        rows = await outbox.due(self.db, self.via.name, now, wanted)
+        self._more = len(rows) == wanted
         if not rows:
+            self._next_due = await outbox.next_due(self.db, self.via.name, now)
             return
         until = self.now() + CLAIM_MS
         names = [row["id"] for row in rows]
@@ -280,7 +303,7 @@ class _Queue:
                 receipt = await self.via.deliver(job)
         except Hold as hold:
             until, why = hold.until, self.via.words(hold)
-            await self._keep(lambda tx: outbox.put_back(tx, job.id, self._claim, until, why))
+            await self._keep(lambda tx: outbox.put_back(tx, job.id, self._claim, until, why, tries=0))
             return
         except Drop as drop:
             unit = self._settling(job, DROPPED, "", self.via.words(drop))
@@ -295,6 +318,8 @@ class _Queue:
             unit = self._failed(job, f"a mistake of ours: {type(error).__name__}", None)
         else:
             unit = self._taken(job, receipt)
+        finally:
+            self._sent()
         took = round((time.monotonic() - clock) * 1000)
         outcome = await self._keep(lambda tx: self._log(tx, job, started, took, unit))
         if outcome not in (DONE, DROPPED):
@@ -337,7 +362,7 @@ class _Queue:
         due_at, state = self.now() + round(seconds * 1000), self.state
 
         def unit(tx: Transaction) -> tuple[str, str]:
-            outbox.put_back(tx, job.id, self._claim, due_at, answer)
+            outbox.put_back(tx, job.id, self._claim, due_at, answer, tries=1)
             vias.save(tx, state)
             return "retry", answer
 
@@ -358,7 +383,7 @@ class _Queue:
         state, due_at = self.state, max(soon, self.state.paused_until)
 
         def unit(tx: Transaction) -> tuple[str, str]:
-            outbox.put_back(tx, job.id, self._claim, due_at, answer)
+            outbox.put_back(tx, job.id, self._claim, due_at, answer, tries=0)
             vias.save(tx, state)
             if state.paused_until > now:
                 self._tell(tx, f"{self.via.title} refuses our key or password: {answer}")

@@ -6,7 +6,7 @@ A row is claimed by compare-and-swap, so that two who see it send it once; a cla
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ctserver.domain.fact import Fact
@@ -138,26 +138,26 @@ def claim(tx: Transaction, ids: Sequence[str], claim: str, until: int) -> set[st
 
 
 def settle(tx: Transaction, id: str, claim: str, state: str, now: int, said: str, answer: str) -> bool:
-    """Done, failed or dropped; False if the claim is no longer ours."""
+    """Done or failed after one more try, or dropped without; False if the claim is no longer ours."""
     return bool(
         tx.execute(
             """
-            UPDATE outbox SET state = $3, settled_at = $4, said = $5, answer = $6, claim = ''
+            UPDATE outbox SET state = $3, settled_at = $4, said = $5, answer = $6, claim = '', tries = tries + $7
             WHERE id = $1 AND claim = $2 AND state = 'sending'
             """,
-            (id, claim, state, now, said, answer),
+            (id, claim, state, now, said, answer, int(state != DROPPED)),
         )
     )
 
 
-def put_back(tx: Transaction, id: str, claim: str, due_at: int, answer: str) -> None:
-    """To be tried again from `due_at` on."""
+def put_back(tx: Transaction, id: str, claim: str, due_at: int, answer: str, tries: int) -> None:
+    """To be tried again from `due_at` on, after `tries` more that count: a refusal of our key says nothing of this one."""
     tx.execute(
         """
-        UPDATE outbox SET state = 'waiting', due_at = $3, answer = $4, claim = ''
+        UPDATE outbox SET state = 'waiting', due_at = $3, answer = $4, claim = '', tries = tries + $5
         WHERE id = $1 AND claim = $2 AND state = 'sending'
         """,
-        (id, claim, due_at, answer),
+        (id, claim, due_at, answer, tries),
     )
 
 
@@ -171,8 +171,6 @@ def unclaim(tx: Transaction, ids: Sequence[str], claim: str) -> None:
 
 
 def add_try(tx: Transaction, id: str, at: int, took_ms: int, outcome: str, answer: str) -> None:
-    """A refusal of our key is not counted: it says nothing of this one."""
-    tx.execute("UPDATE outbox SET tries = tries + 1 WHERE id = $1 AND $2 <> 'refused'", (id, outcome))
     tx.execute(
         """
         INSERT INTO tries (outbox, at, took_ms, outcome, answer) VALUES ($1, $2, $3, $4, $5)
@@ -260,30 +258,50 @@ def forget(tx: Transaction, before: int, limit: int = 1000) -> int:
 # ---- what a person sees
 
 
-async def page(db: Database, scope: Scope, via: str, state: str, before: str, limit: int) -> list[Row]:
-    """Deliveries before the one with id `before` (or the newest), newest first; empty text: all. Of those about a call,
-    only what the scope sees."""
-    return await db.fetch(
-        _PAGE if state in ("", DONE) else _PAGE_OF_FEW, (*scope.values, via, state, before or "~", limit)
-    )
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which deliveries; "" stands for all. `text` is part of an addressee or a call's id; `before` the id of the row that
+    the next page goes on from."""
+
+    via: str = ""
+    state: str = ""
+    kind: str = ""
+    text: str = ""
+    before: str = ""
+
+    @property
+    def narrowed(self) -> bool:
+        return bool(self.via or self.state or self.kind or self.text)
+
+
+async def page(db: Database, wanted: Wanted, scope: Scope, limit: int) -> list[Row]:
+    """The newest first, with their facts and whose calls they are about (site, line, caller; None where about none). Of
+    those about a call, only what the scope sees."""
+    before, text = wanted.before or "~", wanted.text.lower()
+    values = (*scope.values, wanted.via, wanted.state, before, wanted.kind, text, limit)
+    return await db.fetch(_PAGE if wanted.state in ("", DONE) else _PAGE_OF_FEW, values)
 
 
 _PAGE = """
-    SELECT o.*, f.kind, f.at, f.subject, f.detail, f.call
+    SELECT o.*, f.kind, f.at, f.subject, f.detail, f.call, c.caller, c.site, c.line
     FROM outbox o CROSS JOIN facts f LEFT JOIN calls c ON c.id = f.call
     WHERE f.id = o.fact AND (f.call = '' OR (($1 = '' OR REPLACE($1, ' ' || c.site || ' ', '') <> $1)
                                              AND ($2 = '' OR REPLACE($2, ' ' || c.line || ' ', '') <> $2)))
       AND o.id < $5 AND ($3 = '' OR o.via = $3) AND ($4 = '' OR o.state = $4)
-    ORDER BY o.id DESC LIMIT $6
+      AND ($6 = '' OR f.kind = $6) AND ($7 = '' OR LOWER(o.addressee) LIKE '%' || $7 || '%' OR f.call = $7)
+    ORDER BY o.id DESC LIMIT $8
 """
 # Few rows are in any other state: they are found by it and put into order.
-_PAGE_OF_FEW = _PAGE.replace("AND ($4 = '' OR o.state = $4)", "AND o.state = $4")
+_PAGE_OF_FEW = _PAGE.replace("AND ($4 = '' OR o.state = $4)", "AND o.state = $4").replace(
+    "ORDER BY o.id DESC", "ORDER BY o.id || '' DESC"
+)
 
 
 async def one(db: Database, id: str, scope: Scope = EVERYTHING) -> Row | None:
+    """As on a page."""
     return await db.one(
         """
-        SELECT o.*, f.kind, f.at, f.subject, f.detail, f.call
+        SELECT o.*, f.kind, f.at, f.subject, f.detail, f.call, c.caller, c.site, c.line
         FROM outbox o JOIN facts f ON f.id = o.fact LEFT JOIN calls c ON c.id = f.call
         WHERE (f.call = '' OR (($1 = '' OR REPLACE($1, ' ' || c.site || ' ', '') <> $1)
                                AND ($2 = '' OR REPLACE($2, ' ' || c.line || ' ', '') <> $2))) AND o.id = $3
@@ -296,7 +314,41 @@ async def tries_of(db: Database, id: str) -> list[Row]:
     return await db.fetch("SELECT at, took_ms, outcome, answer FROM tries WHERE outbox = $1 ORDER BY at", (id,))
 
 
-async def counts(db: Database) -> dict[tuple[str, str], int]:
-    """How many rows: (via, state) -> number."""
-    rows = await db.fetch("SELECT via, state, COUNT(*) AS n FROM outbox GROUP BY via, state")
-    return {(row["via"], row["state"]): row["n"] for row in rows}
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Of one via: how many in each state, those that are settled since a moment; and the median from fact to answer of
+    the last that were taken, in milliseconds (None: none was)."""
+
+    states: Mapping[str, int]
+    median_ms: int | None
+
+
+async def figures(db: Database, vias: Sequence[str], since: int) -> dict[str, Figures]:
+    """By via. What waits or was given up counts however old it is; what was taken or not needed, since `since`."""
+
+    def unit(tx: Transaction) -> dict[str, Figures]:
+        return {via: Figures(_states(tx, via, since), _median_ms(tx, via)) for via in vias}
+
+    return await db.read(unit)
+
+
+def _states(tx: Transaction, via: str, since: int) -> dict[str, int]:
+    found = {}
+    for state in STATES:
+        row = tx.one(
+            "SELECT COUNT(*) AS n FROM outbox WHERE via = $1 AND state = $2 AND due_at >= $3",
+            (via, state, since if state in (DONE, DROPPED) else 0),
+        )
+        found[state] = int(row["n"]) if row else 0
+    return found
+
+
+def _median_ms(tx: Transaction, via: str) -> int | None:
+    rows = tx.fetch(
+        """
+        SELECT settled_at - due_at AS ms FROM outbox WHERE via = $1 AND state = 'done' ORDER BY due_at DESC, place DESC LIMIT 49
+        """,
+        (via,),
+    )
+    took = sorted(int(row["ms"]) for row in rows)
+    return took[len(took) // 2] if took else None

@@ -22,8 +22,8 @@ from ctserver.services.blocked import BlackList
 from ctserver.sinks import Sinks
 from ctserver.storage import migrate, push, sqlite, users
 
-from .conftest import ROOT
-from .test_people import AXE, PASSWORD, SIZES
+from .conftest import AXE, ROOT, SIZES
+from .shop import PASSWORD
 
 PICTURES = os.environ.get("CTSERVER_TEST_PICTURES")  # a folder for screenshots, to be looked at
 SUBSCRIBE = """

@@ -141,6 +141,7 @@ def cases(site: Any) -> dict[str, tuple[str, Any]]:
         "POST /deliveries/{id}/again": (f"/deliveries/{it['delivery']}/again", {}),
         "POST /deliveries/test": ("/deliveries/test", {"via": VIA}),
         "POST /deliveries/again": ("/deliveries/again", {"via": VIA}),
+        "POST /deliveries/resume": ("/deliveries/resume", {"via": VIA}),
         "POST /api/v1/deliveries/{id}/again": (f"/api/v1/deliveries/{it['delivery']}/again", {}),
         "POST /api/v1/channels/{name}/test": (f"/api/v1/channels/{VIA}/test", {}),
         "PATCH /api/v1/calls/{id}": (f"/api/v1/calls/{it['call']}", {"note": "by a program"}),

@@ -31,7 +31,8 @@ class DeliveriesQuery(Taken):
 )  # fmt: skip
 async def list_deliveries(asked: Asked[DeliveriesQuery, Nothing]) -> models.Deliveries:
     query = asked.query
-    rows = await outbox.page(asked.deps.db, asked.scope, query.via, query.state, query.cursor, query.limit + 1)
+    wanted = outbox.Wanted(via=query.via, state=query.state, before=query.cursor)
+    rows = await outbox.page(asked.deps.db, wanted, asked.scope, query.limit + 1)
     shown = rows[: query.limit]
     more = asked.next_page(shown[-1]["id"]) if len(rows) > query.limit else None
     return models.Deliveries(data=[_delivery(row, asked.scope) for row in shown], next=more)
