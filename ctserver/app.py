@@ -13,7 +13,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from ctserver import __version__, files, ids, sinks, systemd
+from ctserver import __version__, files, ids, privacy, sinks, systemd
 from ctserver.asterisk import ami
 from ctserver.asterisk.bridge import Bridge
 from ctserver.asterisk.fastagi import Fastagi
@@ -229,6 +229,7 @@ class Running:
             gate=Gate(settings, self.geo),
             live=self.live,
             callbacks=self.callbacks,
+            caller_data=privacy.caller_data_of(self.db, settings, self.places),
             pauses=self.pauses,
             black_list=self.black_list,
             started_at=ids.now_ms(),

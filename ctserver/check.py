@@ -13,7 +13,9 @@ from ctserver import files, notify
 from ctserver.asterisk import ami
 from ctserver.config import Asterisk, ConfigError, Settings
 from ctserver.http.geo import Geo
+from ctserver.outbound import OutboundError
 from ctserver.services import words
+from ctserver.services.provider import Provider
 from ctserver.sinks import hook_secrets
 from ctserver.storage import migrate, sqlite
 from ctserver.storage.db import StorageError
@@ -41,6 +43,8 @@ async def check(settings: Settings) -> list[Result]:
         problem = Geo(settings.path(settings.geo.file)).problem()
         results.append(Result("places", problem is None, problem or settings.geo.file, "name an MMDB file: [geo] file"))
     results += _told(settings)
+    if settings.oidc.issuer:
+        results.append(await _provider(settings))
     return results + [await ami_login(settings, pbx) for pbx in settings.asterisk]
 
 
@@ -59,6 +63,24 @@ def _told(settings: Settings) -> list[Result]:
     if settings.alerts and not wrong:
         results.append(Result("alerts", True, f"{len(settings.alerts)} rules, their texts make sense"))
     return results + wrong
+
+
+async def _provider(settings: Settings) -> Result:
+    """Whether the sign-in provider is who the settings say; that it knows our secret shows at the first login only."""
+    try:
+        provider = Provider(settings)
+    except ConfigError as error:
+        problem = error.problems[0]
+        return Result("sign-in provider", False, f"{problem.key}: {problem.what}", problem.hint)
+    try:
+        await provider.refresh()
+    except OutboundError as error:
+        return Result(
+            "sign-in provider", False, str(error), "see [oidc] in docs/settings.md, and [outbound] private_networks"
+        )
+    finally:
+        await provider.stop()
+    return Result("sign-in provider", True, f"{settings.oidc.issuer} tells its addresses and keys")
 
 
 async def _database(settings: Settings) -> Result:

@@ -40,10 +40,11 @@ class Right(StrEnum):
     SYSTEM = "system"  # health, disk, versions, settings, metrics
     USERS = "users"
     AUDIT = "audit"
+    PRIVACY = "privacy"  # give out and erase all data of one caller
 
 
 _READS = {Right.CALLS, Right.REPORTS, Right.EXPORT, Right.VISITORS, Right.NUMBERS, Right.TOKENS}
-_OWNS = {Right.SYSTEM, Right.USERS, Right.AUDIT}
+_OWNS = {Right.SYSTEM, Right.USERS, Right.AUDIT, Right.PRIVACY}
 
 TABLE: dict[Role, frozenset[Right]] = {
     Role.OWNER: frozenset(Right),

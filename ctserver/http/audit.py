@@ -38,7 +38,7 @@ ACTIONS = (
     N_("listened"), N_("downloaded"), N_("exported"),
     N_("call changed"), N_("call rated"), N_("added to the library"), N_("removed from the library"),
     N_("link to a call made"), N_("links to a call ended"), N_("missed call worked on"),
-    N_("recording paused"), N_("recording resumed"), N_("caller blocked"), N_("caller let through"),
+    N_("recording paused"), N_("recording resumed"), N_("caller blocked"), N_("caller let through"), N_("person exported"), N_("person erased"),
     N_("callback asked for"), N_("callback cancelled"), N_("test call placed"),
     N_("view saved"), N_("view removed"),
     N_("sent again"), N_("channel tested"), N_("deliveries resumed"),

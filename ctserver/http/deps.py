@@ -20,6 +20,7 @@ from ctserver.http.signins import Signins
 from ctserver.outbound.attachment import Attachment
 from ctserver.services.blocked import BlackList
 from ctserver.services.callbacks import Callbacks
+from ctserver.services.caller_data import CallerData
 from ctserver.services.delivery import Delivery
 from ctserver.services.facts import Facts
 from ctserver.services.letters import Letter
@@ -120,6 +121,7 @@ class Deps:
     attempts: dict[str, list[int]] = field(default_factory=dict)
     live: Live = field(default_factory=Live)
     callbacks: Callbacks | None = None
+    caller_data: CallerData | None = None
     pauses: Pauses | None = None
     guesses: Guesses = field(default_factory=Guesses)
     started_at: int = 0

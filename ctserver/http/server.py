@@ -35,6 +35,7 @@ from ctserver.http.dashboard import (
     numbers,
     overview,
     pause,
+    person,
     pools,
     quality,
     reports,
@@ -76,6 +77,7 @@ def make(deps: Deps) -> web.Application:
     journal.add_routes(app)
     reports.add_routes(app)
     calls.add_routes(app)
+    person.add_routes(app)
     blocked.add_routes(app)
     live.add_routes(app)
     marks.add_routes(app)

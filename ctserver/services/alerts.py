@@ -10,11 +10,12 @@ from datetime import UTC, datetime
 from email.utils import parseaddr
 from fnmatch import fnmatchcase
 from functools import partial
+from pathlib import PurePath
 from zoneinfo import ZoneInfo
 
 from jinja2 import TemplateError
 
-from ctserver import ids
+from ctserver import ids, language
 from ctserver.config import Settings
 from ctserver.config.alerts import CALLER
 from ctserver.config.alerts import Alert as Rule
@@ -165,6 +166,8 @@ class Alerts:
             alert = replace(alert, recording=await self._link(job, name, now))
         if alert.call:
             alert = replace(alert, nth=await alerts.nth(self._db, alert.caller, alert.at))
+        if sound is not None:
+            sound.name = self._file_name(alert, sound.name)
         message = await self._message(job, name, alert, sound)
         try:
             answer = await self._channels[rule.by].send(message)
@@ -172,6 +175,13 @@ class Alerts:
             raise Drop(str(nobody)) from None
         said = message.subject if occasion in DIGESTS else f"{message.subject}\n{message.text}"  # no list of callers
         return Receipt(answer, _SECRET_LINK.sub(r"\1***", said)[:4000])
+
+    def _file_name(self, alert: Alert, kept: str) -> str:
+        """2026-11-21-1432-447700900321.mp3: what it is, to those who keep it."""
+        with written_for(Reader(zone=self._settings.server.time_zone)):
+            at = language.local(alert.at)
+        caller = "".join(filter(str.isdigit, alert.caller))
+        return "-".join(filter(None, (f"{at:%Y-%m-%d-%H%M}", caller))) + PurePath(kept).suffix
 
     def _planned_ms(self, steps: Sequence[str]) -> int:
         """How long after its fact a message of the last of these rules is to come."""

@@ -20,6 +20,7 @@ from ctserver import ids
 from ctserver.domain import phone
 from ctserver.domain.caller_data import Written
 from ctserver.domain.fact import iso
+from ctserver.domain.words import N_
 from ctserver.outbound.attachment import Attachment
 from ctserver.storage import caller_data as storage
 from ctserver.storage import retention
@@ -85,7 +86,7 @@ class CallerData:
 
     async def find(self, number: str, now: int) -> Found:
         found = await self._db.read(lambda tx: _find(tx, number, now))
-        found.counts["notes of calls"] = await self._places.notes(number, "")
+        found.counts[N_("notes of calls")] = await self._places.notes(number, "")
         return found
 
     async def export(self, number: str, out: IO[bytes], now: int) -> Found:
@@ -147,12 +148,12 @@ def _find(tx: Transaction, number: str, now: int) -> Found:
     tables, texts = storage.of_number(tx, number), storage.texts(tx, written)
     going_on = sum(not call["settled"] for call in calls) + sum(r["state"] == "calling" for r in tables["callbacks"])
     counts = {
-        "calls": len(calls),
-        "recordings": sum(call["recording"] == "ready" for call in calls),
-        "visitors' sessions": len(sessions),
-        "callbacks": len(tables["callbacks"]),
-        "calls to the number": len(tables["calls_to_him"]),
-        "texts with the number": sum(len(rows) for rows in texts.values()),
+        N_("calls"): len(calls),
+        N_("recordings"): sum(call["recording"] == "ready" for call in calls),
+        N_("visitors' sessions"): len(sessions),
+        N_("callbacks"): len(tables["callbacks"]),
+        N_("calls to the number"): len(tables["calls_to_him"]),
+        N_("texts with the number"): sum(len(rows) for rows in texts.values()),
     }
     return Found(number, calls, sessions, tables, texts, going_on, counts)
 

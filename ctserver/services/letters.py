@@ -8,12 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from functools import lru_cache
 from urllib.parse import urlsplit
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-from ctserver import files, ids, language
+from ctserver import ids, language
 from ctserver.config import Settings
 from ctserver.domain import fact as facts
 from ctserver.domain.fact import Fact
@@ -23,6 +20,7 @@ from ctserver.outbound import Channel, Message
 from ctserver.services.alerts import RETRY_SECONDS
 from ctserver.services.delivery import Drop, Job, Receipt, Via
 from ctserver.services.facts import Facts
+from ctserver.services.words import drawn
 from ctserver.storage import links, preferences
 from ctserver.storage.db import Database, Transaction
 from ctserver.storage.outbox import Entry
@@ -109,8 +107,10 @@ class Letters:
     def _message(self, id: str, letter: Letter, words: Words, token: str) -> Message:
         link = f"{self._settings.server.public_url}/link/{token}" if token else ""
         parts = [*words.text, *([f"{words.action}:\n{link}"] if link else []), words.small]
-        context = {"lang": language.reader().language, "link": link, **asdict(words)}
-        html = _environment().get_template("letter.html").render(context)
+        home = self._settings.server.public_url
+        html = drawn(
+            "person.html", {"link": link, "home": home, "rule": "", "subject_line": words.subject, **asdict(words)}
+        )
         return Message(id, letter.to, words.subject, "\n\n".join(filter(None, parts)) + "\n", html=html)
 
     @property
@@ -146,9 +146,3 @@ def _words(letter: Letter, host: str, at: int, until: int) -> Words:
 
 def _moment(ms: int) -> str:
     return f"{language.day(ms, 'long')}, {language.hour_minute(ms)}"
-
-
-@lru_cache(maxsize=1)
-def _environment() -> Environment:
-    loader = FileSystemLoader(files.folder("web") / "templates")
-    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, auto_reload=False)

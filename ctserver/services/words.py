@@ -79,7 +79,7 @@ def words(rule: Rule, alert: Alert, digest: Digest | None = None, *, name: str =
     values = _values(alert, digest)
     usual = values | {"digest": digest, "rule": name, "home": home, "urgent": alert.occasion in MISSED}
     if digest is not None:
-        usual["detail"] = values["detail"] = _ours("digest.txt", usual)
+        usual["detail"] = values["detail"] = drawn("digest.txt", usual)
     subject = _render(rule.subject, values) if rule.subject else str(values["title"])
     text = _render(rule.text, values) if rule.text else _text(usual)
     if rule.short or rule.text:
@@ -122,13 +122,13 @@ def _days(digest: Digest) -> str:
 def _text(usual: dict[str, Any]) -> str:
     if usual["to_caller"]:
         return _apology(usual)
-    return _ours("alert.txt", usual)
+    return drawn("alert.txt", usual)
 
 
 def _html(usual: dict[str, Any]) -> str:
     if usual["own"]:
-        return _ours("own.html", usual)
-    return _ours("digest.html" if usual["digest"] else "alert.html", usual)
+        return drawn("own.html", usual)
+    return drawn("digest.html" if usual["digest"] else "alert.html", usual)
 
 
 def _apology(usual: dict[str, Any]) -> str:
@@ -203,7 +203,8 @@ def _sandbox() -> ImmutableSandboxedEnvironment:
 # ---- our own
 
 
-def _ours(template: str, values: dict[str, Any]) -> str:
+def drawn(template: str, values: dict[str, Any]) -> str:
+    """One of web/templates/messages, in the reader's language."""
     return _environment().get_template(f"messages/{template}").render(values).strip()
 
 

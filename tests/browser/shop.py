@@ -24,6 +24,7 @@ from ctserver.http import server
 from ctserver.http.deps import Deps, Health
 from ctserver.http.gate import Gate
 from ctserver.http.geo import Geo
+from ctserver.privacy import caller_data_of
 from ctserver.recordings.places import Places
 from ctserver.services import demo, reports, visits
 from ctserver.services.attribution import Attributor
@@ -198,6 +199,7 @@ class Shop:
             rules=[],
             gate=Gate(self.settings, Geo(None)),
             callbacks=Callbacks(self.db, self.settings, place),
+            caller_data=caller_data_of(self.db, self.settings, Places(self.settings)),
             live=live,
             black_list=BlackList(self.settings),
             started_at=self.now() - 3 * 86_400_000,
@@ -237,6 +239,7 @@ class Shop:
             "calls-none": "/calls?q=nobody",
             "call": f"/calls/{heard['id']}",
             "call-missed": f"/calls/{missed['id']}",
+            "person": f"/calls/{missed['id']}/person",
             "missed": "/missed",
             "reports": "/reports",
             "reports-keyword": "/reports?by=keyword&period=7d&compare=previous",

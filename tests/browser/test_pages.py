@@ -75,8 +75,9 @@ async def test_every_page_is_readable_fits_and_speaks_the_readers_language(
 @pytest.mark.parametrize(("size", "scheme", "locale", "axe"), KINDS)
 async def test_the_way_in_is_readable_fits_and_speaks_the_readers_language(come, shop, size, scheme, locale, axe):
     page = await come("", size, scheme, locale)
-    await page.goto(f"{shop.address}/login")
-    assert await look(page, locale[:2], axe) == []
+    for path in ("/login", "/forgot"):
+        await page.goto(shop.address + path)
+        assert await look(page, locale[:2], axe) == [], path
 
 
 async def look(page, language, axe):

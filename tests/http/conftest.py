@@ -23,6 +23,7 @@ from ctserver.http import server
 from ctserver.http.deps import Deps, Health, TestCallFailed
 from ctserver.http.gate import Gate
 from ctserver.http.geo import Geo
+from ctserver.privacy import caller_data_of
 from ctserver.recordings.places import Places
 from ctserver.services.blocked import BlackList
 from ctserver.services.callbacks import Callbacks
@@ -147,6 +148,7 @@ async def site(db: Sqlite, settings: Settings, provider: Any, now: int, aiohttp_
         rules=[],
         gate=Gate(settings, Geo(None)),
         callbacks=Callbacks(db, settings, place),
+        caller_data=caller_data_of(db, settings, Places(settings)),
         pauses=Pauses(db, mute, settings.recordings.pause_seconds, live.changed),
         live=live,
         black_list=BlackList(settings),

@@ -273,6 +273,7 @@ async def test_letters_are_written_in_the_language_of_those_who_read_them(site: 
     assert mail["Subject"] == "Новый пароль для ctserver"
     assert "Ссылка сработает один раз" in plain
     assert '<html lang="ru">' in html
+    assert "Выбрать новый пароль</a>" in html
     await put(site, "carol", "carol@example.com")
     await ask(site, "carol", headers={"Accept-Language": "ru"})
     assert (await post())["Subject"] == "Новый пароль для ctserver"

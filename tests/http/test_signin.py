@@ -12,6 +12,7 @@ import pytest
 from aiohttp import web
 
 from ctserver import config
+from ctserver.check import check
 from ctserver.config import ConfigError, Settings
 from ctserver.domain.person import Person
 from ctserver.domain.rights import Role
@@ -407,6 +408,18 @@ async def test_a_provider_that_is_not_the_one_we_named_is_not_used(fake: Fake, p
     ):
         with pytest.raises(GiveUp, match=r"calls itself|no address to trust"):
             await provider.refresh()
+
+
+async def test_the_check_tells_whether_the_provider_can_be_used(settings: Settings, fake: Fake) -> None:
+    async def said() -> str:
+        [result] = [one for one in await check(settings) if one.name == "sign-in provider"]
+        return f"{result.ok} {result.text}"
+
+    assert await said() == f"True {fake.issuer} tells its addresses and keys"
+    fake.down = True
+    assert (await said()).startswith("False answered 503")
+    settings.path("oidc-secret").unlink()
+    assert (await said()).startswith("False oidc.secret_file: cannot be read")
 
 
 async def test_nobody_is_sent_to_other_places_after_signing_in(there: Any) -> None:

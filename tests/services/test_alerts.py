@@ -215,6 +215,21 @@ async def test_in_quiet_hours_messages_wait(db: Sqlite, toml: Any) -> None:
         assert row["due_at"] > ids.now_ms()
 
 
+async def test_quiet_hours_are_those_of_the_servers_zone(db: Sqlite, toml: Any) -> None:
+    zone = ZoneInfo("Asia/Kathmandu")  # no machine that runs tests stands there
+    hour = datetime.now(zone).hour
+    toml.write_text(toml.read_text().replace("[server]", '[server]\ntime_zone = "Asia/Kathmandu"'))
+    rule = f'[alerts.missed]\non = ["missed"]\nby = "mail"\nquiet = "{hour:02}:00-{(hour + 2) % 24:02}:00"\n'
+    async with office(db, toml, rule) as here:
+        await here.call()
+        await until_said(here, "quiet hours")
+        row = await db.one("SELECT due_at FROM outbox")
+        assert row is not None
+        over = datetime.fromtimestamp(row["due_at"] / 1000, zone)
+        assert (over.hour, over.minute) == ((hour + 2) % 24, 0)
+        assert here.mail.sent == []
+
+
 async def test_the_caller_is_texted_once_and_only_with_his_consent(db: Sqlite, toml: Any, until: Any) -> None:
     rule = '[alerts.sorry]\non = ["missed"]\nby = "sms"\nto = ["caller"]\nconsent = "file"\nconsent_file = "agreed"\n'
     (toml.parent / "agreed").write_text("+447700900123\n")
@@ -318,7 +333,9 @@ language = "ru"
         assert "+44 7700 900123" in here.mail.sent[0].html
         assert "1 call, 0 answered, 1 missed" in here.mail.sent[0].text
         assert "0 звонков" in here.sms.sent[0].text
-        await asyncio.sleep(0.2)  # the answers are written down
+        async with asyncio.timeout(8):
+            while await db.one("SELECT 1 FROM outbox WHERE state <> 'done'"):
+                await asyncio.sleep(0.02)
         said = [row["said"] for row in await db.fetch("SELECT said FROM outbox ORDER BY sink")]
         assert said[0] == "The day in calls: Tuesday, 14 November 2023"
 
@@ -393,7 +410,8 @@ async def test_a_message_waits_for_its_recording_and_brings_it(
         await recorded(here, tmp_path, call)
         await until(lambda: here.mail.sent and here.sms.sent, 8)
         assert here.mail.sent[0].attachment is not None
-        assert here.mail.sent[0].attachment.name == "a.mp3"
+        assert re.fullmatch(r"20\d\d-\d\d-\d\d-\d{4}-447700900123\.mp3", here.mail.sent[0].attachment.name)
+        assert b"".join(here.mail.sent[0].attachment.read()) == b"ID3"
         assert "/shared/" not in here.mail.sent[0].text
         link = re.search(r"http://127.0.0.1:8080/shared/([\w-]{43})", here.sms.sent[0].text)
         assert link

@@ -63,6 +63,7 @@ async def call_page(request: web.Request) -> web.StreamResponse:
         **await quality.context(request, row),
         "blocked": blocked.of_call(request, row["caller"]),
         "sees_visitor": request[USER].may(Right.VISITORS),
+        "may_erase": request[USER].may(Right.PRIVACY) and row["caller"].removeprefix("+").isdigit(),
         "may_download": request[USER].may(Right.DOWNLOAD),
         "previous_url": f"/calls/{newer}" if newer else None,
         "next_url": f"/calls/{older}" if older else None,
