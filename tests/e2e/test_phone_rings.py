@@ -103,24 +103,31 @@ async def test_real_ctserver_killed_while_it_is_asked(stack: Stack) -> None:
         stack.start_server()
 
 
-async def test_a_call_that_began_before_a_restart_ends_in_the_journal_once(stack: Stack) -> None:
+async def test_calls_that_began_before_a_restart_and_while_ctserver_was_away_are_followed_and_end_in_the_journal_once(
+    stack: Stack,
+) -> None:
     await stack.healthy()
     before = len(stack.rows("SELECT 1 FROM calls"))
-
-    async def restart() -> None:
+    early, late = (f"+4477009{time.time_ns() % 1000:03}{place:02}" for place in range(2))
+    with stack.phone():
+        first = asyncio.create_task(stack.call(POOL[0], caller=early, talk_ms=8000))
         await asyncio.sleep(2)
         stack.signal(signal.SIGKILL)
+        began = time.time() * 1000
+        second = asyncio.create_task(stack.call(POOL[2], caller=late, talk_ms=7000))
+        await asyncio.sleep(0.7)
         stack.start_server()
-
-    with stack.phone():
-        outcome, _ = await asyncio.gather(stack.call(POOL[0], talk_ms=8000), restart())
-    assert outcome.status == 0
-    rows = await stack.eventually(
-        "SELECT * FROM calls WHERE state = 'ended' ORDER BY arrived_at LIMIT -1 OFFSET ?", before
-    )
-    assert len(stack.rows("SELECT 1 FROM calls")) == before + 1
-    assert (rows[0]["outcome"], rows[0]["reason"]) == ("answered", "completed")
-    await stack.eventually("SELECT * FROM recordings WHERE call = ? AND state = 'ready'", rows[0]["id"])
+        (going,) = await stack.eventually("SELECT * FROM calls WHERE caller = ?", late)
+        outcomes = await asyncio.gather(first, second)
+    assert [outcome.status for outcome in outcomes] == [0, 0]
+    assert (going["state"] != "ended", going["did"], going["line"]) == (True, POOL[2], "office")
+    assert abs(going["arrived_at"] - began) < 1000
+    for caller in (early, late):
+        (call,) = await stack.eventually("SELECT * FROM calls WHERE caller = ? AND state = 'ended'", caller)
+        assert (call["outcome"], call["reason"], call["hung_up_by"]) == ("answered", "completed", "caller")
+        assert 6500 < call["ended_at"] - call["answered_at"] < 11_000
+        await stack.eventually("SELECT * FROM recordings WHERE call = ? AND state = 'ready'", call["id"])
+    assert len(stack.rows("SELECT 1 FROM calls")) == before + 2
 
 
 async def test_a_call_that_began_and_ended_while_ctserver_was_away_comes_into_the_journal(stack: Stack) -> None:
@@ -141,27 +148,6 @@ async def test_a_call_that_began_and_ended_while_ctserver_was_away_comes_into_th
     assert 1400 < call["ended_at"] - call["answered_at"] < 4000, "1.5 s were talked"
     await stack.eventually("SELECT * FROM recordings WHERE call = ? AND state = 'ready'", call["id"])
     assert len(stack.rows("SELECT 1 FROM calls")) == before + 1
-
-
-async def test_a_call_that_began_while_ctserver_was_away_is_followed_from_its_return_on(stack: Stack) -> None:
-    await stack.healthy()
-    stack.signal(signal.SIGKILL)
-    began = time.time() * 1000
-    caller = f"+447700900{time.time_ns() % 1000:03}"
-    with stack.phone():
-        talk = asyncio.create_task(stack.call(POOL[2], caller=caller, talk_ms=8000))
-        await asyncio.sleep(1)
-        stack.start_server()
-        try:
-            (going,) = await stack.eventually("SELECT * FROM calls WHERE caller = ?", caller)
-            assert going["state"] != "ended"
-            assert (going["did"], going["line"]) == (POOL[2], "office")
-            assert abs(going["arrived_at"] - began) < 1000
-        finally:
-            assert (await talk).status == 0
-    (call,) = await stack.eventually("SELECT * FROM calls WHERE caller = ? AND state = 'ended'", caller)
-    assert (call["outcome"], call["reason"], call["hung_up_by"]) == ("answered", "completed", "caller")
-    assert 7500 < call["ended_at"] - call["answered_at"] < 11_000
 
 
 async def test_who_is_kept_out_does_not_ring_with_or_without_ctserver_and_rings_when_he_is_let_through(

@@ -255,11 +255,11 @@ class Phone(asyncio.DatagramProtocol):
         await talk.answer()
         return talk
 
-    def dial(self, number: str, *headers: tuple[str, str], name: str = "", uri: str = "") -> Talk:
-        """Rings `number`. `uri` is the Request-URI where it differs from To."""
+    def dial(self, number: str, *headers: tuple[str, str], name: str = "", uri: str = "", called: str = "") -> Talk:
+        """Rings `number`, under the name `called`. `uri` is the Request-URI where it differs from To."""
         to = f"sip:{number}@{self.pbx[0]}:{self.pbx[1]}"
         local = f'"{name}" <sip:{self.user}@{self.host}:{self.port}>;tag={secrets.token_hex(6)}'
-        talk = Talk(self, secrets.token_hex(12), local, f"<{to}>", uri or to)
+        talk = Talk(self, secrets.token_hex(12), local, f"{called}<{to}>", uri or to)
         self.calls[talk.call_id] = talk
         talk._request("INVITE", self.contact, *headers, ("Content-Type", "application/sdp"), body=self.sdp())
         return talk

@@ -302,9 +302,9 @@ async def forward(world: World) -> None:
 
 @story("answered completed")
 async def number_in_to(world: World) -> None:
-    """The trunk calls its account by name; the number that was dialled stands in To."""
+    """The trunk calls its account by name; the number that was dialled stands in To, behind a name."""
     uri = f"sip:trunk@{world.trunk.pbx[0]}:{world.trunk.pbx[1]}"
-    call = world.trunk.dial(world.numbers["alice"], uri=uri)
+    call = world.trunk.dial(world.numbers["alice"], uri=uri, called='"Sales: London, me@here" ')
     await world.phones["alice"].picks_up(0.5)
     await asyncio.sleep(1)
     await call.hang_up()
