@@ -67,13 +67,17 @@ _CALLS = """
     FROM calls c LEFT JOIN recordings r ON r.call = c.id LEFT JOIN call_notes n ON n.call = c.id
     WHERE ($1 = '' OR REPLACE($1, ' ' || c.site || ' ', '') <> $1)
       AND ($2 = '' OR REPLACE($2, ' ' || c.line || ' ', '') <> $2)
-      AND c.arrived_at >= $3 AND c.arrived_at < $4 AND ($5 = '' OR c.site = $5) AND ($6 = '' OR c.line = $6)
+      AND ($5 = '' OR c.site = $5) AND ($6 = '' OR c.line = $6)
       AND ($7 = '' OR c.did = $7) AND ($8 = '' OR c.caller = $8) AND ($9 = '' OR c.outcome = $9)
       AND ($10 = '' OR c.source = $10) AND ($11 = '' OR c.campaign = $11)
 """
-_NEWEST = "AND (c.arrived_at, c.id) < ($12, $13) ORDER BY c.arrived_at DESC, c.id DESC LIMIT $14"
-_OLDEST = "AND (c.arrived_at, c.id) > ($12, $13) ORDER BY c.arrived_at, c.id LIMIT $14"
-_CHANGED = "AND (c.updated_at, c.id) > ($12, $13) ORDER BY c.updated_at, c.id LIMIT $14"
+_NEWEST = "AND c.arrived_at >= $3 AND c.arrived_at < $4 AND (c.arrived_at, c.id) < ($12, $13) ORDER BY c.arrived_at DESC, c.id DESC LIMIT $14"
+_OLDEST = "AND c.arrived_at >= $3 AND c.arrived_at < $4 AND (c.arrived_at, c.id) > ($12, $13) ORDER BY c.arrived_at, c.id LIMIT $14"
+# + 0: not by the index of arrivals, whose calls would all have to be put into order.
+_CHANGED = """
+    AND c.arrived_at + 0 >= $3 AND c.arrived_at + 0 < $4
+    AND (c.updated_at, c.id) > ($12, $13) ORDER BY c.updated_at, c.id LIMIT $14
+"""
 _RARE = {
     "caller": "AND c.id IN (SELECT id FROM calls WHERE caller = $8) ",
     "did": "AND c.id IN (SELECT id FROM calls WHERE did = $7) ",

@@ -44,6 +44,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--calls", type=int, default=1_000_000, help="of the database that is made, in a year")
     parser.add_argument("--requests", type=int, default=60, help="of each kind of page")
     parser.add_argument("--writes", type=float, default=20, help="page views posted a second meanwhile")
+    parser.add_argument(
+        "--no-sql", dest="sql", action="store_false", help="leave out the bare SQL, which takes longest"
+    )
     parser.add_argument("--seconds", type=float, default=20, help="how long writes are timed, alone and beside reports")
 
 
@@ -117,27 +120,35 @@ def _measured(
             "api": list(reports_pages.programs(connection)),
         }
         calls = [row[0] for row in connection.execute("SELECT id FROM calls ORDER BY id DESC LIMIT 500")]
-        bare = {(part, kind.name): _bare(connection, kind) for part, kinds in parts.items() for kind in kinds}
+        bare = {
+            (part, kind.name): _bare(connection, kind) if options.sql else []
+            for part, kinds in parts.items()
+            for kind in kinds
+        }
     say("bare SQL: measured")
     for kind in (kind for kinds in parts.values() for kind in kinds):
         browser.get(kind.pages[0])
     say("every kind of page was looked at once")
     load = Load(server, cookie, calls, options.writes)
-    before = cpu_seconds(server.pid)
     alone = load.measure(options.seconds)
-    idle = (cpu_seconds(server.pid) - before) / options.seconds
     figures = []
+    for part, kinds in parts.items():
+        with load.going_on():
+            asked = [_ask(browser, kind.pages, options.requests, dice) for kind in kinds]
+        found = [
+            Measured(kind, times, bare[part, kind.name], _cpu_ms(server, browser, kind))
+            for kind, times in zip(kinds, asked, strict=True)
+        ]
+        new = [one.figure(part) for one in found] + _together(part, found)
+        figures += new
+        for figure in new:
+            say(f"{figure.name} {figure.value} ({figure.text})")
     with load.going_on():
-        for part, kinds in parts.items():
-            found = [_kind(kind, browser, server, bare[part, kind.name], options, dice, idle) for kind in kinds]
-            new = [one.figure(part) for one in found] + _together(part, found)
-            figures += new
-            for figure in new:
-                say(f"{figure.name} {figure.value} ({figure.text})")
         figures += [_first_bytes(server.port, cookie), *_export(server, cookie)]
     long = [page for kind in parts["report"] for page in kind.pages if re.search("12m|90d", page)]
     with Readers(server.port, cookie, long) as readers:
         beside = load.measure(options.seconds)
+        browser = Browser(server.port, cookie)  # the server closes what nobody used for long
         journal = _ask(browser, [page for kind in parts["journal"] for page in kind.pages], options.requests, dice)
     figures += _writes(alone, beside, readers.done)
     figures.append(
@@ -147,20 +158,13 @@ def _measured(
     return [*figures, *load.lost(database)]
 
 
-def _kind(
-    kind: Kind,
-    browser: Browser,
-    server: Ctserver,
-    bare: list[float],
-    options: argparse.Namespace,
-    dice: random.Random,
-    idle: float,
-) -> Measured:
-    """`idle`: seconds of CPU that the server uses in a second by what else goes on."""
-    cpu, began = cpu_seconds(server.pid), time.perf_counter()
-    asked = _ask(browser, kind.pages, options.requests, dice)
-    used = cpu_seconds(server.pid) - cpu - idle * (time.perf_counter() - began)
-    return Measured(kind, asked, bare, max(0.0, used) * 1000 / len(asked))
+def _cpu_ms(server: Ctserver, browser: Browser, kind: Kind) -> float:
+    """What a page costs the server while nothing else goes on."""
+    pages = kind.pages[:10]
+    before = cpu_seconds(server.pid)
+    for page in pages:
+        browser.get(page)
+    return (cpu_seconds(server.pid) - before) * 1000 / len(pages)
 
 
 def _together(part: str, found: list[Measured]) -> list[Figure]:
