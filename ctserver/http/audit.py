@@ -26,6 +26,7 @@ class Words:
 
 
 WORDS: web.RequestKey[Words] = web.RequestKey("audit", Words)
+WRITTEN: web.RequestKey[bool] = web.RequestKey("audited", bool)
 SILENT = ("/logout",)  # written by itself
 
 ACTIONS = (
@@ -37,6 +38,7 @@ ACTIONS = (
     N_("token made"), N_("token revoked"), N_("notifications switched on"), N_("notifications switched off"),
     N_("listened"), N_("downloaded"), N_("exported"),
     N_("call changed"), N_("call rated"), N_("added to the library"), N_("removed from the library"),
+    N_("person exported"), N_("person erased"),
     N_("link to a call made"), N_("links to a call ended"), N_("missed call worked on"),
     N_("recording paused"), N_("recording resumed"), N_("caller blocked"), N_("caller let through"), N_("person exported"), N_("person erased"),
     N_("callback asked for"), N_("callback cancelled"), N_("test call placed"),
@@ -64,6 +66,7 @@ async def write(request: web.Request, action: str, subject: str = "", detail: st
     is fetched piece by piece."""
     found, add = entry(request, action, subject, detail), audit.add_once if once else audit.add
     await request.app[DEPS].db.write(lambda tx: add(tx, found))
+    request[WRITTEN] = True
 
 
 def asked(request: web.Request) -> str:
@@ -74,7 +77,7 @@ def asked(request: web.Request) -> str:
 async def note(request: web.Request, response: web.StreamResponse) -> None:
     """Write down what the request did, if it did something."""
     words = request.get(WORDS)
-    if response.status >= 400:
+    if response.status >= 400 or WRITTEN in request:
         return
     if words is None:
         if request.method in ("GET", "HEAD") or request.path in SILENT:

@@ -133,3 +133,26 @@ async def test_who_sees_one_site_sees_nothing_that_was_told_of_calls_to_others(s
         assert (await site.get(f"/deliveries/{delivery['id']}")).status == status
         listed = await (await site.get("/api/v1/deliveries")).json()
         assert len(listed["data"]) == (status == 200)
+
+
+async def test_a_pause_is_ended_by_hand_and_only_by_those_who_see_everything(
+    site: Site, other: Any, until: Any
+) -> None:
+    made, bad = other
+    bad.clear()
+    csrf = await site.log_in_as("manager", sites="shop")
+    for path in ("/deliveries/resume", "/deliveries/again", "/deliveries/test"):
+        assert (await site.post(path, {"csrf": csrf, "via": "notify.mail"})).status == 403
+    assert not made.taken
+    csrf = await site.log_in_as("owner")
+    assert (await site.post("/deliveries/resume", {"csrf": csrf, "via": "notify.none"})).status == 404
+    assert (await site.post("/deliveries/resume", {"csrf": csrf, "via": "notify.mail"})).status == 303
+    assert (await site.post("/deliveries/again", {"csrf": csrf, "via": "notify.mail"})).status == 303
+    await until(lambda: made.taken)
+
+
+async def test_the_log_is_narrowed_by_what_it_is_about_and_to_whom(alice: Site, other: Any) -> None:
+    for query, shown in (("kind=disk", True), ("kind=call.missed", False), ("q=SomeB", True), ("q=nobody", False)):
+        html = await alice.page(f"/deliveries/rows?{query}")
+        assert ("9 MB free" in html) is shown, query
+    assert "9 MB free" not in await alice.page("/deliveries?before=" + "0" * 26)

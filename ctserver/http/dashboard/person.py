@@ -47,7 +47,7 @@ async def export(request: web.Request) -> web.StreamResponse:
     deps, (data, number) = request.app[DEPS], await _asked(request)
     with tempfile.TemporaryFile() as file:
         found = await data.export(number, file, deps.now())
-        audit.describe(request, "person exported", request.match_info["id"], _told(found))
+        await audit.write(request, "person exported", request.match_info["id"], _told(found))
         return await _send(request, file, f"person-{number.removeprefix('+')}.zip")
 
 
