@@ -18,11 +18,13 @@ from urllib.parse import urlencode
 
 from benchmarks.common import Ctserver, Figure
 from ctserver import ids
+from ctserver.domain import category
 from ctserver.storage.db import Transaction
 
 POOL = json.dumps([f"+44207946{number:04}" for number in range(150)])
 HOLDERS, TALKING = 150, 30
 _AGI = "agi_network: yes\nagi_network_script: route\nagi_callerid: {caller}\nagi_arg_1: {did}\nagi_arg_2: {caller}\n\n"
+CHANGES = list(category.CATEGORIES)
 BROWSER = "Mozilla/5.0 (X11) Gecko/20100101 Firefox/140.0"
 
 
@@ -150,11 +152,9 @@ class Load:
 
         def once() -> bool:
             number = next(places)
-            form = urlencode({"csrf": "x", "category": f"category {number % 7}"})
-            return _post(connection, f"/calls/{self._calls[number % len(self._calls)]}/marks", form, headers) in (
-                200,
-                303,
-            )
+            form = urlencode({"csrf": "x", "category": CHANGES[number % len(CHANGES)]})
+            path = f"/calls/{self._calls[number % len(self._calls)]}/marks"
+            return _post(connection, path, form, headers) in (200, 303)
 
         return once
 
