@@ -38,6 +38,7 @@ TEXTS = """() => {
 DATA = [
     *(text for page in words.PAGES for text in page), *words.NOTES, *words.LESSONS, *words.TAGS, *words.NAMES, *words.TERMS,
     "Lighthouse Bicycles", "Lighthouse Hire", "Front desk", "Harbour Advertising",
+    "Asks for the name at once", "no script",  # typed by other tests
 ]  # fmt: skip
 
 

@@ -234,7 +234,7 @@ async def test_who_listens_by_a_link_is_one_listener_however_many_pieces_he_asks
         await world.get(f"/shared/{'s' * 43}/recording", headers={"Range": f"bytes={part}"})
     heard = [row for row in await rows(world) if row["action"] == "listened"]
     assert [(row["login"], row["subject"], row["detail"]) for row in heard] == [
-        ("", world.things["call"], "by the link of alice")
+        ("", world.things["call"], "link=alice")
     ]
 
 

@@ -106,7 +106,7 @@ async def again_all(request: web.Request) -> web.StreamResponse:
     delivery = _delivery(request)
     via = await _via(request, delivery)
     count = await delivery.again_all(via)
-    audit.describe(request, "sent again", via, f"{count} given up")
+    audit.describe(request, "sent again", via, f"count={count}")
     return render.see_other(f"/deliveries?{urlencode({'via': via})}")
 
 

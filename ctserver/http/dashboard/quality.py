@@ -140,7 +140,7 @@ async def share(request: web.Request) -> web.StreamResponse:
     token, now = ids.token(), deps.now()
     until = now + deps.settings.quality.share_days * DAY_MS
     await deps.db.write(lambda tx: store.add_share(tx, _hash(token), row["id"], login, now, until))
-    audit.describe(request, "link to a call made", row["id"], f"for {deps.settings.quality.share_days} days")
+    audit.describe(request, "link to a call made", row["id"], f"days={deps.settings.quality.share_days}")
     link = f"{deps.settings.server.public_url}/shared/{token}"
     context = {"page": "calls", "health": await deps.health(), "link": link, "until": until, "call_id": row["id"]}
     return render.page(request, "share.html", context)
@@ -178,7 +178,7 @@ async def shared_page(request: web.Request) -> web.StreamResponse:
 async def shared_recording(request: web.Request) -> web.StreamResponse:
     row = await _shared(request)
     file = await file_of(request.app[DEPS], row["id"])
-    await audit.write(request, "listened", row["id"], f"by the link of {row['shared_by']}", once=True)
+    await audit.write(request, "listened", row["id"], f"link={row['shared_by']}", once=True)
     return send_file(file)
 
 
