@@ -25,7 +25,6 @@ T = TypeVar("T")
 
 MAX_WAITING = 20_000
 MAX_GROUP = 512
-PATIENCE = 8  # rounds of the event loop
 ROWS = (64, 48, 32, 24, 16, 12, 8, 6, 4, 3, 2, 1)  # in one statement: few sizes, so that statements stay prepared
 BUSY_MS = 5_000
 READERS = 3  # connections that read; all but one may be busy with long reads
@@ -161,16 +160,10 @@ class Sqlite:
                 _settle(unit.done, result)
 
     async def _next_group(self) -> list[_Unit]:
-        """What waits, and what comes while others come: an answer that waits a moment for company costs less. Empty when all is
-        written and the database is closed."""
+        """What waits; empty when all is written and the database is closed."""
         while not self._waiting and not self._closed:
             self._wanted.clear()
             await self._wanted.wait()
-        for _ in range(PATIENCE):
-            waiting = len(self._waiting)
-            await asyncio.sleep(0)
-            if len(self._waiting) == waiting or waiting >= MAX_GROUP:
-                break
         group, self._waiting = self._waiting[:MAX_GROUP], self._waiting[MAX_GROUP:]
         return group
 
