@@ -5,24 +5,15 @@ import os
 from pathlib import Path
 
 import pytest_asyncio
-from aiohttp.test_utils import TestServer
-from argon2 import PasswordHasher
 
-from ctserver import config, files, ids
+from ctserver import ids
 from ctserver.domain.fact import ENDED, Fact
-from ctserver.http import server
-from ctserver.http.deps import Deps, Health
-from ctserver.http.gate import Gate
-from ctserver.http.geo import Geo
-from ctserver.recordings.places import Places
-from ctserver.services.blocked import BlackList
-from ctserver.sinks import Sinks
-from ctserver.storage import migrate, outbox, sqlite, users, vias
+from ctserver.storage import outbox, vias
 from ctserver.storage.outbox import Entry
 from ctserver.storage.vias import State
 
+from . import bare
 from .conftest import AXE, ROOT, SIZES, log_in
-from .shop import PASSWORD
 
 PICTURES = os.environ.get("CTSERVER_TEST_PICTURES")  # a folder for screenshots, to be looked at
 MINUTE, HOUR = 60_000, 3_600_000
@@ -64,44 +55,16 @@ async def office(tmp_path, monkeypatch):
     for name in ("NOTIFY_SECRET_SMS", "NOTIFY_SECRET_BOT"):
         monkeypatch.setenv(f"CTSERVER_{name}", "k3y")
     monkeypatch.setenv("CTSERVER_WEBHOOK_SECRET_CRM", "whsec_" + "A" * 44)
-    settings = config.load(ROOT / "ctserver.toml", {**SETTINGS, "database.path": str(tmp_path / "ct.db")})
-    db = await sqlite.open(tmp_path / "ct.db")
-    await migrate.migrate(db, migrate.read(files.folder("migrations")))
-    hashed = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
-    await db.write(lambda tx: users.put_user(tx, "u1", "alice", hashed, ids.now_ms()))
     now = ids.now_ms()
     paused = State("notify.sms", 3, 3, now - 12 * MINUTE, now + HOUR, "error 300: the key is wrong")
     failing = State(
         "hook.crm", 9, 0, now - 2 * HOUR, 0, "answered 503 Service Unavailable: <b>maintenance</b> until tonight"
     )
-    await db.write(lambda tx: [vias.save(tx, paused), vias.save(tx, failing)])
-    sinks = Sinks(db, settings)
-    await sinks.start()
-    await db.write(lambda tx: fill(tx, now))
-
-    async def health():
-        return Health({"database": "ok", "AMI": "ok"})
-
-    deps = Deps(
-        db=db,
-        settings=settings,
-        uses=config.number_uses(settings),
-        testcall=None,
-        health=health,
-        now=ids.now_ms,
-        sounds=Places(settings),
-        rules=[],
-        gate=Gate(settings, Geo(None)),
-        black_list=BlackList(settings),
-        delivery=sinks.delivery,
-        facts=sinks.facts,
-    )
-    running = TestServer(server.make(deps))
-    await running.start_server()
-    yield f"http://127.0.0.1:{running.port}", db, sinks.delivery
-    await running.close()
-    await sinks.stop()
-    await db.close()
+    async with bare.dashboard(ROOT, tmp_path, SETTINGS) as (address, db, sinks):
+        await db.write(lambda tx: [vias.save(tx, paused), vias.save(tx, failing)])
+        await sinks.start()
+        await db.write(lambda tx: fill(tx, now))
+        yield address, db, sinks.delivery
 
 
 def fill(tx, now):
