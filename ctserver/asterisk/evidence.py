@@ -51,6 +51,11 @@ def messages(line: str) -> list[Message]:
     return [{"Event": "UserEvent", "UserEvent": EVENT_ENDED, **headers}, over]
 
 
+def linkedid(line: str) -> str:
+    """Of the call that a note is about; for nearly all of them this is all that needs to be read."""
+    return line.rpartition(BEGIN)[2].partition(",Linkedid: ")[2].partition(",")[0]
+
+
 def events(line: str, now: int) -> list[Event]:
     """A whole call, from its arrival to its end, as far as its note tells."""
     translator = Translator(())
@@ -99,7 +104,8 @@ class Notes:
         changed = 0
         blocks = _blocks(self._folder, limits, known)
         while block := await asyncio.to_thread(next, blocks, None):
-            calls = [call for line in block.lines if (call := events(line, now))]
+            news = [line for line in block.lines if not self._journal.knows_end(linkedid(line))]
+            calls = [call for line in news if (call := events(line, now))]
             keep = partial(evidence.reached, pbx=self._pbx, file=block.file, position=block.behind)
             changed += await self._journal.reconcile(calls, keep)
         if changed:
