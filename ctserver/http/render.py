@@ -29,19 +29,19 @@ _KINDS = {
 _ERRORS = {
     400: (
         N_("This request could not be read"),
-        N_("Something in it is not what it should be."),
+        N_("Something in it is not valid."),
         N_("Go back and try again."),
     ),
     403: (
         N_("Not allowed"),
-        N_("The form was too old, or this login may not do that."),
+        N_("The form has expired, or this login is not allowed to do that."),
         N_("Reload the page and try again."),
     ),
-    404: (N_("There is no such page"), N_("It may have been removed, or the address has a mistake."), ""),
-    405: (N_("Not possible here"), N_("This address does not take that kind of request."), ""),
+    404: (N_("There is no such page"), N_("It may have been removed, or the address may be mistyped."), ""),
+    405: (N_("Not possible here"), N_("This address does not accept that kind of request."), ""),
     503: (
         N_("Not now"),
-        N_("The server could not do that. Calls go through all the same."),
+        N_("The server could not do that. Calls still go through."),
         N_("Try again in a moment."),
     ),
 }

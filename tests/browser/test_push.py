@@ -120,7 +120,7 @@ async def test_the_switch_is_turned_on_and_off_and_the_server_knows(opened, plac
     row = page.locator(".devices tbody tr")
     assert "push.example this one" in await row.inner_text()
     await readable(page, "notifications-on")
-    await page.locator("#push").get_by_role("button", name="Turn it off").click()
+    await page.locator("#push").get_by_role("button", name="Turn off").click()
     await page.wait_for_url(f"{address}/account?done=push-off")
     assert await state(page) == "off"
     assert await push.readers(db, "") == []
