@@ -132,7 +132,7 @@ async def test_missed_callers_are_taken_rung_back_reached_and_given_up(open_page
     await until(lambda: any(wish["id"] in channel for channel in shop.placed))
     await page.locator("tr.call").get_by_role("button", name="Reached").click()
     await page.wait_for_selector("text=Nobody is waiting for you")
-    await page.get_by_role("link", name=re.compile("^Settled")).click()
+    await page.get_by_role("link", name=re.compile("^Resolved")).click()
     settled = page.locator("tr.call", has_text=name).first
     assert "called back" in await settled.inner_text()
     await settled.get_by_role("button", name="Take back").click()

@@ -187,7 +187,7 @@ async def test_the_log_is_narrowed_paged_and_goes_back(alice, office):
     await alice.wait_for_url("**before=*")
     assert await alice.locator(".log tbody tr").count() == 6
     await alice.goto(f"{address}/deliveries")
-    await alice.locator("#h-log ~ .d-bar").get_by_role("link", name="Given up 1").click()
+    await alice.locator("#h-log ~ .d-bar").get_by_role("link", name="Failed 1").click()
     await alice.wait_for_url("**state=failed")
     assert "no such mailbox" in await alice.locator(".log tbody tr").inner_text()
     await alice.goto(f"{address}/deliveries")

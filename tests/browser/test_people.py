@@ -32,7 +32,7 @@ async def test_a_second_factor_is_set_up_and_asked_for(come, shop):
     assert len(codes) == 10
     await page.get_by_role("button", name="Log out").click()
     await log_in(page, "anna")
-    await page.wait_for_selector("h1:has-text('Second factor')")
+    await page.wait_for_selector("h1:has-text('Two-factor authentication')")
     await page.fill("input[name=code]", codes[0].upper())
     await page.get_by_role("button", name="Log in").click()
     await page.wait_for_url(f"{shop.address}/")
@@ -66,7 +66,7 @@ async def test_an_analyst_hears_nothing_and_sees_no_callers_number(come, shop):
     await page.goto(shop.address + (await shop.views())["call"])
     assert "•" in await page.locator("h1").inner_text()
     assert await page.locator("audio").count() == 0
-    assert "may not hear recordings" in await page.inner_text("section[aria-labelledby=h-recording]")
+    assert "not allowed to play recordings" in await page.inner_text("section[aria-labelledby=h-recording]")
 
 
 async def test_a_token_made_here_opens_the_api(open_page, shop):

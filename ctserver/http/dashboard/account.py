@@ -42,7 +42,7 @@ def add_routes(app: web.Application) -> None:
 async def account_page(request: web.Request) -> web.StreamResponse:
     done = {
         "password": _("Password changed. You have been logged out everywhere else."),
-        "ended": _("Logged out."),
+        "ended": _("Session ended."),
         "revoked": _("The token has been revoked."),
         "factor-off": _("Two-factor authentication is off."),
         "push-on": _("This browser will notify you."),
