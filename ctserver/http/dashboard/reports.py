@@ -45,7 +45,7 @@ BY = {
     HOURS: N_("Hours of the week"),
 }
 UNITS = {"hour": N_("Hours"), "day": N_("Days"), "week": N_("Weeks"), "month": N_("Months")}
-COMPARE = {"previous": N_("The days before"), "year": N_("A year earlier")}
+COMPARE = {"previous": N_("Previous period"), "year": N_("A year earlier")}
 IN_JOURNAL = ("channel", "source", "campaign", "keyword", "number", "line", "person", "category")
 MEASURED = {"calls": N_("Calls"), "missed": N_("Missed"), "targets": N_("Target calls"), "sessions": N_("Sessions")}
 HEAT_LEVELS = 8
