@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Hashable, Mapping
 from functools import lru_cache, partial
 from typing import Any
@@ -73,6 +74,7 @@ def fragment(request: web.Request, template: str, context: Mapping[str, Any]) ->
         "user": user,
         "csrf": user.csrf if user else "",
         "can_call_back": _can_call_back(request),
+        "currency": language.currency_sign(),
         "page": "",
         "health": None,
         "version": __version__,
@@ -192,9 +194,15 @@ def environment() -> Environment:
         "size": language.size,
         "span": language.span,
         "tenths": language.tenths,
+        "url": _breakable,
         "why": why,
     }
     return made
+
+
+def _breakable(url: str) -> Markup:
+    """An address that breaks where its parts end, not amid a word."""
+    return Markup("<wbr>").join(re.findall(r"[^/?&=]+[/?&=]*|[/?&=]+", url))
 
 
 def why(text: str) -> str:

@@ -209,7 +209,7 @@ async def test_rows_are_sorted_as_asked(shop: Any) -> None:
 
 async def test_the_heat_map_has_a_cell_for_every_hour_of_the_week(shop: Any) -> None:
     html = await shop.page("/reports?by=hours&period=30d&measure=missed")
-    assert html.count('<td class="h') == 7 * 24
+    assert html.count('<td role="cell" class="h') == 7 * 24
     assert f">{len(await ids(shop, 'outcome = ' + chr(39) + 'missed' + chr(39)))}<" not in html.split('class="sum')[0]
 
 

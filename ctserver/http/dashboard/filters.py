@@ -161,7 +161,7 @@ def _chip(name: str, text: str, deps: Deps) -> str:
         return words % {"time": language.duration(int(text))}
     if name in _SHARES:
         words = _("Confidence from %(share)s") if name == "sure" else _("Confidence up to %(share)s")
-        return words % {"share": f"{text}\u00a0%"}
+        return words % {"share": language.percent(int(text) / 100)}
     for names in (OUTCOMES, CALLERS, TARGETS):
         if name in ("outcome", "caller", "target") and text in names:
             return _(names[text])
