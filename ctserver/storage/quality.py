@@ -42,12 +42,15 @@ def forget_model(tx: Transaction, call: str) -> None:
     tx.execute("DELETE FROM model_calls WHERE call = $1", (call,))
 
 
+LAST = "~"  # comes after every id
+
+
 async def answered(
-    db: Database, scope: Scope, since: int, least_ms: int, most_ms: int, rated: int, limit: int
+    db: Database, scope: Scope, since: int, least_ms: int, most_ms: int, rated: int, limit: int, before: str = LAST
 ) -> list[Row]:
-    """Answered calls with a talk of so long since then, newest first. `rated`: 0 those without a score card, 1 those with
-    one, 2 those with one below 60 of 100."""
-    values = (*scope.values, ids.first(since), least_ms, most_ms, limit)
+    """Answered calls with a talk of so long since then and older than the call `before`, newest first. `rated`: 0 those
+    without a score card, 1 those with one, 2 those with one below 60 of 100."""
+    values = (*scope.values, ids.first(since), least_ms, most_ms, limit, before)
     if rated:
         return await db.fetch(_RATED, (*values, 60 if rated == 2 else 1000))
     return await db.fetch(_UNRATED, values)
@@ -55,7 +58,7 @@ async def answered(
 
 _UNRATED = """
     SELECT c.*, r.state AS recording, NULL AS score FROM calls c LEFT JOIN recordings r ON r.call = c.id
-    WHERE c.outcome = 'answered' AND c.id >= $3 AND c.ended_at - c.answered_at BETWEEN $4 AND $5
+    WHERE c.outcome = 'answered' AND c.id >= $3 AND c.id < $7 AND c.ended_at - c.answered_at BETWEEN $4 AND $5
       AND ($1 = '' OR REPLACE($1, ' ' || c.site || ' ', '') <> $1)
       AND ($2 = '' OR REPLACE($2, ' ' || c.line || ' ', '') <> $2)
       AND NOT EXISTS (SELECT 1 FROM call_scores s WHERE s.call = c.id)
@@ -63,56 +66,57 @@ _UNRATED = """
 """
 _RATED = """
     SELECT c.*, r.state AS recording, s.score
-    FROM (SELECT call, AVG(score) * 20.0 AS score FROM call_scores WHERE call >= $3 GROUP BY call) s
+    FROM (SELECT call, AVG(score) * 20.0 AS score FROM call_scores WHERE call >= $3 AND call < $7 GROUP BY call) s
     CROSS JOIN calls c LEFT JOIN recordings r ON r.call = c.id
-    WHERE c.id = s.call AND s.score < $7 AND c.outcome = 'answered' AND c.ended_at - c.answered_at BETWEEN $4 AND $5
+    WHERE c.id = s.call AND s.score < $8 AND c.outcome = 'answered' AND c.ended_at - c.answered_at BETWEEN $4 AND $5
       AND ($1 = '' OR REPLACE($1, ' ' || c.site || ' ', '') <> $1)
       AND ($2 = '' OR REPLACE($2, ' ' || c.line || ' ', '') <> $2)
     ORDER BY s.call DESC LIMIT $6
 """
 
 
-async def missed(db: Database, scope: Scope, since: int, limit: int) -> list[Row]:
-    """Missed calls since then, newest first."""
+async def missed(db: Database, scope: Scope, since: int, limit: int, before: str = LAST) -> list[Row]:
+    """Missed calls since then and older than the call `before`, newest first."""
     return await db.fetch(
         """
         SELECT c.*, r.state AS recording, NULL AS score FROM calls c LEFT JOIN recordings r ON r.call = c.id
-        WHERE c.outcome = 'missed' AND c.id >= $3
+        WHERE c.outcome = 'missed' AND c.id >= $3 AND c.id < $5
           AND ($1 = '' OR REPLACE($1, ' ' || c.site || ' ', '') <> $1)
           AND ($2 = '' OR REPLACE($2, ' ' || c.line || ' ', '') <> $2)
         ORDER BY c.id DESC LIMIT $4
         """,
-        (*scope.values, ids.first(since), limit),
+        (*scope.values, ids.first(since), limit, before),
     )
 
 
-async def noted(db: Database, scope: Scope, since: int, limit: int) -> list[Row]:
-    """Calls since then that have a note, newest first; the note is `note`."""
+async def noted(db: Database, scope: Scope, since: int, limit: int, before: str = LAST) -> list[Row]:
+    """Calls since then and older than the call `before` that have a note, newest first; the note is `note`."""
     return await db.fetch(
         """
         SELECT c.*, r.state AS recording, n.text AS note,
                (SELECT AVG(score) * 20.0 FROM call_scores WHERE call = c.id) AS score
         FROM call_notes n CROSS JOIN calls c LEFT JOIN recordings r ON r.call = c.id
-        WHERE c.id = n.call AND n.call >= $3 AND ($1 = '' OR REPLACE($1, ' ' || c.site || ' ', '') <> $1)
+        WHERE c.id = n.call AND n.call >= $3 AND n.call < $5 AND ($1 = '' OR REPLACE($1, ' ' || c.site || ' ', '') <> $1)
           AND ($2 = '' OR REPLACE($2, ' ' || c.line || ' ', '') <> $2)
         ORDER BY n.call DESC LIMIT $4
         """,
-        (*scope.values, ids.first(since), limit),
+        (*scope.values, ids.first(since), limit, before),
     )
 
 
-async def models(db: Database, scope: Scope, limit: int) -> list[Row]:
-    """The library, the latest addition first, with `why` it is there as model_why."""
+async def models(db: Database, scope: Scope, limit: int, before: str = LAST) -> list[Row]:
+    """The library, the latest addition first, with `why` it is there as model_why; only what was added earlier than the
+    call `before`."""
     return await db.fetch(
         """
         SELECT c.*, r.state AS recording, m.why AS model_why,
                (SELECT AVG(score) * 20.0 FROM call_scores WHERE call = c.id) AS score
         FROM model_calls m CROSS JOIN calls c LEFT JOIN recordings r ON r.call = c.id
-        WHERE c.id = m.call AND ($1 = '' OR REPLACE($1, ' ' || c.site || ' ', '') <> $1)
+        WHERE c.id = m.call AND m.at < COALESCE((SELECT at FROM model_calls WHERE call = $4), m.at + 1) AND ($1 = '' OR REPLACE($1, ' ' || c.site || ' ', '') <> $1)
           AND ($2 = '' OR REPLACE($2, ' ' || c.line || ' ', '') <> $2)
         ORDER BY m.at DESC LIMIT $3
         """,
-        (*scope.values, limit),
+        (*scope.values, limit, before),
     )
 
 

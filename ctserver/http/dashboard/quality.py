@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from typing import Any
+from urllib.parse import urlencode
 
 from aiohttp import web
 
 from ctserver import ids
 from ctserver.domain import phone, quality
-from ctserver.domain.rights import EVERYTHING, Right
+from ctserver.domain.rights import EVERYTHING, Right, Scope
 from ctserver.http import audit, render
 from ctserver.http.dashboard.rows import call_row
 from ctserver.http.dashboard.sound import file_of, peaks_of, send_file
@@ -20,7 +21,7 @@ from ctserver.storage.db import Row
 
 DAY_MS = 86_400_000
 LOOKS_BACK_DAYS = 30
-SHOWN = 100
+SHOWN = 100  # calls at a time
 HOUR_MS = 3_600_000
 NOTES = 5_000  # are looked through for words
 QUEUES = ("long", "short", "missed", "low", "rated", "noted", "models")
@@ -40,14 +41,16 @@ async def quality_page(request: web.Request) -> web.StreamResponse:
     deps, scope = request.app[DEPS], scope_of(request)
     queue = request.query.get("queue", "")
     queue = queue if queue in QUEUES else "long"
-    rows = await _queue(deps, request, queue)
+    words, before = request.query.get("q", "")[:100], request.query.get("before", "")[:26] or store.LAST
+    rows, older = await _queue(deps, scope_of(request), queue, words, before)
     context = {
         "page": "quality",
         "health": await deps.health(),
         "queue": queue,
         "queues": QUEUES,
         "days": LOOKS_BACK_DAYS,
-        "words": request.query.get("q", "")[:100],
+        "words": words,
+        "older": "/quality?" + urlencode({"queue": queue, "q": words, "before": older}) if older else "",
         "rows": [
             {"call": call_row(row, deps.settings, deps.now(), scope), "score": row["score"], "why": _why(row, queue)}
             for row in rows
@@ -56,24 +59,32 @@ async def quality_page(request: web.Request) -> web.StreamResponse:
     return render.page(request, "quality.html", context)
 
 
-async def _queue(deps: Deps, request: web.Request, queue: str) -> list[Row]:
-    scope, settings = scope_of(request), deps.settings.quality
-    since, ever = deps.now() - LOOKS_BACK_DAYS * DAY_MS, DAY_MS
-    if queue == "models":
-        return await store.models(deps.db, scope, SHOWN)
-    if queue == "missed":
-        return await store.missed(deps.db, scope, since, SHOWN)
+async def _queue(deps: Deps, scope: Scope, queue: str, words: str, before: str) -> tuple[list[Row], str]:
+    """The calls of a queue that come after the call `before`, and the call that the next ones come after ("": there are none)."""
+    since = deps.now() - LOOKS_BACK_DAYS * DAY_MS
     if queue == "noted":
-        words = request.query.get("q", "")[:100].casefold().split()
-        noted = await store.noted(deps.db, scope, since, NOTES)
-        return [row for row in noted if all(word in row["note"].casefold() for word in words)][:SHOWN]
+        noted = await store.noted(deps.db, scope, since, NOTES, before)
+        rows = [row for row in noted if all(word in row["note"].casefold() for word in words.casefold().split())]
+        unread = noted[-1]["id"] if len(noted) == NOTES else ""
+    else:
+        rows, unread = await _listed(deps, scope, queue, since, before), ""
+    return rows[:SHOWN], rows[SHOWN - 1]["id"] if len(rows) > SHOWN else unread
+
+
+async def _listed(deps: Deps, scope: Scope, queue: str, since: int, before: str) -> list[Row]:
+    """One more than are shown, to know whether there are more."""
+    settings, ever, most_rows = deps.settings.quality, DAY_MS, SHOWN + 1
+    if queue == "models":
+        return await store.models(deps.db, scope, most_rows, before)
+    if queue == "missed":
+        return await store.missed(deps.db, scope, since, most_rows, before)
     least, most, rated = {
         "long": (settings.long_minutes * 60_000, ever, 0),
         "short": (0, settings.short_seconds * 1000, 0),
         "rated": (0, ever, 1),
         "low": (0, ever, 2),
     }[queue]
-    return await store.answered(deps.db, scope, since, least, most, rated, SHOWN)
+    return await store.answered(deps.db, scope, since, least, most, rated, most_rows, before)
 
 
 def _why(row: Row, queue: str) -> str:
