@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from ctserver import ids
 from ctserver.domain.rights import Scope
+from ctserver.storage import search
 from ctserver.storage.db import Database, Row, Transaction
-from ctserver.storage.search import FIRST_LOOK, LOOKS_THROUGH
 
 Place = tuple[int, str]
 LATEST = 253_402_300_799_999  # the end of the year 9999
@@ -109,12 +109,10 @@ def _has_few(tx: Transaction, name: str, value: str) -> bool:
 
 
 def _looks(order: _Order, scope: Scope, wanted: Wanted, lead: str, limit: int) -> tuple[int, ...]:
-    """How many calls are looked through, at first and at most; 0: only what fits is found."""
+    """How many calls are looked through."""
     texts = wanted.values[2:]
     dated = order.by != "arrived_at" and (wanted.since > 0 or wanted.until < LATEST)
-    if lead or not (any(scope.values) or any(texts) or dated):
-        return (0,)
-    return (FIRST_LOOK, LOOKS_THROUGH) if limit < FIRST_LOOK else (LOOKS_THROUGH,)
+    return search.looks_of(not lead and (any(scope.values) or any(texts) or dated), limit)
 
 
 def _place(tx: Transaction, order: _Order, span: tuple[Place, Place], looks: int) -> Place | None:
@@ -286,8 +284,8 @@ async def sessions(
 
 
 def _floor(tx: Transaction, sql: str, span: tuple[str, str]) -> str:
-    """The id that LOOKS_THROUGH others come before in the span; "": there are not so many."""
-    row = tx.one(sql, (*span, LOOKS_THROUGH - 1))
+    """The id that search.LOOKS_THROUGH others come before in the span; "": there are not so many."""
+    row = tx.one(sql, (*span, search.LOOKS_THROUGH - 1))
     return str(row["id"]) if row else ""
 
 

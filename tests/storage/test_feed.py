@@ -13,7 +13,7 @@ from ctserver.config import Settings
 from ctserver.domain.rights import EVERYTHING, Scope
 from ctserver.services.demo import shop_of
 from ctserver.services.demo.write import days
-from ctserver.storage import demo, feed
+from ctserver.storage import demo, feed, search
 from ctserver.storage.feed import LATEST, Wanted
 from ctserver.storage.sqlite import Sqlite
 
@@ -68,8 +68,8 @@ async def test_a_filter_finds_what_it_says(
 ) -> None:
     """By the few calls of a value; among all calls; and with many pages on which nothing is found."""
     monkeypatch.setattr(feed, "FEW", few)
-    monkeypatch.setattr(feed, "FIRST_LOOK", looks // 2)
-    monkeypatch.setattr(feed, "LOOKS_THROUGH", looks)
+    monkeypatch.setattr(search, "FIRST_LOOK", looks // 2)
+    monkeypatch.setattr(search, "LOOKS_THROUGH", looks)
     rows = sorted(await shop.fetch("SELECT * FROM calls"), key=ORDERS[order][2])
     caller = next(row["caller"] for row in rows if row["caller"])
     for wanted, fits in [*CASES, (replace(ALL, caller=caller), lambda row: row["caller"] == caller)]:
@@ -83,8 +83,8 @@ async def test_a_filter_finds_what_it_says(
 
 async def test_nobody_waits_for_what_is_not_there(shop: Sqlite, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(feed, "FEW", -1)
-    monkeypatch.setattr(feed, "LOOKS_THROUGH", 20)
-    monkeypatch.setattr(feed, "FIRST_LOOK", 10)
+    monkeypatch.setattr(search, "LOOKS_THROUGH", 20)
+    monkeypatch.setattr(search, "FIRST_LOOK", 10)
     page = await feed.newest(shop, EVERYTHING, replace(ALL, campaign="spring", outcome="missed"), (LATEST, ""), 5)
     ids = [row["id"] for row in await shop.fetch("SELECT id FROM calls ORDER BY arrived_at DESC, id DESC LIMIT 20")]
     assert (page.rows, page.more, page.place[1]) == ([], True, ids[-1])
