@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+from asyncio import Future
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -107,8 +108,8 @@ class Watched:
     async def read(self, unit: Callable[[Transaction], T]) -> T:
         return await self._db.read(lambda tx: unit(Noted(tx, self.asked)))
 
-    async def write(self, unit: Callable[[Transaction], T]) -> T:
-        return await self._db.write(lambda tx: unit(Noted(tx, self.asked)))
+    def write(self, unit: Callable[[Transaction], T]) -> Future[T]:
+        return self._db.write(lambda tx: unit(Noted(tx, self.asked)))
 
 
 @pytest.fixture
