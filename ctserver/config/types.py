@@ -7,6 +7,7 @@ import re
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
+from babel.numbers import is_currency
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 
 from ctserver.domain import phone
@@ -29,6 +30,13 @@ def _address(value: str) -> str:
 def country_code(value: str) -> str:
     if value.upper() not in phone.COUNTRIES:
         raise ValueError(f"{value!r} is not a country code of two letters")
+    return value.upper()
+
+
+def currency_code(value: str) -> str:
+    """An ISO 4217 code, or "" for none."""
+    if value and not is_currency(value.upper()):
+        raise ValueError(f"{value!r} is no currency; they look like EUR, GBP, RUB")
     return value.upper()
 
 
@@ -66,6 +74,7 @@ def _lower(value: object) -> object:
 
 PhoneNumber = Annotated[str, AfterValidator(_number)]
 Address = Annotated[str, AfterValidator(_address)]
+AddressOrNone = Annotated[str, AfterValidator(lambda text: text and _address(text))]
 Identifier = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
 Reference = Annotated[str, Field(pattern=r"^([a-z0-9][a-z0-9_-]{0,31})?$")]  # empty: none
 MAIN = "main"  # the target that is the site's own number
