@@ -10,7 +10,7 @@ from functools import partial
 
 from ctserver.config import Settings
 from ctserver.domain import report
-from ctserver.domain.report import DAY_MS, DIMENSIONS, HOUR_MS, WEEK_MS, Pieces, Ready, Span, Sums, add, nothing
+from ctserver.domain.report import DAY_MS, DIMENSIONS, HOUR_MS, Pieces, Ready, Span, Sums, add, nothing
 from ctserver.domain.rights import EVERYTHING, Scope
 from ctserver.storage import reports as storage
 from ctserver.storage.db import Database, Transaction

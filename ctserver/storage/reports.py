@@ -7,7 +7,6 @@ the one they were made at. So a report is exact whether or not the sums have cau
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import chain
 from typing import Any
 
 from ctserver import ids
@@ -26,7 +25,7 @@ from ctserver.domain.report import (
     spans_of,
 )
 from ctserver.domain.rights import EVERYTHING, Scope
-from ctserver.storage.db import Row, Transaction
+from ctserver.storage.db import Row, Transaction, Value
 from ctserver.storage.sessions import bare_address
 
 Values = dict[tuple[str, str], Sums]  # (site, value) -> sums
@@ -135,7 +134,8 @@ def _rolled(tx: Transaction, dimension: str, pieces: Pieces, scope: Scope, sql: 
     spans = pieces.summed
     for first in range(0, len(spans), SPANS):
         some = [*spans[first : first + SPANS], *[("", 0, 0)] * SPANS][:SPANS]
-        for row in tx.fetch(sql, (dimension, scope.values[0], *chain.from_iterable(some))):
+        values: list[Value] = [dimension, scope.values[0], *(part for span in some for part in span)]
+        for row in tx.fetch(sql, values):
             site, value, *sums = row
             _gather(found, (site, value), sums)
     return found

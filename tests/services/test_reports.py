@@ -151,7 +151,8 @@ async def compare(db: Sqlite, dice: random.Random, rule: tuple[int, int, int] = 
         zone = ZoneInfo(dice.choice(ZONES))
         first = report.day_of(NOW, zone) - timedelta(days=dice.randrange(1, COUNT))
         until = report.midnight(first + timedelta(days=dice.randrange(1, COUNT)), zone)
-        span = (report.midnight(first, zone), until - dice.choice((0, 0, 0, 12_345_678)))  # half a day, as Overview asks
+        part = dice.choice((0, 0, 0, 12_345_678))  # half a day, as Overview asks
+        span = (report.midnight(first, zone), until - part)
         by, site = dice.choice(DIMENSIONS), dice.choice(["", "shop", "other"])
         unit = dice.choice(report.UNITS)
         found = await reports.ask(db, Question(by, span, unit, zone, of(site)))
