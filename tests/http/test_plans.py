@@ -3,9 +3,9 @@ grows with the years. SQLite plans without statistics as it does for a million c
 
 from __future__ import annotations
 
+import asyncio
 import re
 import sqlite3
-from asyncio import Future
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -32,7 +32,7 @@ T = TypeVar("T")
 DAY_MS = 86_400_000
 GROWING = {
     "calls", "legs", "steps", "credits", "recordings", "sessions", "visits", "leases", "signals", "shortages", "facts", "outbox",
-    "tries", "audit", "call_tags", "call_notes", "call_scores", "missed_work", "outgoing", "callbacks", "rollups", "quarters",
+    "tries", "audit", "call_tags", "call_notes", "call_scores", "missed_work", "outgoing", "callbacks", "rollups", "quarters", "hours",
 }  # fmt: skip
 COUNTS_ALL = {
     "SELECT tag, COUNT(*) AS calls FROM call_tags WHERE $1 = $2": "how often each tag is used: a list by itself",
@@ -108,7 +108,7 @@ class Watched:
     async def read(self, unit: Callable[[Transaction], T]) -> T:
         return await self._db.read(lambda tx: unit(Noted(tx, self.asked)))
 
-    def write(self, unit: Callable[[Transaction], T]) -> Future[T]:
+    def write(self, unit: Callable[[Transaction], T]) -> asyncio.Future[T]:
         return self._db.write(lambda tx: unit(Noted(tx, self.asked)))
 
 
