@@ -7,7 +7,7 @@ leading filter and no more, and says how far it has come.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from ctserver import ids
 from ctserver.domain import phone
@@ -24,8 +24,9 @@ DAY_MS = 86_400_000  # how far an id's time may be from its call's
 class Filters:
     """Of the journal; "" and None: everything, "-": where it is not known.
 
-    `since` and `until` are epoch milliseconds, talks are in seconds, `source` is like "google / cpc" or "google";
-    `caller` is new or repeat, `target` yes or no; `sure` is the least confidence and `unsure` the most, 0 to 1.
+    `since` and `until` are epoch milliseconds, talks are in seconds, `source` is like "google / cpc", "google" (whatever the
+    medium) or "google / -" (without one); `landing` is an address without its scheme, query and last slash, `region` like "Kent, GB"
+    or "GB"; `caller` is new or repeat, `target` yes or no; `sure` is the least confidence and `unsure` the most, 0 to 1.
     """
 
     q: str = ""
@@ -36,6 +37,10 @@ class Filters:
     source: str = ""
     campaign: str = ""
     keyword: str = ""
+    ad: str = ""
+    landing: str = ""
+    region: str = ""
+    device: str = ""
     number: str = ""
     line: str = ""
     person: str = ""
@@ -50,6 +55,11 @@ class Filters:
     sure: float | None = None
     unsure: float | None = None
 
+    @property
+    def given(self) -> frozenset[str]:
+        """The names of those that are set."""
+        return frozenset(field.name for field in fields(self) if getattr(self, field.name) not in ("", None))
+
 
 @dataclass(frozen=True, slots=True)
 class Page:
@@ -63,12 +73,11 @@ class Page:
 
 async def page(db: Database, scope: Scope, filters: Filters, *, before: str = "", limit: int = 50) -> Page:
     """The calls before the one with id `before`, or the newest, with the state of their recording."""
-    lead = _lead(scope, filters)
-    first, last = _bounds(filters, before)
-    low = await db.one(_FLOORS[lead], (*_led(scope, filters, lead), first, last, LOOKS_THROUGH))
+    leading = lead(scope, filters)
+    first, last = bounds(filters, before)
+    low = await db.one(_FLOORS[leading], (*_led(scope, filters, leading), first, last, LOOKS_THROUGH))
     floor = low["id"] if low else ""
-    values = (max(floor, first), last, *scope.values, *_values(scope, filters), limit + 1)
-    rows = await db.fetch(_PAGES[lead], values)
+    rows = await db.fetch(_PAGES[leading], (max(floor, first), last, *scope.values, *values(scope, filters), limit + 1))
     if len(rows) > limit:
         return Page(rows[:limit], rows[limit - 1]["id"], None)
     if not floor:
@@ -92,7 +101,7 @@ async def common(db: Database, scope: Scope, dimension: str, now: int) -> list[s
     return [row["value"] for row in rows]
 
 
-def _bounds(filters: Filters, before: str) -> tuple[str, str]:
+def bounds(filters: Filters, before: str = "") -> tuple[str, str]:
     """[first, last) of ids: an id holds the time it was made, which is near that of the call."""
     first = ids.first(max(0, filters.since - DAY_MS)) if filters.since is not None else ""
     last = ids.first(filters.until + DAY_MS) if filters.until is not None else LAST
@@ -106,22 +115,23 @@ _PREFERRED = ("caller_number", "tag", "keyword", "campaign", "number", "person",
               "channel", "site", "outcome")  # fmt: skip
 
 
-def _lead(scope: Scope, filters: Filters) -> str:
+def lead(scope: Scope, filters: Filters) -> str:
+    """The filter that says most of those that have an index; "" if none is set."""
     given = {"caller_number": _whole_number(scope, filters.q), "site": filters.site or scope.only_site}
     return next((name for name in _PREFERRED if given.get(name) or getattr(filters, name, "")), "")
 
 
-def _led(scope: Scope, filters: Filters, lead: str) -> tuple[Value, ...]:
+def _led(scope: Scope, filters: Filters, leading: str) -> tuple[Value, ...]:
     """The value of the leading filter."""
-    if not lead:
+    if not leading:
         return ()
-    if lead == "caller_number":
+    if leading == "caller_number":
         return (_whole_number(scope, filters.q),)
-    if lead == "source":
+    if leading == "source":
         return (_source(filters.source)[0],)
-    if lead == "site":
+    if leading == "site":
         return (_known(filters.site or scope.only_site),)
-    return (_known(getattr(filters, lead)),)
+    return (_known(getattr(filters, leading)),)
 
 
 def _whole_number(scope: Scope, text: str) -> str:
@@ -144,8 +154,8 @@ def _source(label: str) -> tuple[str | None, str | None]:
     return _known(source), _known(medium)
 
 
-def _values(scope: Scope, filters: Filters) -> tuple[Value, ...]:
-    """$5 and on of the pages' SQL."""
+def values(scope: Scope, filters: Filters) -> tuple[Value, ...]:
+    """$5 to $33 of the SQL that filters."""
     whole = _whole_number(scope, filters.q)
     text = "" if whole else filters.q
     digits = "".join(character for character in text if character.isdigit())
@@ -175,6 +185,10 @@ def _values(scope: Scope, filters: Filters) -> tuple[Value, ...]:
         int(scope.callers),
         whole or None,
         filters.tag or None,
+        _known(filters.ad),
+        _known(filters.landing),
+        _known(filters.region),
+        _known(filters.device),
     )
 
 
@@ -194,7 +208,7 @@ _REST = """
       AND ($7 IS NULL OR c.site = $7)
       AND ($8 IS NULL OR c.source_channel = $8)
       AND ($9 IS NULL OR c.source = $9)
-      AND ($10 IS NULL OR c.medium = $10)
+      AND ($10 IS NULL OR c.medium = $10 OR $10 = '' AND c.medium = '(none)')
       AND ($11 IS NULL OR c.campaign = $11)
       AND ($12 IS NULL OR c.term = $12)
       AND ($13 IS NULL OR c.did = $13)
@@ -215,8 +229,18 @@ _REST = """
       AND ($22 IS NULL OR m.target = $22)
       AND ($28 IS NULL OR c.caller = $28)
       AND ($29 IS NULL OR EXISTS (SELECT 1 FROM call_tags g WHERE g.call = c.id AND g.tag = $29))
+      AND ($30 IS NULL OR c.content = $30)
+      AND ($32 IS NULL
+           OR CASE WHEN m.region <> '' THEN m.region || ', ' || m.country ELSE COALESCE(m.country, '') END = $32)
+      AND ($33 IS NULL OR COALESCE(m.device, '') = $33)
+      AND ($31 IS NULL OR $31 = '' AND COALESCE(m.landing_url, '') = ''
+           OR $31 <> '' AND (
+               SUBSTR(m.landing_url, 1, LENGTH($31) + 8) = 'https://' || $31
+               AND SUBSTR(LTRIM(SUBSTR(m.landing_url, LENGTH($31) + 9), '/'), 1, 1) IN ('', '?', '#')
+               OR SUBSTR(m.landing_url, 1, LENGTH($31) + 7) = 'http://' || $31
+               AND SUBSTR(LTRIM(SUBSTR(m.landing_url, LENGTH($31) + 8), '/'), 1, 1) IN ('', '?', '#')))
 """
-_NEWEST = "ORDER BY c.id DESC LIMIT $30"
+_NEWEST = "ORDER BY c.id DESC LIMIT $34"
 _TAGGED = """
     SELECT c.*, r.state AS recording, m.newcomer, m.target
     FROM call_tags t CROSS JOIN calls c JOIN call_measures m ON m.id = c.id LEFT JOIN recordings r ON r.call = c.id
@@ -224,7 +248,7 @@ _TAGGED = """
 """
 _PAGES = {
     "": _HEAD + _REST + _NEWEST,
-    "tag": _TAGGED + _REST + "ORDER BY t.call DESC LIMIT $30",
+    "tag": _TAGGED + _REST + "ORDER BY t.call DESC LIMIT $34",
     "caller_number": _HEAD + "AND c.caller = $28" + _REST + _NEWEST,
     "keyword": _HEAD + "AND c.term = $12" + _REST + _NEWEST,
     "campaign": _HEAD + "AND c.campaign = $11" + _REST + _NEWEST,
