@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
+from decimal import Decimal
 from functools import lru_cache
 from gettext import NullTranslations
 from io import BytesIO
@@ -38,12 +39,13 @@ Width = Literal["short", "medium", "long"]
 @dataclass(frozen=True, slots=True)
 class Reader:
     """Who reads. `zone` is an IANA name, "" the server's own; numbers of `country` (ISO 3166-1) are written the way it
-    writes them at home if `national`."""
+    writes them at home if `national`. `currency` is that of sums (ISO 4217), "" none."""
 
     language: str = "en"
     zone: str = ""
     country: str = ""
     national: bool = False
+    currency: str = ""
 
 
 _reader: ContextVar[Reader] = ContextVar("reader", default=Reader())  # noqa: B039 - frozen
@@ -289,17 +291,32 @@ def _decimal(value: float, digits: int, language: str) -> str:
     return numbers.format_decimal(value, pattern, locale=_locale(language))
 
 
-def percent(share: float) -> str:
-    """12 %; what is not certain is never 100 %."""
-    whole = 100 if share >= 1 else min(round(share * 100), 99)
-    return f"{number(whole)}\u00a0%"
+def percent(share: float, digits: int = 0) -> str:
+    """12% or 12 %; what is not certain is never 100%."""
+    most = 100 - 10**-digits
+    shown = round(share * 100, digits) if share >= 1 else min(round(share * 100, digits), most)
+    return _percent(shown, digits, reader().language)
 
 
-def money(value: float, currency: str = "") -> str:
-    """1,250 or, with an ISO 4217 currency, £1,250.00."""
+@lru_cache(maxsize=4096)
+def _percent(shown: float, digits: int, language: str) -> str:
+    usual = str(_locale(language).percent_formats[None].pattern)
+    pattern = usual.replace("0", "0." + "0" * digits, 1) if digits else usual
+    return numbers.format_percent(Decimal(str(shown)) / 100, pattern, locale=_locale(language))
+
+
+def money(value: float) -> str:
+    """1,250 or, where the server has a currency, £1,250; pence only where there are some."""
+    digits, currency = 0 if value == int(value) else 2, reader().currency
     if not currency:
-        return number(value, 0 if value == int(value) else 2)
-    return numbers.format_currency(value, currency, locale=locale())
+        return number(value, digits)
+    pattern = str(locale().currency_formats["standard"].pattern).replace("0.00", "0.00" if digits else "0")
+    return numbers.format_currency(value, currency, pattern, locale=locale(), currency_digits=False)
+
+
+def currency_sign() -> str:
+    """£, ₽; "" where the server has no currency."""
+    return numbers.get_currency_symbol(reader().currency, locale=locale()) if reader().currency else ""
 
 
 def size(count: int) -> str:

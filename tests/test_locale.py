@@ -124,11 +124,23 @@ def test_plurals_dates_numbers_and_zones_follow_the_reader() -> None:
         assert language.full(at) == "15 ноября 2023, 01:13:20"
         assert language.number(1_234_567) == "1\u00a0234\u00a0567"
         assert language.ago(at, at + 300_000).replace("\u00a0", " ") == "5 мин. назад"
+        assert [language.percent(0.29), language.percent(0.2368, 1)] == ["29\u00a0%", "23,7\u00a0%"]
     with written_for(Reader("en", "UTC")):
         assert language.full(at) == "14 November 2023, 22:13:20"
         assert language.number(1_234_567) == "1,234,567"
         assert language.ago(at, at + 300_000) == "5 min ago"
-        assert language.percent(0.999) == "99\u00a0%"
+        assert [language.percent(share) for share in (0.29, 0.999, 1)] == ["29%", "99%", "100%"]
+        assert [language.percent(share, 1) for share in (0.2368, 0.9999, 1)] == ["23.7%", "99.9%", "100.0%"]
+
+
+@pytest.mark.parametrize(
+    ("spoken", "currency", "whole", "odd"),
+    [("en", "", "1,250", "1,250.50"), ("en", "GBP", "£1,250", "£1,250.50"), ("en", "EUR", "€1,250", "€1,250.50"),
+     ("ru", "", "1\u00a0250", "1\u00a0250,50"), ("ru", "RUB", "1\u00a0250\u00a0₽", "1\u00a0250,50\u00a0₽")],
+)  # fmt: skip
+def test_sums_stand_in_the_servers_currency_if_it_has_one(spoken: str, currency: str, whole: str, odd: str) -> None:
+    with written_for(Reader(spoken, currency=currency)):
+        assert [language.money(1250), language.money(1250.5)] == [whole, odd]
 
 
 def test_numbers_of_ones_own_country_may_be_written_as_at_home() -> None:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from ctserver.config.types import Address, Table, country_code, zone_name
+from ctserver.config.types import Address, Table, country_code, currency_code, zone_name
 
 
 class Server(Table):
@@ -14,6 +14,7 @@ class Server(Table):
     public_url: str = Field(default="http://127.0.0.1:8080", pattern=r"^https?://[^/\s]+$")
     country: Annotated[str, AfterValidator(country_code)] = "GB"
     language: Literal["en", "ru"] = "en"
+    currency: Annotated[str, AfterValidator(currency_code)] = ""
     time_zone: Annotated[str, AfterValidator(zone_name)] = ""
     demo: bool = False
     trust_proxy: bool = False

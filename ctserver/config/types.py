@@ -7,6 +7,7 @@ import re
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
+from babel.numbers import is_currency
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 
 from ctserver.domain import phone
@@ -29,6 +30,13 @@ def _address(value: str) -> str:
 def country_code(value: str) -> str:
     if value.upper() not in phone.COUNTRIES:
         raise ValueError(f"{value!r} is not a country code of two letters")
+    return value.upper()
+
+
+def currency_code(value: str) -> str:
+    """An ISO 4217 code, or "" for none."""
+    if value and not is_currency(value.upper()):
+        raise ValueError(f"{value!r} is no currency; they look like EUR, GBP, RUB")
     return value.upper()
 
 

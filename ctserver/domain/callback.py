@@ -33,11 +33,11 @@ _MAY_RING = frozenset(
 
 REFUSALS = {  # in words for him who asked at the dashboard, or in a chat
     "off": N_("Calls from the dashboard are not set up: [callbacks] dial in ctserver.toml."),
-    "number": N_("This is no number that can be rung."),
-    "country": N_("Numbers of this country are not rung: [callbacks] countries in ctserver.toml."),
+    "number": N_("This number cannot be called."),
+    "country": N_("Numbers in this country are not called: [callbacks] countries in ctserver.toml."),
     "ours": N_("This number is one of our own."),
-    "pbx": N_("The PBX does not take the call now; the page System says what is wrong."),
-    "waiting": N_("This caller is being rung already."),
+    "pbx": N_("The PBX is not taking the call now; the System page shows what is wrong."),
+    "waiting": N_("This caller is already being called."),
 }
 REFUSED = N_("The call could not be placed.")
 

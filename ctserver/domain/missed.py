@@ -50,7 +50,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Merit:
-    """How well missed callers were reached. Callers without a number count nowhere: nobody can ring them."""
+    """How well missed callers were reached. Callers without a number are `unknown` and count nowhere else: nobody can ring them."""
 
     callers: int
     waiting: int
@@ -58,6 +58,7 @@ class Merit:
     rang_again: int
     given_up: int
     median_ms: int | None  # from the missed call to ours, of those called back
+    unknown: int
     soon: float | None  # share of callers who were called back within SOON_MS
 
 
@@ -97,6 +98,7 @@ def merit(found: Sequence[Case]) -> Merit:
         called_back=counts[CALLED_BACK],
         rang_again=counts[RANG_AGAIN],
         given_up=counts[GIVEN_UP],
+        unknown=len(found) - len(known),
         median_ms=int(median(waits)) if waits else None,
         soon=sum(wait <= SOON_MS for wait in waits) / len(known) if known else None,
     )

@@ -8,8 +8,8 @@ from ctserver.domain.words import N_
 
 CRITERIA: Mapping[str, str] = {
     "greeting": N_("Greeting and name"),
-    "need": N_("Understood what is wanted"),
-    "answer": N_("Answered clearly and rightly"),
+    "need": N_("Understood what was wanted"),
+    "answer": N_("Answered clearly and correctly"),
     "next_step": N_("Agreed on the next step"),
     "courtesy": N_("Courtesy"),
 }

@@ -57,7 +57,7 @@ async def login(request: web.Request) -> web.StreamResponse:
     name, password = str(form.get("login", ""))[:200], str(form.get("password", ""))[:1000]
     target = str(form.get("next", "/"))
     if not is_ours(request, str(form.get("csrf", ""))):
-        return _form(request, error=_("The form was too old. Please try again."), target=target)
+        return _form(request, error=_("The form has expired. Please try again."), target=target)
     if not await _may_guess(request, name):
         return _form(request, error=_("Too many wrong passwords. Please wait five minutes."), target=target, status=429)
     known = await users.password_hash(deps.db, name)
@@ -169,7 +169,7 @@ async def _wrong_code(request: web.Request, waiting: logins.Login, target: str) 
     await deps.db.write(refuse)
     if too_many:
         return render.see_other("/login")
-    return _code_form(request, waiting.csrf, target, _("This code is wrong, or was used already."), 403)
+    return _code_form(request, waiting.csrf, target, _("This code is wrong or has already been used."), 403)
 
 
 def code_hash(login: str, text: str) -> str:

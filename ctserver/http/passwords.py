@@ -47,9 +47,9 @@ async def forgot(request: web.Request) -> web.StreamResponse:
     ready = clock() + ASKED_SECONDS
     name, address, now = str(form.get("login", "")).strip()[:200], address_of(request), deps.now()
     if not is_ours(request, str(form.get("csrf", ""))):
-        return _forgot_form(request, error=_("The form was too old. Please try again."), status=400)
+        return _forgot_form(request, error=_("The form has expired. Please try again."), status=400)
     if not deps.asked_limit.allow(address, now):
-        return _forgot_form(request, error=_("Too often. Please wait a few minutes."), status=429)
+        return _forgot_form(request, error=_("Too many attempts. Please wait a few minutes."), status=429)
     entry, spoken = audit.entry(request, "asked for a new password", name), language.reader().language
     expires_at = now + deps.settings.people.reset_minutes * 60_000
 
@@ -102,7 +102,7 @@ async def follow_link(request: web.Request) -> web.StreamResponse:
     if row is None:
         raise web.HTTPNotFound
     if not is_ours(request, str(form.get("csrf", ""))):
-        return await _link_form(request, _("The form was too old. Please try again."))
+        return await _link_form(request, _("The form has expired. Please try again."))
     name = row["login"] or str(form.get("login", "")).strip()
     password = str(form.get("password", ""))[:1000]
     if error := wrong_choice(name, password, str(form.get("again", ""))[:1000]):
@@ -123,7 +123,7 @@ async def follow_link(request: web.Request) -> web.StreamResponse:
         return True
 
     if not await deps.db.write(take):
-        return await _link_form(request, _("Somebody has this login already. Choose another."), name)
+        return await _link_form(request, _("This login is taken. Choose another."), name)
     deps.wake()
     return await begin(request, name, "/")
 
@@ -131,12 +131,12 @@ async def follow_link(request: web.Request) -> web.StreamResponse:
 def wrong_choice(name: str, password: str, again: str) -> str:
     """What is wrong with a login and password that somebody has chosen, in words; "" if nothing."""
     if not LOGIN.fullmatch(name):
-        return _("A login is made of letters, digits and . @ + - _, at most 64.")
+        return _("A login may have letters, digits and . @ + - _, at most 64 characters.")
     if len(password) < MIN_PASSWORD:
-        return _("A password has at least %(count)s characters.") % {"count": MIN_PASSWORD}
+        return _("A password needs at least %(count)s characters.") % {"count": MIN_PASSWORD}
     if password.lower() == name.lower():
         return _("The password must not be the login.")
-    return "" if password == again else _("The two passwords differ.")
+    return "" if password == again else _("The passwords do not match.")
 
 
 async def _link_form(request: web.Request, error: str = "", name: str = "") -> web.StreamResponse:

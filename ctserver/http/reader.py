@@ -103,5 +103,6 @@ async def _chosen(request: web.Request, login: str) -> Preferences:
 
 
 def _reader(deps: Deps, chosen: Preferences) -> Reader:
-    country = deps.settings.server.country
-    return Reader(chosen.language, chosen.zone or deps.settings.server.time_zone, country, chosen.phones == "national")
+    server = deps.settings.server
+    national = chosen.phones == "national"
+    return Reader(chosen.language, chosen.zone or server.time_zone, server.country, national, server.currency)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import re
+from collections.abc import Hashable, Mapping
 from functools import lru_cache, partial
 from typing import Any
 
 from aiohttp import web
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
+from markupsafe import Markup
 
 from ctserver import __version__, files, language
 from ctserver.domain import reasons
@@ -29,19 +31,19 @@ _KINDS = {
 _ERRORS = {
     400: (
         N_("This request could not be read"),
-        N_("Something in it is not what it should be."),
+        N_("Something in it is not valid."),
         N_("Go back and try again."),
     ),
     403: (
         N_("Not allowed"),
-        N_("The form was too old, or this login may not do that."),
+        N_("The form has expired, or this login is not allowed to do that."),
         N_("Reload the page and try again."),
     ),
-    404: (N_("There is no such page"), N_("It may have been removed, or the address has a mistake."), ""),
-    405: (N_("Not possible here"), N_("This address does not take that kind of request."), ""),
+    404: (N_("There is no such page"), N_("It may have been removed, or the address may be mistyped."), ""),
+    405: (N_("Not possible here"), N_("This address does not accept that kind of request."), ""),
     503: (
         N_("Not now"),
-        N_("The server could not do that. Calls go through all the same."),
+        N_("The server could not do that. Calls still go through."),
         N_("Try again in a moment."),
     ),
 }
@@ -72,6 +74,7 @@ def fragment(request: web.Request, template: str, context: Mapping[str, Any]) ->
         "user": user,
         "csrf": user.csrf if user else "",
         "can_call_back": _can_call_back(request),
+        "currency": language.currency_sign(),
         "page": "",
         "health": None,
         "version": __version__,
@@ -79,6 +82,17 @@ def fragment(request: web.Request, template: str, context: Mapping[str, Any]) ->
         "now": request.app[DEPS].now(),
     }
     return environment().get_template(template).render({**common, **context})
+
+
+def piece(template: str, **values: Hashable) -> Markup:
+    """A piece of a page that is written once for as long as it is the same: `values` and the reader are all that it depends on,
+    and its template has nothing else."""
+    return _piece(template, language.reader(), tuple(values.items()))
+
+
+@lru_cache(maxsize=1024)  # a busy Live page has some hundred
+def _piece(template: str, _reader: language.Reader, values: tuple[tuple[str, Hashable], ...]) -> Markup:
+    return Markup(environment().get_template(template).render(dict(values)))  # noqa: S704 - written by a template
 
 
 def _can_call_back(request: web.Request) -> bool:
@@ -163,7 +177,7 @@ def environment() -> Environment:
         auto_reload=False,
     )
     made.install_gettext_callables(language.gettext, language.ngettext, newstyle=True, pgettext=language.pgettext)  # type: ignore[attr-defined]
-    made.globals["asset"] = asset
+    made.globals |= {"asset": asset, "piece": piece}
     made.filters |= {
         "ago": _ago,
         "clock": language.clock,
@@ -180,9 +194,15 @@ def environment() -> Environment:
         "size": language.size,
         "span": language.span,
         "tenths": language.tenths,
+        "url": _breakable,
         "why": why,
     }
     return made
+
+
+def _breakable(url: str) -> Markup:
+    """An address that breaks where its parts end, not amid a word."""
+    return Markup("<wbr>").join(re.findall(r"[^/?&=]+[/?&=]*|[/?&=]+", url))
 
 
 def why(text: str) -> str:

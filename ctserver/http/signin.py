@@ -28,12 +28,15 @@ from ctserver.storage.db import Transaction
 
 COOKIE = "ct_signin"
 WHY = {
-    Reason.AWAY: (N_("%(name)s does not answer."), 502),
-    Reason.DENIED: (N_("%(name)s said no."), 403),
-    Reason.OVER: (N_("This sign-in is over: it was used already, is too old, or began in another browser."), 400),
-    Reason.MISTRUSTED: (N_("What %(name)s answered is no proof of who you are."), 502),
-    Reason.DOMAIN: (N_("People with your e-mail address are not let in here."), 403),
-    Reason.ROLE: (N_("None of your groups is let in here."), 403),
+    Reason.AWAY: (N_("%(name)s is not responding."), 502),
+    Reason.DENIED: (N_("%(name)s refused the login."), 403),
+    Reason.OVER: (
+        N_("This sign-in is no longer valid: it was already used, has expired, or began in another browser."),
+        400,
+    ),
+    Reason.MISTRUSTED: (N_("The answer from %(name)s does not prove who you are."), 502),
+    Reason.DOMAIN: (N_("Your e-mail address has no access here."), 403),
+    Reason.ROLE: (N_("None of your groups has access here."), 403),
     Reason.STRANGER: (N_("You have no login here yet. Ask an owner of ctserver for one."), 403),
 }
 

@@ -55,10 +55,10 @@ class BlackList:
         number = self.read(text)
         if sum(map(str.isdigit, number)) < FEWEST_DIGITS:
             raise CannotBlock(
-                N_("That is no phone number. Write it as on a visiting card, or its beginning as +4470*.")
+                N_("That is not a phone number. Write it as on a business card, or a prefix such as +4470*.")
             )
         if number.endswith("*") and not number.startswith("+"):
-            raise CannotBlock(N_("A beginning needs its country: write it as +4470*."))
+            raise CannotBlock(N_("A prefix needs its country code: write it as +4470*."))
         entry = Entry(number, why.strip()[:LONGEST_WHY], login, now)
         await self._change(db, lambda tx: blocked.put(tx, entry))
         return number

@@ -128,20 +128,22 @@ def _words(letter: Letter, host: str, at: int, until: int) -> Words:
     """In the reader's language."""
     values = {"login": letter.login, "by": letter.by, "host": host, "address": letter.address, "when": _moment(at)}
     once = _("The link works once, until %(until)s.") % {"until": _moment(until)}
-    nothing = _("If you do not know what this is about, you need not do anything.")
+    nothing = _("If you were not expecting this, you can ignore it.")
     if letter.letter == INVITATION:
-        text = _("%(by)s has invited you to the calls at %(host)s.") % values
-        return Words(_("Your login for ctserver"), [text, once], _("Choose your login and password"), nothing)
+        text = _("%(by)s has invited you to ctserver at %(host)s.") % values
+        return Words(_("Your ctserver login"), [text, once], _("Choose your login and password"), nothing)
     if letter.letter == PASSWORD:
-        text = _("%(by)s lets you choose a new password for the login %(login)s at %(host)s.") % values
+        text = _("%(by)s has sent you a link to choose a new password for %(login)s at %(host)s.") % values
         return Words(_("A new password for ctserver"), [text, once], _("Choose a new password"), nothing)
     if letter.letter == FORGOTTEN:
-        text = _("Somebody has asked for a new password for the login %(login)s at %(host)s.") % values
-        small = _("If it was not you, you need not do anything: your password stays as it is.")
+        text = _("Somebody asked for a new password for %(login)s at %(host)s.") % values
+        small = _("If this was not you, ignore this e-mail: your password stays the same.")
         return Words(_("A new password for ctserver"), [text, once], _("Choose a new password"), small)
     text = _("The password of the login %(login)s at %(host)s was changed on %(when)s, from the address %(address)s.")
-    small = _("If it was not you, tell an owner of ctserver at once.")
-    return Words(_("Your password was changed"), [text % values, _("Every other login of yours has ended.")], "", small)
+    small = _("If this was not you, tell an owner of ctserver at once.")
+    return Words(
+        _("Your password was changed"), [text % values, _("You have been logged out everywhere else.")], "", small
+    )
 
 
 def _moment(ms: int) -> str:

@@ -44,7 +44,7 @@ class Presses:
                 return await self._done(row["call"], who, now)
             if press.action == CALL_BACK:
                 return await self._call_back(row["call"], who, now)
-            return Pressed(_("This button is not known any more."))
+            return Pressed(_("This button no longer works."))
 
     def _told(self, row: Row, press: Press) -> bool:
         """Was this chat told of the call by this channel?"""
@@ -62,7 +62,7 @@ class Presses:
 
         by = await self._db.write(unit)
         self._changed()
-        words = _("Done.") if by == who else _("%(who)s has seen to it already.") % {"who": by}
+        words = _("Done.") if by == who else _("%(who)s is already on it.") % {"who": by}
         link = f"{self._settings.server.public_url}/calls/{call}"
         return Pressed(words, (Button(_("Open the call"), link), Button(f"\u2713 {by}", action=DONE)))
 
@@ -74,7 +74,7 @@ class Presses:
         except Refused as refusal:
             return Pressed(_(rules.REFUSALS.get(str(refusal), rules.REFUSED)))
         await self._db.write(lambda tx: audit.add(tx, audit.Entry(now, who, "telegram", "called back", call)))
-        return Pressed(_("Your phones ring first; then the caller is rung."))
+        return Pressed(_("Your phones ring first, then the caller's."))
 
 
 def _shown(who: str) -> str:

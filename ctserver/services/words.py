@@ -35,33 +35,29 @@ SUBJECTS = {
     "voicemail": N_("Voice message from %(who)s"),
     "first_call": N_("First call of %(who)s"),
     "long_wait": N_("Waited %(waited)s: %(who)s"),
-    "broken": N_("A call broke off: %(who)s"),
+    "broken": N_("Call cut off: %(who)s"),
     "recording": N_("Recording of %(who)s"),
     "pool_short": N_("Pool %(subject)s is short of numbers"),
     "pbx_unreachable": N_("Asterisk %(subject)s cannot be reached"),
-    "recording_failing": N_("Recording fails"),
+    "recording_failing": N_("Recording is failing"),
     "disk": N_("The disk is nearly full"),
-    "delivery_failing": N_("Deliveries fail: %(subject)s"),
+    "delivery_failing": N_("Deliveries are failing: %(subject)s"),
     "daily": N_("The day in calls"),
     "weekly": N_("The week in calls"),
 }
 TROUBLE = {  # what it means, and what to do
     "pool_short": N_(
-        "%(short)s of %(showings)s visitors of the last hour found no number free: their calls are hard to tell apart. "
-        "The page Pools says how many numbers it takes."
+        "No number was free for %(short)s of %(showings)s visitors in the last hour, so their calls are hard to tell apart. The Pools page shows how many numbers you need."
     ),
-    "pbx_unreachable": N_(
-        "What is wrong: %(problem)s. Calls go through all the same; the page System tells when the link is back."
-    ),
+    "pbx_unreachable": N_("Problem: %(problem)s. Calls still go through; the System page shows when the link is back."),
     "recording_failing": N_(
-        "%(missing)s answered calls of the last hours have no recording. "
-        "See whether Asterisk may write into its spool folder."
+        "%(missing)s answered calls of the last few hours have no recording. Check that Asterisk can write to its spool folder."
     ),
-    "disk": N_("What is wrong: %(problem)s. Calls go through all the same, but recordings will fail when it is full."),
-    "delivery_failing": N_("What is wrong: %(problem)s. The page Deliveries tells what waits, and sends it again."),
+    "disk": N_("Problem: %(problem)s. Calls still go through, but recordings will fail when it is full."),
+    "delivery_failing": N_("Problem: %(problem)s. The Deliveries page shows what is waiting and can send it again."),
 }
-UNRECORDED = N_("What is wrong: %(problem)s. Calls go through all the same, but are not recorded.")
-CALLER = N_("We are sorry that we missed your call. We will ring you back.")
+UNRECORDED = N_("Problem: %(problem)s. Calls still go through, but are not recorded.")
+CALLER = N_("Sorry we missed your call. We will call you back.")
 
 
 @dataclass(frozen=True, slots=True)

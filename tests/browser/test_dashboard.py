@@ -71,7 +71,7 @@ async def test_a_call_is_marked_by_keyboard_and_keeps_tag_note_and_worth(open_pa
     await page.wait_for_selector("#marks .soft:has-text('alice')")
     await page.reload()
     assert await page.get_by_label("Note").input_value() == "Rings again on Monday <b>"
-    assert await page.get_by_label("Worth").input_value() == "120.50"
+    assert await page.get_by_label("Value").input_value() == "120.50"
     await page.locator(".chip:has-text('vintage')").click()
     await page.wait_for_selector(".chip:has-text('vintage')", state="detached")
 
@@ -101,9 +101,9 @@ async def test_a_call_is_rated_kept_as_a_model_and_shared_with_a_stranger(open_p
     await page.get_by_role("button", name="Rate").click()
     await page.wait_for_selector("#quality .count:has-text('80 of 100')")
     await page.get_by_label("What others can learn from it").fill("Asks for the name at once")
-    await page.get_by_role("button", name="Into the library").click()
+    await page.get_by_role("button", name="Add to library").click()
     await page.wait_for_selector("text=In the library:")
-    await page.get_by_role("button", name="Make a link").click()
+    await page.get_by_role("button", name="Create a link").click()
     link = await page.locator("#link, pre code").first.inner_text()
     stranger = await come("")
     await stranger.goto(link)
@@ -119,9 +119,9 @@ async def test_a_call_is_rated_kept_as_a_model_and_shared_with_a_stranger(open_p
 
 async def test_missed_callers_are_taken_rung_back_reached_and_given_up(open_page, shop):
     page = await open_page("/missed?days=30")
-    waiting = page.locator("tr.call", has_text="I take it")
+    waiting = page.locator("tr.call", has_text="I'll take it")
     name = await waiting.first.locator("a.open").inner_text()
-    await waiting.first.get_by_role("button", name="I take it").click()
+    await waiting.first.get_by_role("button", name="I'll take it").click()
     await page.wait_for_selector(f"tr.call:has-text('{name}'):has-text('alice')")
     await page.get_by_role("link", name="Mine 1").click()
     row = page.locator("tr.call")
@@ -131,8 +131,8 @@ async def test_missed_callers_are_taken_rung_back_reached_and_given_up(open_page
     [wish] = await shop.db.fetch("SELECT * FROM callbacks")
     await until(lambda: any(wish["id"] in channel for channel in shop.placed))
     await page.locator("tr.call").get_by_role("button", name="Reached").click()
-    await page.wait_for_selector("text=Nobody waits for you")
-    await page.get_by_role("link", name=re.compile("^Settled")).click()
+    await page.wait_for_selector("text=Nobody is waiting for you")
+    await page.get_by_role("link", name=re.compile("^Resolved")).click()
     settled = page.locator("tr.call", has_text=name).first
     assert "called back" in await settled.inner_text()
     await settled.get_by_role("button", name="Take back").click()

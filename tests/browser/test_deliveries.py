@@ -156,7 +156,7 @@ async def readable(page, name):
 
 async def test_the_page_can_be_read_by_everybody_on_every_screen(alice):
     await readable(alice, "deliveries")
-    taken = alice.locator(".log tbody tr", has_text="crm.example.com").filter(has_text="Taken")
+    taken = alice.locator(".log tbody tr", has_text="crm.example.com").filter(has_text="Accepted")
     await taken.first.locator("a.open").click()
     await alice.wait_for_url("**/deliveries/*")
     await readable(alice, "delivery")
@@ -169,15 +169,15 @@ async def test_each_channel_says_how_it_is_and_what_to_do(alice, office):
     assert "error 300: the key is wrong" in await sms.inner_text()
     assert "Failing" in await crm.inner_text()
     assert "<b>maintenance</b>" in await crm.inner_text()
-    assert "Works" in await mail.inner_text()
+    assert "Working" in await mail.inner_text()
     assert await mail.get_by_role("button").all_inner_texts() == ["Test", "Send again: 1"]
     await sms.get_by_role("button", name="Try sms now").click()
-    await sms.get_by_text("Works").wait_for()
+    await sms.get_by_text("Working").wait_for()
     row = await db.one("SELECT paused_until, failures FROM vias WHERE via = 'notify.sms'")
     assert tuple(row) == (0, 0)
     await crm.get_by_role("button", name="Test crm").click()
     await alice.locator(".flash.bad").wait_for()
-    assert "crm has not taken the test: " in await alice.locator(".flash").inner_text()
+    assert "crm did not accept the test: " in await alice.locator(".flash").inner_text()
 
 
 async def test_the_log_is_narrowed_paged_and_goes_back(alice, office):
@@ -187,7 +187,7 @@ async def test_the_log_is_narrowed_paged_and_goes_back(alice, office):
     await alice.wait_for_url("**before=*")
     assert await alice.locator(".log tbody tr").count() == 6
     await alice.goto(f"{address}/deliveries")
-    await alice.locator("#h-log ~ .d-bar").get_by_role("link", name="Given up 1").click()
+    await alice.locator("#h-log ~ .d-bar").get_by_role("link", name="Failed 1").click()
     await alice.wait_for_url("**state=failed")
     assert "no such mailbox" in await alice.locator(".log tbody tr").inner_text()
     await alice.goto(f"{address}/deliveries")
@@ -225,6 +225,6 @@ async def test_one_that_was_given_up_is_sent_again_by_hand(alice, office):
         ]:
             await asyncio.sleep(0.05)
     await alice.reload()
-    assert "To be tried again" in await alice.locator(".timeline").inner_text()
+    assert "Will be retried" in await alice.locator(".timeline").inner_text()
     rows = await db.fetch("SELECT action, detail FROM audit WHERE action = 'sent again'")
     assert [tuple(row) for row in rows] == [("sent again", "notify.mail sales@example.com")]

@@ -23,16 +23,16 @@ async def test_a_second_factor_is_set_up_and_asked_for(come, shop):
     await log_in(page, "anna")
     await page.wait_for_url(f"{shop.address}/account")
     await page.fill("section[aria-labelledby=h-factor] input[name=old]", PASSWORD)
-    await page.get_by_role("button", name="Set it up").click()
+    await page.get_by_role("button", name="Set up").click()
     await page.wait_for_selector(".qr svg")
     totp = pyotp.TOTP(await page.input_value("input[name=secret]"))
     await page.fill("input[name=code]", totp.at(shop.now() // 1000))
-    await page.get_by_role("button", name="Turn it on").click()
+    await page.get_by_role("button", name="Turn on").click()
     codes = await page.locator("#codes code").all_inner_texts()
     assert len(codes) == 10
     await page.get_by_role("button", name="Log out").click()
     await log_in(page, "anna")
-    await page.wait_for_selector("h1:has-text('Second factor')")
+    await page.wait_for_selector("h1:has-text('Two-factor authentication')")
     await page.fill("input[name=code]", codes[0].upper())
     await page.get_by_role("button", name="Log in").click()
     await page.wait_for_url(f"{shop.address}/")
@@ -42,7 +42,7 @@ async def test_somebody_is_invited_comes_sees_what_he_may_and_is_seen_in_the_log
     alice, bob = await open_page("/users"), await come("")
     await alice.get_by_role("radio", name="Operator").check()
     await alice.get_by_role("checkbox", name="Workshop").check()
-    await alice.get_by_role("button", name="Make the link").click()
+    await alice.get_by_role("button", name="Create a link").click()
     await bob.goto(await alice.locator("#link").inner_text())
     await bob.fill("input[name=login]", "bob")
     for name in ("password", "again"):
@@ -66,13 +66,13 @@ async def test_an_analyst_hears_nothing_and_sees_no_callers_number(come, shop):
     await page.goto(shop.address + (await shop.views())["call"])
     assert "•" in await page.locator("h1").inner_text()
     assert await page.locator("audio").count() == 0
-    assert "may not hear recordings" in await page.inner_text("section[aria-labelledby=h-recording]")
+    assert "not allowed to play recordings" in await page.inner_text("section[aria-labelledby=h-recording]")
 
 
 async def test_a_token_made_here_opens_the_api(open_page, shop):
     page = await open_page("/account")
     await page.fill("section[aria-labelledby=h-tokens] input[name=name]", "Sheet")
-    await page.get_by_role("button", name="Make a token").click()
+    await page.get_by_role("button", name="Create a token").click()
     token = await page.locator("#token").inner_text()
     answer = await page.request.get(
         f"{shop.address}/api/v1/calls?limit=5", headers={"Authorization": f"Bearer {token}", "Cookie": ""}

@@ -121,7 +121,7 @@ async def test_another_dimension_period_and_comparison_keep_the_rest(open_page, 
     assert "by=campaign" in page.url
     assert "period=7d" in page.url
     assert await page.locator("#plot canvas").count() == 1
-    assert "The days before" in await page.locator(".u-legend").inner_text()
+    assert "Previous period" in await page.locator(".u-legend").inner_text()
     await page.get_by_role("link", name="Missed").locator("visible=true").last.click()
     await page.wait_for_url("**sort=missed*")
     assert await page.locator("th[aria-sort]").inner_text() == "Missed"

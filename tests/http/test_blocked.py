@@ -52,7 +52,7 @@ async def test_what_is_no_number_is_refused_in_words_and_stays_in_the_form(site:
     answer = await site.post("/blocked", {"csrf": csrf, "number": "+44*", "why": "all of them"})
     page = await answer.text()
     assert answer.status == 422
-    assert "That is no phone number" in page
+    assert "That is not a phone number" in page
     assert 'value="all of them"' in page
     answer = await site.post("/blocked", {"csrf": csrf, "number": CALLER, "call": "//evil.example/............"})
     assert answer.headers["Location"] == "/blocked"

@@ -100,7 +100,7 @@ async def test_a_click_rings_the_caller(alice: Any, call: str) -> None:
     assert len(alice.placed) == 1
     again = await alice.post(f"/calls/{call}/callback", form)
     assert again.status == 409
-    assert "being rung already" in await again.text()
+    assert "already being called" in await again.text()
     assert len(alice.placed) == 1
 
 

@@ -139,16 +139,16 @@ async def put(site: Any, login: str, email: str, hashed: str = HASH) -> None:
 
 async def test_an_invitation_goes_by_mail_and_nothing_else_ever_holds_its_link(alice: Any, post: Any) -> None:
     status, html = await send(alice, "/users/invite", role="analyst", email="bob@example.com", by="mail")
-    assert (status, "The letter is on its way" in html, "/link/" in html) == (200, True, False)
+    assert (status, "The e-mail is on its way" in html, "/link/" in html) == (200, True, False)
     mail = await post()
-    assert (mail["To"], mail["Subject"]) == ("bob@example.com", "Your login for ctserver")
-    assert "alice has invited you to the calls at 127.0.0.1:8080." in words(mail)[0]
+    assert (mail["To"], mail["Subject"]) == ("bob@example.com", "Your ctserver login")
+    assert "alice has invited you to ctserver at 127.0.0.1:8080." in words(mail)[0]
     row = await settled(alice, "done")
     path = path_of(mail)
     secret = path.rpartition("/")[2]
     assert secret not in await everything(alice)
     assert secret not in await alice.page("/deliveries") + await alice.page(f"/deliveries/{row['id']}")
-    assert (row["addressee"], row["said"]) == ("bob@example.com", "Your login for ctserver")
+    assert (row["addressee"], row["said"]) == ("bob@example.com", "Your ctserver login")
     alice.client.session.cookie_jar.clear()
     assert (await follow(alice, path, login="bob"))[0] == 303
     assert (await alice.get(path)).status == 404
@@ -156,7 +156,7 @@ async def test_an_invitation_goes_by_mail_and_nothing_else_ever_holds_its_link(a
 
 async def test_a_letter_needs_an_address(alice: Any, post: Any) -> None:
     status, html = await send(alice, "/users/invite", role="analyst", by="mail")
-    assert (status, "needs an e-mail address" in html) == (400, True)
+    assert (status, "An e-mail needs an address" in html) == (400, True)
     assert (await send(alice, "/users/u1/password", by="mail"))[0] == 400
     assert await alice.db.fetch("SELECT 1 FROM links") == []
 

@@ -7,8 +7,9 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
+from ctserver import ids
 from ctserver.domain import source
-from ctserver.domain.call import Arrived, CallerHungUp, LegRinging, LegStarted
+from ctserver.domain.call import Arrived, CallerHungUp, LegDone, LegRinging, LegStarted
 from ctserver.services import visits
 from ctserver.services.attribution import Attributor
 from ctserver.services.calls import Journal
@@ -96,3 +97,52 @@ async def test_a_server_that_stops_lets_its_watchers_go() -> None:
     live.close()
     await asyncio.wait_for(waiting, 1)
     assert live.watchers == 0
+
+
+async def test_of_many_visitors_the_last_seen_are_listed_and_all_are_counted(alice: Any) -> None:
+    now = alice.clock[0]
+    url = "https://shop.example/"
+
+    def come(tx: Any) -> None:
+        for number in range(60):
+            visitor = f"v{number}"
+            tx.execute(
+                """
+                INSERT INTO sessions (id, site, visitor, started_at, last_seen_at, landing_url, referrer, medium, source, campaign,
+                                      term, content, click_ids, channel, country, region, city, device, browser, os, ip, ids, properties)
+                VALUES ($1, 'shop', $1, $2, $2, $3, '', 'cpc', 'google', '', '', '', '{}', '', '', '', '', '', '', '', '', '{}', '{}')
+                """,
+                (visitor, now, url),
+            )
+            tx.execute(
+                """
+                INSERT INTO leases (id, number, pool, session, how, shown_at, seen_at, until)
+                VALUES ($1, '+442079460101', 'small', $2, 'shared', $3, $4, $5)
+                """,
+                (ids.new(now), visitor, now, now - (60 - number) * 1000, now + 60_000 if number else now - 1),
+            )
+
+    await alice.db.write(come)
+    html = await alice.page("/live")
+    assert "<b>59</b> visitors with a number" in html
+    assert html.count('id="v-v') == 50
+    assert html.index("v-v59-") < html.index("v-v58-") < html.index("v-v10-")
+    assert "v-v9-" not in html
+    assert "and 9 more" in html
+
+
+async def test_a_row_is_written_anew_when_it_changes_and_for_each_reader(alice: Any) -> None:
+    now, journal = alice.clock[0], journal_of(alice)
+    await journal.apply([Arrived("1.1", now, "1.1", "PJSIP/t", "+442079460101", "+447700900123", "")])
+    html = await alice.page("/live")
+    assert "<b>Ringing</b>" in html
+    russian = await (await alice.get("/live", headers={"Accept-Language": "ru"})).text()
+    assert "<b>Ringing</b>" not in russian
+    assert "<b>Звонит</b>" in russian
+    await journal.apply([LegStarted("1.1", now, "b", "PJSIP/100-1"), LegDone("1.1", now + 1000, "b", "ANSWER")])
+    alice.clock[0] += 5000
+    html = await alice.page("/live")
+    assert "<b>Talking</b>" in html
+    assert "0:04" in html
+    alice.clock[0] += 60_000
+    assert "1:04" in await alice.page("/live")

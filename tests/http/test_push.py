@@ -48,7 +48,7 @@ async def test_a_browser_is_switched_on_listed_and_switched_off(able: Site) -> N
     assert await known(able) == [("alice", CHROME)]
     html = await able.page("/account?done=push-on")
     assert "Chrome" in html
-    assert "this one" in html[html.index("Browsers that notify you") : html.index('id="h-password"')]
+    assert "this browser" in html[html.index("Browsers that notify you") : html.index('id="h-password"')]
     assert CHROME not in html, "whoever has the address could wake the browser"
     assert (await send(able, "/account/push/off", id="0" * 32))[0] == 404
     assert (await send(able, "/account/push/off", id=push.id_of(CHROME)))[0] == 303
@@ -68,7 +68,7 @@ async def test_nobody_switches_on_without_a_login_without_the_token_or_without_a
     assert (await site.post("/account/push", body())).status == 403
     assert (await site.post("/account/push", body(), headers={"X-Csrf": "x"})).status == 403
     assert await switch_on(site) == 404
-    assert "no channel of the type push" in await site.page("/account")
+    assert "no channel of type push" in await site.page("/account")
     assert await known(site) == []
 
 

@@ -189,7 +189,7 @@ async def test_only_addresses_of_the_company_are_let_in(there: Any, fake: Fake) 
     for email, verified in (("bob@example.com.evil.example", True), ("bob@example.com", False), ("", True)):
         fake.who |= {"email": email, "email_verified": verified}
         status, html = await sign_in(there)
-        assert (status, "not let in here" in html) == (403, True)
+        assert (status, "has no access here" in html) == (403, True)
         assert (await refused(there)).startswith("domain")
 
 
@@ -257,12 +257,12 @@ async def test_a_role_that_needs_one_may_have_the_providers(there: Any, open: bo
     await sign_in(there)
     assert (await there.get("/calls")).status == (200 if open else 303)
     csrf = (await there.db.one("SELECT csrf FROM logins"))["csrf"]
-    assert "Present password" not in await there.page("/account")
+    assert "Current password" not in await there.page("/account")
     assert (await there.post("/account/factor/new", {"csrf": csrf})).status == 200
     assert (await there.post("/account/password", {"csrf": csrf, "old": ""})).status == 400
     there.clock[0] += 11 * 60_000
     late = await there.post("/account/factor/new", {"csrf": csrf})
-    assert (late.status, "not older than ten minutes" in await late.text()) == (400, True)
+    assert (late.status, "less than ten minutes old" in await late.text()) == (400, True)
 
 
 # ---- answers that are no proof
@@ -289,7 +289,7 @@ NO_PROOF: list[tuple[dict[str, Any], dict[str, Any]]] = [
 async def test_a_token_that_is_not_for_us_lets_nobody_in(there: Any, fake: Fake) -> None:
     for fake.wrong, fake.header in NO_PROOF:
         status, html = await sign_in(there)
-        assert (status, "no proof of who you are" in html) == (502, True), (fake.wrong, fake.header)
+        assert (status, "does not prove who you are" in html) == (502, True), (fake.wrong, fake.header)
         assert (await refused(there)).startswith("mistrusted")
     assert len(await there.db.fetch("SELECT 1 FROM audit WHERE action = 'login refused'")) == len(NO_PROOF)
     assert len(await there.db.fetch("SELECT 1 FROM users")) == 1
@@ -323,7 +323,7 @@ async def test_an_answer_is_good_once_in_one_browser_and_for_a_while(there: Any,
     assert (await there.get("/login/oidc/callback")).status == 400
     there.clock[0] += LASTS_MS + 1
     response = await there.get(back)
-    assert (response.status, "This sign-in is over" in await response.text()) == (400, True)
+    assert (response.status, "This sign-in is no longer valid" in await response.text()) == (400, True)
     there.clock[0] -= LASTS_MS
     assert (await refused(there)).startswith("over")
     back = await at_provider(there, await leave(there))
@@ -349,7 +349,7 @@ async def test_an_answer_of_another_issuer_is_not_taken_to_ours(there: Any, fake
 async def test_who_is_refused_there_is_told_in_words_that_stay_text(there: Any, fake: Fake) -> None:
     fake.says_no = "access_denied"
     status, html = await sign_in(there)
-    assert (status, "Example login said no" in html, "<b>not you" in html) == (403, True, False)
+    assert (status, "Example login refused the login" in html, "<b>not you" in html) == (403, True, False)
     assert "access_denied <b>not you</b>" in await refused(there)
 
 
@@ -373,7 +373,7 @@ async def test_a_provider_that_went_away_is_a_page_in_words_and_a_password_still
     back = await at_provider(there, await leave(there))
     fake.down = True
     response = await there.get(back)
-    assert (response.status, "Example login does not answer" in await response.text()) == (502, True)
+    assert (response.status, "Example login is not responding" in await response.text()) == (502, True)
     assert (await refused(there)).startswith("away: answered 503")
     assert (await there.log_in()).status == 303
 
@@ -393,7 +393,7 @@ async def test_before_the_provider_was_heard_of_the_page_says_so_and_it_is_asked
     await provider.start()
     await until(lambda: "503" in provider.problem)
     response = await site.get("/login/oidc")
-    assert (response.status, "does not answer" in await response.text()) == (502, True)
+    assert (response.status, "is not responding" in await response.text()) == (502, True)
     fake.down = False
     await until(lambda: provider.problem == "")
     assert (await site.get("/login/oidc")).status == 303

@@ -25,24 +25,24 @@ def told(story: str) -> list[str]:
 SAID = {
     "answered": ["The call arrived", "Alice Adams rang", "Alice Adams answered", "The caller hung up"],
     "abandoned": ["The call arrived", "Alice Adams rang", "The caller gave up"],
-    "rejected": ["The call arrived", "Alice Adams rang", "Alice Adams refused the call", "The call ended"],
+    "rejected": ["The call arrived", "Alice Adams rang", "Alice Adams declined the call", "The call ended"],
     "busy": ["The call arrived", "Alice Adams was busy", "The call ended"],
     "hold": [
         "The call arrived", "Alice Adams rang", "Alice Adams answered", "Alice Adams put the caller on hold",
         "Alice Adams took the caller back", "The caller hung up",
     ],
     "blind_transfer": [
-        "The call arrived", "Alice Adams rang", "Alice Adams answered", "Alice Adams sent the caller on to 102",
+        "The call arrived", "Alice Adams rang", "Alice Adams answered", "Alice Adams forwarded the caller to 102",
         "Bob Brown rang", "Bob Brown answered", "The caller hung up",
     ],
     "forward": [
-        "The call arrived", "Alice Adams sends calls on to 102", "Bob Brown rang", "Bob Brown answered", "The caller hung up",
+        "The call arrived", "Alice Adams forwards calls to 102", "Bob Brown rang", "Bob Brown answered", "The caller hung up",
     ],
     "queue_timeout": [
         "The call arrived", "The caller joined the queue sales", "Alice Adams rang, 2 times in all",
         "Bob Brown rang, 2 times in all", "Alice Adams did not answer", "Bob Brown did not answer", "The call ended",
     ],
-    "broken_by_the_network": ["The call arrived", "Alice Adams rang", "Alice Adams answered", "The connection broke"],
+    "broken_by_the_network": ["The call arrived", "Alice Adams rang", "Alice Adams answered", "The connection was lost"],
 }  # fmt: skip
 
 

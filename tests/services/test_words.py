@@ -34,7 +34,7 @@ def test_every_occasion_is_told_in_english_and_in_russian(occasion: str) -> None
 
 def test_recording_that_stopped_by_itself_is_told_otherwise_than_recordings_that_are_missing() -> None:
     stopped = replace(alert("recording_failing"), data={"problem": "90 MB free", "part": "recordings"})
-    assert "90 MB free. Calls go through" in said(MAIL, stopped).text
+    assert "90 MB free. Calls still go through" in said(MAIL, stopped).text
     assert "3 answered calls" in said(MAIL, replace(stopped, data={"missing": 3, "ready": 0})).text
 
 
@@ -91,8 +91,8 @@ def test_a_digest_tells_calls_beside_the_day_and_the_week_before_sources_and_who
     day, week = said(*SAMPLES["daily"]), said(*SAMPLES["weekly"])
     assert day.subject == "The day in calls: Saturday, 21 November 2026"
     assert "65 calls, 51 answered, 14 missed" in day.text
-    assert "Against the day before: calls +7, missed +6" in day.text
-    assert "Against the same day a week ago: calls -6, missed 0" in day.text
+    assert "Compared with the day before: calls +7, missed +6" in day.text
+    assert "Compared with the same day last week: calls -6, missed 0" in day.text
     assert "- google / cpc: 24 (+6)" in day.text
     assert "- facebook / paid_social: 0 (-7)" in day.text
     assert f"- +44 7700 900321, 21 Nov 2026, 14:32, 3 calls, {HOME}/calls/c1" in day.text
@@ -101,8 +101,8 @@ def test_a_digest_tells_calls_beside_the_day_and_the_week_before_sources_and_who
     for html in (day.html, week.html):
         assert f'href="{HOME}/calls/c1"' in html
         assert f'href="{HOME}/missed"' in html
-    assert "65 звонков, 51 отвечен, 14 пропущено" in said(*SAMPLES["daily"], "ru").text
-    assert "Nobody waits" in said(*SAMPLES["quiet"]).html
+    assert "65 звонков, 51 принят, 14 пропущено" in said(*SAMPLES["daily"], "ru").text
+    assert "Nobody is waiting" in said(*SAMPLES["quiet"]).html
 
 
 # ---- SMS

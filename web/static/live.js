@@ -37,7 +37,7 @@
     note.dataset.call = call.id;
     note.querySelector("a").href = `/calls/${call.id}`;
     note.querySelector("b").textContent = call.who;
-    note.querySelector(".soft").textContent = call.what;
+    note.querySelector(".what").textContent = call.what;
     note.querySelector("button").addEventListener("click", () => note.remove());
     toasts.append(note);
   }

@@ -41,15 +41,15 @@ def add_routes(app: web.Application) -> None:
 
 async def account_page(request: web.Request) -> web.StreamResponse:
     done = {
-        "password": _("The password is changed. Every other login of yours has ended."),
-        "ended": _("Ended."),
-        "revoked": _("The token is worth nothing any more."),
-        "factor-off": _("The second factor is gone."),
+        "password": _("Password changed. You have been logged out everywhere else."),
+        "ended": _("Session ended."),
+        "revoked": _("The token has been revoked."),
+        "factor-off": _("Two-factor authentication is off."),
         "push-on": _("This browser will notify you."),
-        "push-off": _("That browser will not notify you any more."),
+        "push-off": _("That browser will no longer notify you."),
     }.get(request.query.get("done", ""))
     needs = request.query.get("needs") == "second-factor"
-    error = _("Your role needs a second factor. Set it up here; then everything opens.") if needs else ""
+    error = _("Your role requires two-factor authentication. Set it up here to continue.") if needs else ""
     return await _page(request, done=done, error=error)
 
 
@@ -58,7 +58,7 @@ async def change_password(request: web.Request) -> web.StreamResponse:
     if user.person.by_provider:
         raise web.HTTPBadRequest  # it would be a way in that the provider knows nothing of
     if not await _knows_password(request, str(form.get("old", ""))):
-        return await _page(request, error=_("The present password is wrong."), status=400)
+        return await _page(request, error=_("The current password is wrong."), status=400)
     password = str(form.get("password", ""))[:1000]
     if error := wrong_choice("x", password, str(form.get("again", ""))[:1000]):
         return await _page(request, error=error, status=400)
@@ -95,7 +95,7 @@ async def confirm_factor(request: web.Request) -> web.StreamResponse:
     step = secondfactor.step_of(secret, text, deps.now(), 0)
     if step is None:
         return await _page(
-            request, secret=secret, error=_("This code is wrong. Is the telephone's clock right?"), status=400
+            request, secret=secret, error=_("This code is wrong. Is the clock on your phone right?"), status=400
         )
     codes = [ids.password() for _each in range(secondfactor.RECOVERY_CODES)]
     hashes = [code_hash(user.login, code) for code in codes]
@@ -132,8 +132,8 @@ async def _knows_password(request: web.Request, password: str) -> bool:
 
 def _not_known(request: web.Request) -> str:
     if request[USER].person.by_provider:
-        return _("Log out and in again first: this takes a login that is not older than ten minutes.")
-    return _("The present password is wrong.")
+        return _("Log out and log in again first: this needs a login less than ten minutes old.")
+    return _("The current password is wrong.")
 
 
 # ---- logins and tokens
@@ -162,7 +162,7 @@ async def new_token(request: web.Request) -> web.StreamResponse:
     name, days = str(form.get("name", "")).strip()[:100], str(form.get("days", ""))
     scopes = tokens.rights_of(" ".join(map(str, form.getall("scope", [])))) & user.rights - set(NOT_OF_THE_API)
     if not name or not scopes or days not in {str(count) for count in LIFETIMES}:
-        return await _page(request, error=_("A token needs a name and at least one right."), status=400)
+        return await _page(request, error=_("A token needs a name and at least one permission."), status=400)
     text, id = TOKEN_PREFIX + ids.token(), ids.new(now)
     expires = now + int(days) * DAY_MS if days != "0" else None
     await deps.db.write(lambda tx: tokens.add(tx, id, token_hash(text), user.login, name, scopes, now, expires))

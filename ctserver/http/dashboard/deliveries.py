@@ -126,10 +126,10 @@ async def test(request: web.Request) -> web.StreamResponse:
     audit.describe(request, "channel tested", via)
     name = name_of(via)
     try:
-        words = _("%(name)s has taken the test: %(answer)s") % {"name": name, "answer": await delivery.test(via)}
+        words = _("%(name)s accepted the test: %(answer)s") % {"name": name, "answer": await delivery.test(via)}
         return await _log(request, {"kind": "ok", "text": words})
     except OutboundError as error:
-        words = _("%(name)s has not taken the test: %(answer)s") % {"name": name, "answer": error}
+        words = _("%(name)s did not accept the test: %(answer)s") % {"name": name, "answer": error}
         return await _log(request, {"kind": "error", "text": words})
     finally:
         deps.wake()

@@ -37,8 +37,8 @@ COLUMNS = {
     "ad": N_("Ad"),
     "person": N_("Answered by"),
     "category": N_("Category"),
-    "value": N_("Worth"),
-    "sure": N_("How sure"),
+    "value": N_("Value"),
+    "sure": N_("Confidence"),
     "new": N_("New caller"),
     "target": N_("Target call"),
     "rec": N_("Recording"),
@@ -172,8 +172,8 @@ def _chip(name: str, text: str, deps: Deps) -> str:
         words = _("Talk from %(time)s") if name == "talk_min" else _("Talk up to %(time)s")
         return words % {"time": language.duration(int(text))}
     if name in _SHARES:
-        words = _("Sure from %(share)s") if name == "sure" else _("Sure up to %(share)s")
-        return words % {"share": f"{text}\u00a0%"}
+        words = _("Confidence from %(share)s") if name == "sure" else _("Confidence up to %(share)s")
+        return words % {"share": language.percent(int(text) / 100)}
     for names in (OUTCOMES, CALLERS, TARGETS):
         if name in ("outcome", "caller", "target") and text in names:
             return _(names[text])

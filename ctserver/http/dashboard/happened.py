@@ -6,7 +6,7 @@ from ctserver.domain import fact
 from ctserver.domain.words import N_
 
 KINDS = {
-    fact.RINGING: N_("A call rings"),
+    fact.RINGING: N_("A call is ringing"),
     fact.ATTRIBUTED: N_("A call's source is known"),
     fact.ANSWERED: N_("A call is answered"),
     fact.ENDED: N_("A call has ended"),
@@ -15,13 +15,13 @@ KINDS = {
     fact.TAGGED: N_("A call's tags have changed"),
     fact.POOL_SHORT: N_("A pool is short of numbers"),
     fact.PBX: N_("The PBX cannot be reached"),
-    fact.RECORDING_FAILING: N_("Recording fails"),
+    fact.RECORDING_FAILING: N_("Recording is failing"),
     fact.DISK: N_("The disk is nearly full"),
-    fact.DELIVERY: N_("Deliveries fail"),
+    fact.DELIVERY: N_("Deliveries are failing"),
     fact.DAILY: N_("The digest of a day"),
     fact.WEEKLY: N_("The digest of a week"),
     fact.TEST: N_("A test"),
-    fact.LETTER: N_("A letter to somebody who logs in"),
+    fact.LETTER: N_("E-mail to a user"),
 }
 OCCASIONS = {
     "ringing": KINDS[fact.RINGING],
@@ -31,8 +31,8 @@ OCCASIONS = {
     "missed_out_of_hours": N_("A call is missed out of hours"),
     "voicemail": N_("A caller has left a message"),
     "first_call": N_("Somebody has called for the first time"),
-    "long_wait": N_("A caller has waited long"),
-    "broken": N_("A call broke"),
+    "long_wait": N_("A caller has been waiting a long time"),
+    "broken": N_("A call was cut off"),
     "recording": KINDS[fact.RECORDING],
     "pool_short": KINDS[fact.POOL_SHORT],
     "pbx_unreachable": KINDS[fact.PBX],

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from aiohttp import web
@@ -27,16 +27,35 @@ from ctserver.storage.db import Row
 
 CALM_SECONDS = 0.25  # a burst of changes is told once
 BEAT_SECONDS = 15.0  # shorter than any proxy's patience
+VISITORS = 50  # listed; the others are counted
 LIFE_SECONDS = 300.0  # then the browser connects again, and is asked who it is
 SEND_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
+class Visitor:
+    """Who holds a number, until when, and what is shown of him."""
+
+    number: str
+    session: str
+    shared: bool
+    site: str
+    until: int
+    source_label: str
+    source_colour: int | None
+    campaign: str
+    page: str
+    pages: int
+    place: str
+    seen_at: int
+
+
+@dataclass(frozen=True, slots=True)
 class Now:
-    """Rows of calls and of visitors; the calls whose recording is paused."""
+    """Rows of calls, the last seen visitors, and the calls whose recording is paused."""
 
     calls: list[Row]
-    visitors: list[Row]
+    visitors: list[Visitor]
     paused: frozenset[str]
 
 
@@ -50,7 +69,8 @@ def add_routes(app: web.Application) -> None:
 
     async def read() -> Now:
         paused = frozenset(one.call for one in await pauses.open_ones(deps.db))
-        return Now(await live.calls_now(deps.db), await live.visitors_now(deps.db, deps.now()), paused)
+        visitors = await live.visitors_now(deps.db, deps.now())
+        return Now(await live.calls_now(deps.db), list(map(_visitor, visitors)), paused)
 
     async def stop(_app: web.Application) -> None:
         deps.live.close()
@@ -124,35 +144,44 @@ def _calls(request: web.Request, now: Now) -> list[CallRow]:
 def _body(request: web.Request, now: Now) -> dict[str, Any]:
     deps, scope = request.app[DEPS], scope_of(request)
     calls = _calls(request, now)
-    holders = now.visitors if request[USER].may(Right.VISITORS) else []
+    sees_visitors, moment = request[USER].may(Right.VISITORS), deps.now()
+    holders = [one for one in now.visitors if one.until > moment and scope.sees_site(one.site)] if sees_visitors else []
     return {
-        "calls": calls,
+        "calls": [_running(call) for call in calls],
         "ringing": sum(call.state == machine.RINGING for call in calls),
         "talking": sum(call.state == machine.TALKING for call in calls),
-        "visitors": [
-            _visitor(row, deps) for row in holders if row["until"] > deps.now() and scope.sees_site(row["site"])
-        ],
-        "sees_visitors": request[USER].may(Right.VISITORS),
+        "visitors": holders[:VISITORS],
+        "holding": len(holders),
+        "hidden": max(0, len(holders) - VISITORS),
+        "sees_visitors": sees_visitors,
         "paused": now.paused,
     }
 
 
-def _visitor(row: Row, deps: Deps) -> dict[str, Any]:
+def _running(call: CallRow) -> dict[str, Any]:
+    """A call, and apart from it since when it rings or talks: the one stays as it is, the other runs on."""
+    talks = call.state == machine.TALKING
+    return {
+        "call": replace(call, ring_seconds=None, talk_seconds=None),
+        "since": (call.answered_at if talks else None) or call.ringing_at or call.arrived_at,
+        "seconds": (call.talk_seconds if talks else call.ring_seconds) or 0,
+    }
+
+
+def _visitor(row: Row) -> Visitor:
     source = sessions.source_of(row)
     label = label_of(source)
-    site = deps.settings.sites.get(row["site"])
-    return {
-        "number": row["number"],
-        "session": row["session"],
-        "shared": row["how"] != "free",
-        "site_name": (site.name or row["site"]) if site else row["site"],
-        "source_label": label,
-        "source_colour": colour(label),
-        "campaign": source.campaign,
-        "page": path_of(row["url"] or row["landing_url"]).split("?")[0],
-        "pages": row["pages"],
-        "place": row["city"] or row["region"] or row["country"],
-        "device": row["device"],
-        "since": row["started_at"],
-        "seen_at": row["seen_at"],
-    }
+    return Visitor(
+        number=row["number"],
+        session=row["session"],
+        shared=row["how"] != "free",
+        site=row["site"],
+        until=row["until"],
+        source_label=label,
+        source_colour=colour(label),
+        campaign=source.campaign,
+        page=path_of(row["url"] or row["landing_url"]).split("?")[0],
+        pages=row["pages"],
+        place=row["city"] or row["region"] or row["country"],
+        seen_at=row["seen_at"],
+    )

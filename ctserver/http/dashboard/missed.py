@@ -18,6 +18,7 @@ from ctserver.storage.db import Row, Transaction
 
 DAY_MS = 86_400_000
 PERIODS = (1, 7, 30)
+DAYS = 7  # that are shown unless others are asked for, here, on the overview and in the navigation
 SHOWN = 100
 
 
@@ -58,8 +59,8 @@ async def change(request: web.Request) -> web.StreamResponse:
 
 
 async def waiting(deps: Deps) -> list[tuple[str, str]]:
-    """(site, line) of every caller of the last three days who waits, for the dot in the navigation."""
-    found, rows = await cases(deps, EVERYTHING, 3)
+    """(site, line) of every caller of the last days who waits, for the dot in the navigation."""
+    found, rows = await cases(deps, EVERYTHING, DAYS)
     return [(case.site, rows[case.id]["line"]) for case in found if case.state == work.NEW and case.caller]
 
 
@@ -78,7 +79,7 @@ async def _context(request: web.Request) -> dict[str, Any]:
     deps, scope, login = request.app[DEPS], scope_of(request), request[USER].login
     show = request.query.get("show", "")
     show = show if show in ("mine", "done") else "todo"
-    days = next((days for days in PERIODS if str(days) == request.query.get("days")), 7)
+    days = next((days for days in PERIODS if str(days) == request.query.get("days")), DAYS)
     found, rows = await cases(deps, scope, days)
     wanted = {
         "todo": lambda case: case.state == work.NEW,

@@ -16,7 +16,7 @@ from ctserver.http import render
 from ctserver.http.dashboard import journal, missed
 from ctserver.http.dashboard.filters import in_words
 from ctserver.http.dashboard.reports import PLACE
-from ctserver.http.dashboard.rows import call_row, colour
+from ctserver.http.dashboard.rows import call_row, colour, distinct
 from ctserver.http.deps import DEPS, USER, Deps, scope_of
 from ctserver.services import reports
 from ctserver.services.reports import Line, Question
@@ -25,7 +25,6 @@ from ctserver.storage import pools, sessions
 OFFICE = 8, 19  # hours that are always shown
 WAITING = 5  # missed callers shown
 SOURCES = 6
-MISSED_DAYS = 3
 
 
 def add_routes(app: web.Application) -> None:
@@ -50,7 +49,7 @@ async def overview(request: web.Request) -> web.StreamResponse:
         "total": dict(zip(report.MEASURES, found.total, strict=True)),
         "then": dict(zip(report.MEASURES, found.before or found.total, strict=True)),
         "hours": _hours(found.series, then),
-        "sources": [_source(line, deps) for line in found.lines if line.sums[1]][:SOURCES],
+        "sources": _sources(found.lines, deps),
         "sees_visitors": scope.lines is None,
         "may_report": request[USER].may(Right.REPORTS),
         "pools": await _pools(deps, today[0], now) if request[USER].may(Right.NUMBERS) else [],
@@ -72,20 +71,25 @@ def _hours(series: list[tuple[int, Sums]], before: list[tuple[int, Sums]]) -> di
 
 
 def _round_up(most: int) -> int:
-    """The end of an axis: 1, 2 or 5 times a power of ten."""
+    """The end of an axis: an even number whose half is a round one too."""
     size = 1
     while True:
-        for step in (1, 2, 5):
+        for step in (2, 4, 6, 8, 10):
             if most <= step * size:
                 return step * size
         size *= 10
+
+
+def _sources(lines: list[Line], deps: Deps) -> list[dict[str, Any]]:
+    shown = [line for line in lines if line.sums[1]][:SOURCES]
+    colours = distinct([colour(line.value) for line in shown])
+    return [{**_source(line, deps), "colour": dyed} for line, dyed in zip(shown, colours, strict=True)]
 
 
 def _source(line: Line, deps: Deps) -> dict[str, Any]:
     return {
         "words": in_words("source", line.value, deps),
         "value": line.value or "-",
-        "colour": colour(line.value),
         "calls": line.sums[PLACE["calls"]],
         "targets": line.sums[PLACE["targets"]],
         "before": line.before[PLACE["calls"]] if line.before else 0,
@@ -95,13 +99,13 @@ def _source(line: Line, deps: Deps) -> dict[str, Any]:
 async def _waiting(request: web.Request, now: int) -> dict[str, Any]:
     """Missed callers nobody has spoken with yet, the latest first."""
     deps, scope = request.app[DEPS], scope_of(request)
-    found, rows = await missed.cases(deps, scope, MISSED_DAYS)
+    found, rows = await missed.cases(deps, scope, missed.DAYS)
     cases = [case for case in found if case.state == work.NEW and case.caller]
     shown = [
         {"call": call_row(rows[case.id], deps.settings, now, scope), "times": len(case.calls)}
         for case in cases[:WAITING]
     ]
-    return {"waiting": shown, "waiting_count": len(cases)}
+    return {"waiting": shown, "waiting_count": len(cases), "waiting_days": missed.DAYS}
 
 
 async def _pools(deps: Deps, midnight: int, now: int) -> list[dict[str, Any]]:

@@ -57,5 +57,5 @@ def words(refusal: str) -> str:
         "paused": _("The recording is paused already."),
         "running": _("The recording is not paused."),
         "unrecorded": _("Asterisk is not recording this call."),
-        "away": _("Asterisk did not answer. The recording goes on as it was; the page System says what is wrong."),
+        "away": _("Asterisk did not respond. The recording goes on as before; the System page shows what is wrong."),
     }.get(refusal, refusal)

@@ -20,7 +20,7 @@ from ctserver.http.dashboard import filters as words
 from ctserver.http.dashboard import period
 from ctserver.http.dashboard.filters import chips_of, filter_of, in_words, options
 from ctserver.http.dashboard.journal import export_kind, send
-from ctserver.http.dashboard.rows import colour
+from ctserver.http.dashboard.rows import colour, distinct
 from ctserver.http.deps import DEPS, USER, Deps, scope_of
 from ctserver.language import gettext as _
 from ctserver.services import export, reports
@@ -48,7 +48,7 @@ BY = {
     HOURS: N_("Hours of the week"),
 }
 UNITS = {"hour": N_("Hours"), "day": N_("Days"), "week": N_("Weeks"), "month": N_("Months")}
-COMPARE = {"previous": N_("The days before"), "year": N_("A year earlier")}
+COMPARE = {"previous": N_("Previous period"), "year": N_("A year earlier")}
 WHO_BRINGS = ("source", "campaign", "keyword", "landing")  # the way down, from a row to what it is made of
 WAY_DOWN = {"channel": WHO_BRINGS, **{name: WHO_BRINGS[place + 1 :] for place, name in enumerate(WHO_BRINGS)},
             "ad": ("landing",), "line": ("person", "category"), "person": ("category", *WHO_BRINGS)}  # fmt: skip
@@ -254,11 +254,14 @@ def _context(found: Report, asked: Asked, deps: Deps) -> dict[str, Any]:
     shown = lines[: ALL_ROWS if asked.all_rows else ROWS]
     most = max((line.sums[1] for line in lines), default=0)
     moments = _moments(found, asked, deps.now())
+    colours = distinct([colour(line.value) if asked.by == "source" else None for line in shown])
     return {
         "report": found,
         "total": _named(found.total),
         "before": _named(found.before) if found.before is not None else None,
-        "lines": [_line(line, asked, deps, most) for line in shown],
+        "lines": [
+            {**_line(line, asked, deps, most), "colour": dyed} for line, dyed in zip(shown, colours, strict=True)
+        ],
         "hidden": len(lines) - len(shown),
         "plot": _plot(moments, asked),
         "moments": [
@@ -333,7 +336,6 @@ def _line(line: Line, asked: Asked, deps: Deps, most: int) -> dict[str, Any]:
         "known": bool(line.value),
         "below": asked.below(line.value),
         "journal": asked.journal(**{asked.by: filter_of(asked.by, line.value)}),
-        "colour": colour(line.value) if asked.by == "source" else None,
         "share": 100 * line.sums[1] / most if most else 0,
         "before": _named(line.before) if line.before is not None else None,
         **_named(line.sums),
@@ -379,7 +381,9 @@ def _heat(grid: list[list[Sums]], place: int) -> list[list[dict[str, int]]]:
     ]
 
 
-def _weekdays(span: Span) -> list[str]:
+def _weekdays(span: Span) -> list[tuple[str, str]]:
+    """Monday to Sunday: the whole name, and the short one."""
     monday = report.day_of(span[0], language.zone())
     at = report.midnight(monday, language.zone()) + DAY_MS // 2 - monday.weekday() * DAY_MS
-    return [language.weekday(at + day * DAY_MS) for day in range(7)]
+    days = [at + day * DAY_MS for day in range(7)]
+    return [(language.weekday(day), language.short_weekday(day)) for day in days]

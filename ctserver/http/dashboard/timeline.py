@@ -26,20 +26,20 @@ STATUSES = {
 }
 STAGES = {
     "greeting": N_("The caller heard the greeting"),
-    "menu": N_("The caller came to the menu"),
+    "menu": N_("The caller reached the menu"),
     "hours": N_("The line was closed; the caller was told so"),
-    "voicemail": N_("The caller came to the voicemail"),
-    "blocked": N_("The caller is not wanted here"),
-    "visitor": N_("The visitor was rung"),
+    "voicemail": N_("The caller reached voicemail"),
+    "blocked": N_("The caller is blocked"),
+    "visitor": N_("The visitor was called"),
 }
 HANDS = {  # steps with a party, and with what it did
     "queued": ("note", N_("The caller joined the queue %(detail)s")),
     "hold": ("pause", N_("%(party)s put the caller on hold")),
     "unhold": ("talking", N_("%(party)s took the caller back")),
-    "transfer": ("routed", N_("%(party)s sent the caller on to %(detail)s")),
+    "transfer": ("routed", N_("%(party)s forwarded the caller to %(detail)s")),
     "attended": ("routed", N_("%(party)s put the caller through to %(other)s")),
     "pickup": ("answered", N_("%(other)s took the call that rang at %(party)s")),
-    "forward": ("routed", N_("%(party)s sends calls on to %(detail)s")),
+    "forward": ("routed", N_("%(party)s forwards calls to %(detail)s")),
 }
 
 
@@ -98,7 +98,7 @@ def _pauses(pauses: Sequence[Row]) -> Iterator[_Told]:
 
 def _arrival(call: Call, line_name: str) -> Iterator[_Told]:
     arrived = (
-        _("We rang the visitor back, the company first") if call.routed_by == "callback" else _("The call arrived")
+        _("We called the visitor back, the company first") if call.routed_by == "callback" else _("The call arrived")
     )
     yield call.arrived_at, "arrived", arrived, "plain"
     if line_name:
@@ -126,7 +126,7 @@ def _refusal(leg: Leg) -> str:
     if leg.answered_at is not None or leg.status in ("", "CANCEL", "FORWARD", "ANSWER"):
         return ""
     if leg.cause == 21:
-        return _("%(party)s refused the call")
+        return _("%(party)s declined the call")
     return _(STATUSES.get(leg.status, "")) or _("%(party)s did not answer")
 
 
@@ -162,11 +162,11 @@ def _farewell(call: Call) -> str:
     if call.outcome == machine.MISSED and call.hung_up_by == machine.CALLER and not call.voicemail:
         return _("The caller gave up")
     if call.reason == machine.UNKNOWN:
-        return _("The call ended unseen")
+        return _("The end of the call was not seen")
     return {
         machine.CALLER: _("The caller hung up"),
         machine.COMPANY: _("The company hung up"),
-        machine.NETWORK: _("The connection broke"),
+        machine.NETWORK: _("The connection was lost"),
     }.get(call.hung_up_by, _("The call ended"))
 
 

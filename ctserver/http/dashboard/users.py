@@ -53,7 +53,7 @@ async def invite(request: web.Request) -> web.StreamResponse:
     try:
         person = _filled(deps, Person("", Role.MANAGER), form)
         if await _by_mail(request) and not person.email:
-            raise _Refused(_("A letter needs an e-mail address."))
+            raise _Refused(_("An e-mail needs an address."))
     except _Refused as refused:
         return await _users(request, error=str(refused), status=400)
     link = await _link(request, person, now + deps.settings.people.link_days * DAY_MS)
@@ -89,7 +89,7 @@ async def save(request: web.Request) -> web.StreamResponse:
         return False
 
     if not await deps.db.write(change):
-        return await _user(request, error=_("Somebody must stay the owner."), status=400)
+        return await _user(request, error=_("There must be at least one owner."), status=400)
     audit.describe(request, "user changed", person.login, _difference(before, person))
     return render.see_other(f"/users/{row['id']}?done=saved")
 
@@ -157,7 +157,7 @@ def _filled(deps: Deps, person: Person, form: Any) -> Person:
     if role not in list(Role):
         raise web.HTTPBadRequest
     if email and ("@" not in email[1:-1] or not email.isprintable() or " " in email):
-        raise _Refused(_("This is no e-mail address."))
+        raise _Refused(_("This is not an e-mail address."))
     person = replace(
         person,
         role=Role(role),
@@ -167,9 +167,9 @@ def _filled(deps: Deps, person: Person, form: Any) -> Person:
         lines=tuple(line for line in map(str, form.getall("line", [])) if line in deps.settings.lines),
     )
     if person.role in NEEDS_SITES and not person.sites:
-        raise _Refused(_("A client sees chosen sites only: choose at least one."))
+        raise _Refused(_("A client sees only chosen sites: choose at least one."))
     if person.role in NEEDS_LINES and not person.lines:
-        raise _Refused(_("An operator sees chosen lines only: choose at least one."))
+        raise _Refused(_("An operator sees only chosen lines: choose at least one."))
     return person
 
 
@@ -203,7 +203,7 @@ async def _user(
     deps, row = request.app[DEPS], await _row(request)
     text = {
         "saved": _("Saved."),
-        "factor": _("The second factor is gone."),
+        "factor": _("Two-factor authentication is off."),
         "logins": _("Logged out everywhere."),
     }
     context = {
