@@ -153,7 +153,7 @@ class _Book:
                     f'<c r="{letters}{self._row}" t="inlineStr"><is><t xml:space="preserve">{_text(cell)}</t></is></c>'
                 )
             elif isinstance(cell, datetime):
-                days = (cell.replace(tzinfo=None) - _EPOCH).total_seconds() / 86_400
+                days = (cell.replace(tzinfo=None, microsecond=0) - _EPOCH).total_seconds() / 86_400
                 cells.append(f'<c r="{letters}{self._row}" s="{self._moment}"><v>{days:.9f}</v></c>')
             elif cell is not None:
                 cells.append(f'<c r="{letters}{self._row}"><v>{cell:.15g}</v></c>')
