@@ -19,6 +19,7 @@ from ctserver.asterisk.bridge import Bridge
 from ctserver.asterisk.fastagi import Fastagi
 from ctserver.config import Settings, number_uses
 from ctserver.domain import visitor
+from ctserver.front.keeper import Front
 from ctserver.http import auth, server
 from ctserver.http.deps import Deps, Health, TestCallFailed
 from ctserver.http.gate import Gate
@@ -31,10 +32,10 @@ from ctserver.services.callbacks import Callbacks, NotSent
 from ctserver.services.callers import Callers
 from ctserver.services.live import Live
 from ctserver.services.pauses import Pauses, PbxAway
+from ctserver.services.reception import Reception
 from ctserver.services.recorded import Recorded
 from ctserver.services.routing import Router
 from ctserver.services.speech import Speaker
-from ctserver.services.visits import rule_book
 from ctserver.sinks import Sinks
 from ctserver.storage import migrate, routes, sessions, sqlite, users
 from ctserver.storage.db import StorageError
@@ -88,6 +89,7 @@ class Running:
         self._check_recordings()
         self.bridges: list[Bridge] = []
         self.live = Live()
+        self.front: Front | None = None
         self.db = await self._open_database()
         await self._first_user()
         self.attributor = await Attributor.load(self.db, settings)
@@ -222,7 +224,6 @@ class Running:
             health=self.health,
             now=ids.now_ms,
             sounds=self.places,
-            rules=rule_book(settings),
             delivery=self.sinks.delivery,
             facts=self.sinks.facts,
             provider=self.provider,
@@ -245,6 +246,17 @@ class Running:
             await web.TCPSite(runner, host, port, backlog=512).start()
         except OSError as error:
             raise _port_error("the web server", settings.server.listen, "[server] listen", error) from error
+        if settings.visitors.listen:
+            await self._start_front(deps.desk.reception)
+
+    async def _start_front(self, reception: Reception) -> None:
+        settings = self._settings
+        self.front = Front(settings, reception)
+        try:
+            await self.front.start()
+        except OSError as error:
+            raise _port_error("the front", settings.visitors.listen, "[visitors] listen", error) from error
+        self._steps.append(("front", self.front.stop))
 
     def _start_upkeep(self) -> None:
         upkeep = Upkeep(
@@ -295,6 +307,8 @@ class Running:
             name = "AMI" if len(self.bridges) == 1 else f"AMI {bridge.pbx.id}"
             parts[name] = bridge.link.problem or "ok"
         parts["FastAGI"] = "ok" if self.fastagi.listening else "not listening"
+        if self.front is not None:
+            parts["front"] = self.front.state
         await asyncio.to_thread(self.recorded.look)
         parts["disk"] = self.recorded.disk
         parts["recordings"] = self.recorded.stopped or "ok"

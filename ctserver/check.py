@@ -117,6 +117,7 @@ async def _ports(settings: Settings) -> list[Result]:
     ports = {
         "FastAGI port": (settings.fastagi.listen, "[fastagi] listen"),
         "web port": (settings.server.listen, "[server] listen"),
+        **({"visitors' port": (settings.visitors.listen, "[visitors] listen")} if settings.visitors.listen else {}),
     }
     if await _is_running(settings.server.listen):
         return [Result(name, True, f"{address}: ctserver is running") for name, (address, _) in ports.items()]

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from ctserver import config
 from ctserver.config import ConfigError, Menu, Settings
+from ctserver.config.after_call import AfterCall
 
 MINIMAL = '[lines.office]\ndial = "PJSIP/100"\n'
 
@@ -51,6 +52,9 @@ def leaves(model: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
         yield path
 
 
+KEYS = [kind.model_fields["keys"].annotation for kind in (Menu, AfterCall)]  # tables whose keys are a person's
+
+
 def flat(table: Any, model: Any = Settings, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     """The keys of a TOML file, in the same spelling."""
     for name, value in table.items() if isinstance(table, dict) else enumerate(table):
@@ -61,7 +65,7 @@ def flat(table: Any, model: Any = Settings, path: tuple[str, ...] = ()) -> Itera
             else (get_args(model) or [None])[-1]
         )
         here = (*path, str(name) if named else "*")
-        if (isinstance(value, dict) and value and below != Menu.model_fields["keys"].annotation) or (
+        if (isinstance(value, dict) and value and below not in KEYS) or (
             isinstance(value, list) and value and isinstance(value[0], dict)
         ):
             yield from flat(value, below, here)

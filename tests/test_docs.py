@@ -114,7 +114,10 @@ def _kinds(kind: object) -> dict[str, type[BaseModel]]:
 
 
 def keys_of_models() -> dict[str, set[str]]:
-    return {table: set(model.model_fields) - {"targets", "menu", "target_call"} for table, model in tables().items()}
+    return {
+        table: set(model.model_fields) - {"targets", "menu", "target_call", "after_call"}
+        for table, model in tables().items()
+    }
 
 
 def described() -> dict[str, dict[str, tuple[str, str]]]:

@@ -35,7 +35,7 @@ class Bridge:
         self.pbx = pbx
         self.journal = Journal(db, settings, attributor, pbx.id, facts)
         self._spool = settings.spool(pbx)
-        self.notes = Notes(db, self.journal, self._spool, pbx.id)
+        self.notes = Notes(db, settings, self.journal, self._spool, pbx.id)
         self.on_placed: Callable[[str, Sequence[Placed]], Awaitable[None]] | None = None
         self._contexts = pbx.inbound_contexts
         self._translator = Translator(self._contexts)

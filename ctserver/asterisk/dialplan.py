@@ -17,6 +17,7 @@ from ctserver.asterisk import lines as line_texts
 from ctserver.asterisk import variables
 from ctserver.asterisk.lines import literal
 from ctserver.config import Asterisk, ConfigError, Problem, Settings
+from ctserver.config.after_call import AfterCall
 from ctserver.config.notify import Modem
 from ctserver.services.recorded import Recorded
 from ctserver.services.routing import Route, Router
@@ -33,22 +34,26 @@ def render(settings: Settings, script: Path, pbx: Asterisk | None = None) -> str
     pbx = pbx or settings.asterisk[0]
     router = Router(settings)
     spool = _path(settings, f"asterisk.{pbx.id}.spool" if pbx.spool else "recordings.folder", settings.spool(pbx))
-    asked = f"agi://{settings.fastagi.listen}/"
+    fastagi = f"agi://{settings.fastagi.listen}/"
     lines = [
         "; Written by `ctserver dialplan`. Write it again and `dialplan reload` after every change of ctserver.toml.",
         "",
         "[ct-settings]",
-        f"exten => start,1,Set(CT_FASTAGI={asked}{variables.ROUTE_SCRIPT}{variables.ASKED_BY}{pbx.id})",
-        f" same => n,Set(CT_FASTAGI_CALLBACK={asked}{variables.CALLBACK_SCRIPT})",
+        f"exten => start,1,Set(CT_FASTAGI={fastagi}{variables.ROUTE_SCRIPT}{variables.ASKED_BY}{pbx.id})",
+        f" same => n,Set(CT_FASTAGI_CALLBACK={fastagi}{variables.CALLBACK_SCRIPT})",
         f" same => n,Set(CT_SCRIPT={_path(settings, '--write', script)})",
         f" same => n,Set(CT_RECORDINGS={spool})",
         " same => n,Return()",
         "",
         "[ct-defaults]",
     ]
+    asked = router.asked()
     for digits, route in sorted(router.table().items()):
-        lines += _default(digits, route)
+        lines += _default(digits, route, asked.get(digits, ""))
     lines += _default("_[0-9]!", router.default)
+    for name, site in settings.sites.items():
+        if site.after_call.keys:
+            lines += ["", f"[{variables.ask_context(name)}]", *line_texts.extension_of("s", _ask(site.after_call))]
     lines += ["", "[ct-tracked]", *(f"exten => {digits},1,NoOp()" for digits in sorted(router.table()))]
     lines += ["", "[ct-unrecorded]", *_unrecorded(settings)]
     for name, line in settings.lines.items():
@@ -163,9 +168,19 @@ def _unrecorded(settings: Settings) -> Iterator[str]:
         yield f"exten => {pattern},1,NoOp()"
 
 
-def _default(pattern: str, route: Route) -> list[str]:
-    value = literal(route.encode(store=False))
-    return [f"exten => {pattern},1,Set(CT_DEFAULT={value})", " same => n,Return()"]
+def _default(pattern: str, route: Route, site: str = "") -> list[str]:
+    """`site`: the one whose calls are asked about afterwards."""
+    ask = [f"Gosub({variables.ask_context(site)},s,1)"] if site else []
+    steps = [f"Set(CT_DEFAULT={literal(route.encode(store=False))})", *ask, "Return()"]
+    return line_texts.extension_of(pattern, steps)
+
+
+def _ask(after: AfterCall) -> list[str]:
+    """CT_AFTER is the option of Dial() and Queue() by which the answering channel goes on when the caller has hung up; the
+    other variables are for that channel."""
+    how = f"_CT_ASK_KEYS={''.join(after.keys)},_CT_ASK_SOUND={after.sound},_CT_ASK_SECONDS={after.seconds}"
+    whose = "_CT_ASK_OF=${CHANNEL(linkedid)},_CT_ASK_CALLER=${CHANNEL}"
+    return [f"MSet(CT_AFTER=F(ct-after^s^1),{whose},{how})", "Return()"]
 
 
 def _path(settings: Settings, key: str, path: Path) -> str:

@@ -2,7 +2,8 @@
 that has ended, one line, into a file of the day (UTC) in the spool folder.
 
 A note holds what the event CTEnd holds, and is read by the code that reads events. Which notes are in the journal is
-kept in the database, together with the calls: an older copy of the database takes up where it was.
+kept in the database, together with the calls: an older copy of the database takes up where it was. A key that was pressed after
+a call is a note of its own, CTKey; there is no event of that name, so it counts once.
 """
 
 from __future__ import annotations
@@ -10,26 +11,30 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from urllib.parse import unquote
 
-from ctserver.asterisk.translate import Translator
+from ctserver.asterisk.translate import Translator, moment
 from ctserver.asterisk.variables import EVENT_ENDED
 from ctserver.asterisk.wire import Message, text
+from ctserver.config import Settings
 from ctserver.domain.call import Event
+from ctserver.services.after_call import Pressed, categorize
 from ctserver.services.calls import Journal
 from ctserver.storage import evidence
-from ctserver.storage.db import Database, StorageError
+from ctserver.storage.db import Database, StorageError, Transaction
 from ctserver.storage.evidence import Position
 
 log = logging.getLogger(__name__)
 
 FILES = "ct-calls-*.log"
 BEGIN, END = "CTEnd,Uniqueid: ", ",."
+KEY = re.compile(r".*CTKey,Linkedid: ([^,]+),Key: ([0-9*]),Channel: ([^,]+),Timestamp: ([0-9.]+),\.$")
 MAX_LINE = 8192
 MAX_BLOCK = 64 * 1024  # bytes read, and notes of some 200 calls saved, at a time
 KEEP_SECONDS = 30 * 86_400  # how old a copy of the database may be and still find all its calls again
@@ -51,6 +56,20 @@ def messages(line: str) -> list[Message]:
     return [{"Event": "UserEvent", "UserEvent": EVENT_ENDED, **headers}, over]
 
 
+def linkedid(line: str) -> str:
+    """Of the call that a note is about; for nearly all of them this is all that needs to be read."""
+    return line.rpartition(BEGIN)[2].partition(",Linkedid: ")[2].partition(",")[0]
+
+
+def key(line: str, now: int) -> Pressed | None:
+    """The key that a note tells of; None of a note of something else."""
+    found = KEY.match(line)
+    if found is None:
+        return None
+    call, pressed, channel, at = found.groups()
+    return Pressed(call, moment(at) or now, pressed, channel)
+
+
 def events(line: str, now: int) -> list[Event]:
     """A whole call, from its arrival to its end, as far as its note tells."""
     translator = Translator(())
@@ -69,8 +88,9 @@ class Block:
 class Notes:
     """The notes of one PBX, read into its journal."""
 
-    def __init__(self, db: Database, journal: Journal, folder: Path, pbx: str) -> None:
+    def __init__(self, db: Database, settings: Settings, journal: Journal, folder: Path, pbx: str) -> None:
         self._db = db
+        self._settings = settings
         self._journal = journal
         self._folder = folder
         self._pbx = pbx
@@ -99,12 +119,18 @@ class Notes:
         changed = 0
         blocks = _blocks(self._folder, limits, known)
         while block := await asyncio.to_thread(next, blocks, None):
-            calls = [call for line in block.lines if (call := events(line, now))]
-            keep = partial(evidence.reached, pbx=self._pbx, file=block.file, position=block.behind)
-            changed += await self._journal.reconcile(calls, keep)
+            keys = [found for line in block.lines if (found := key(line, now))]
+            news = [line for line in block.lines if not KEY.match(line) and not self._journal.knows_end(linkedid(line))]
+            calls = [call for line in news if (call := events(line, now))]
+            changed += await self._journal.reconcile(calls, partial(self._keep, block=block, keys=keys))
         if changed:
             log.info("PBX %s: %d calls found in Asterisk's own notes", self._pbx, changed)
         return changed
+
+    def _keep(self, tx: Transaction, block: Block, keys: Sequence[Pressed]) -> None:
+        for pressed in keys:
+            categorize(tx, self._settings, self._pbx, pressed)
+        evidence.reached(tx, self._pbx, block.file, block.behind)
 
     async def tidy(self) -> None:
         """Remove files that are read to their end and too old for any copy of the database to ask for."""

@@ -147,7 +147,7 @@ def _ring(line: Line) -> Iterator[str]:
 
 def _queue(line: Line) -> Iterator[str]:
     """Without music nobody has answered before somebody does; with it the caller pays from the start."""
-    options = _header(line) if line.music else f"r{_header(line)}"
+    options = f"{'' if line.music else 'r'}{_header(line)}${{CT_AFTER}}"
     if line.music:
         yield 'ExecIf($["${CT_CALLBACK}" = ""]?Answer())'  # a visitor is rung once a member has answered
         yield f"Set(CHANNEL(musicclass)={line.music})"
@@ -160,7 +160,7 @@ def _options(line: Line) -> str:
     music = f"m({line.music})" if line.music else ""
     whisper = line.whisper_sound or line.whisper_text
     said = "${IF($[${LEN(${CT_SAY})} > 0]?A(${CT_SAY}))}" if whisper else ""
-    return f"g{music}{_header(line)}{said}${{CT_ACCEPT}}"
+    return f"g{music}{_header(line)}{said}${{CT_AFTER}}${{CT_ACCEPT}}"
 
 
 def _header(line: Line) -> str:

@@ -10,12 +10,13 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 
 from ctserver.asterisk import older
-from ctserver.asterisk.variables import EVENT_ENDED, EVENT_ROUTED, EVENT_STAGE
+from ctserver.asterisk.variables import EVENT_AFTER, EVENT_ENDED, EVENT_ROUTED, EVENT_STAGE
 from ctserver.asterisk.wire import Message, text, uniqueid_of
 from ctserver.domain import events as calls
 from ctserver.domain.call import birth
 
 _QUOTED = re.compile(r"\\([\\\"])")  # PJSIP leaves SIP's own escapes in a quoted name
+NORMAL_CLEARING = 16  # Q.850
 MAX_GONE = 500
 MAX_TEXT = 100  # of a name or an extension
 MAX_SECONDS = 10**11  # what no clock says
@@ -68,6 +69,8 @@ class Translator:
 
     def _user_event(self, message: Message, at: int) -> Iterator[calls.Event]:
         name = text(message, "UserEvent")
+        if name == EVENT_AFTER:
+            yield from self._leave(message, at)
         if name not in (EVENT_ROUTED, EVENT_STAGE, EVENT_ENDED):
             return
         did, line = text(message, "DID"), text(message, "Line")
@@ -82,6 +85,12 @@ class Translator:
             yield calls.StageReached(linkedid, at, stage[:MAX_TEXT])
         if name == EVENT_ENDED:
             yield _closing(message, linkedid, at, line)
+
+    def _leave(self, message: Message, at: int) -> Iterator[calls.Event]:
+        """The caller has hung up, and whoever answered is asked what it was about: no part of the call any more."""
+        leg = uniqueid_of(message)
+        if linkedid := self.legs.pop(leg, None):
+            yield calls.LegHungUp(linkedid, at, leg, NORMAL_CLEARING)
 
     def dial_begin(self, message: Message, at: int) -> Iterator[calls.Event]:
         leg = _leg(message)
@@ -244,6 +253,7 @@ _HANDLERS: dict[str, Callable[[Translator, Message, int], Iterator[calls.Event]]
     "Join": Translator._queued,
     **older.HANDLERS,
 }
+READ = frozenset(name.encode() for name in _HANDLERS)  # the events that tell us anything
 
 
 def _closing(message: Message, linkedid: str, at: int, line: str) -> calls.Closing:

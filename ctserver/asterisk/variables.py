@@ -12,6 +12,7 @@ EVENT_ROUTED = "CTRoute"
 EVENT_ENDED = "CTEnd"
 EVENT_STAGE = "CTStage"
 EVENT_VISITOR = "CTVisitor"
+EVENT_AFTER = "CTAfter"
 EVENT_DOCTOR = "CTDoctor"
 EVENT_OUTGOING = "CTOut"
 EVENT_OUTGOING_ENDED = "CTOutEnd"
@@ -44,6 +45,11 @@ COMPANY_PART = "-company.wav"
 def line_context(line: str) -> str:
     """The context of a line in ct-settings.conf."""
     return f"ct-line-{line}"
+
+
+def ask_context(site: str) -> str:
+    """The context of ct-settings.conf that says how whoever answered a call to this site is asked what it was about."""
+    return f"ct-ask-{site}"
 
 
 def hours_variable(line: str) -> str:

@@ -66,5 +66,5 @@ def _snippet(options: argparse.Namespace) -> int:
         if site not in settings.sites:
             raise app.StartError(f"there is no site {site!r}", f"name one of: {', '.join(settings.sites)}")
         version = f"&amp;v={collect.version_of(collect.script_of(settings, site))}" if options.versioned else ""
-        sys.stdout.write(f'<script async src="{settings.server.public_url}/ct.js?site={site}{version}"></script>\n')
+        sys.stdout.write(f'<script async src="{settings.script_url}/ct.js?site={site}{version}"></script>\n')
     return 0

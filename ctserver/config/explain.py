@@ -70,7 +70,7 @@ def _hint(error: Any, location: tuple[int | str, ...]) -> str:
         return 'write it like "127.0.0.1:8080"'
     if name == "number" or "numbers" in location:
         return 'write it with its country code, like "+44 20 7946 0101"'
-    if "pattern" in error["type"] and name == "public_url":
+    if "pattern" in error["type"] and name in ("public_url", "url"):
         return 'write it like "https://calls.example.com", without a path'
     if "pattern" in error["type"]:
         return "use lower-case letters, digits, - and _"

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from ctserver.config.types import Address, Table, country_code, currency_code, zone_name
+from ctserver.config.types import Address, AddressOrNone, Table, country_code, currency_code, zone_name
 
 
 class Server(Table):
@@ -18,6 +18,13 @@ class Server(Table):
     time_zone: Annotated[str, AfterValidator(zone_name)] = ""
     demo: bool = False
     trust_proxy: bool = False
+
+
+class Visitors(Table):
+    """The address of their own for what the pages of sites ask; "": that of the dashboard."""
+
+    listen: AddressOrNone = ""
+    url: str = Field(default="", pattern=r"^(https?://[^/\s]+)?$")
 
 
 class DatabaseFile(Table):

@@ -18,7 +18,7 @@ from ctserver.config.problems import ConfigError, Problem, reason_of
 from ctserver.config.quality import Quality
 from ctserver.config.recordings import S3, Recordings
 from ctserver.config.retention import Retention
-from ctserver.config.server import DatabaseFile, Fastagi, Geo, Limits, Log, Privacy, Server
+from ctserver.config.server import DatabaseFile, Fastagi, Geo, Limits, Log, Privacy, Server, Visitors
 from ctserver.config.sites import Pool, Rule, Site, Static
 from ctserver.config.telephony import Asterisk, Calls
 from ctserver.config.types import Identifier, Table
@@ -30,6 +30,7 @@ class Settings(Table):
 
     base: Path = Field(default=Path(), exclude=True)
     server: Server = Server()
+    visitors: Visitors = Visitors()
     database: DatabaseFile = DatabaseFile()
     fastagi: Fastagi = Fastagi()
     log: Log = Log()
@@ -64,6 +65,11 @@ class Settings(Table):
     def spool(self, pbx: Asterisk) -> Path:
         """Where this Asterisk writes: both sides of each call, and notes of the calls that have ended."""
         return self.path(pbx.spool or self.recordings.folder)
+
+    @property
+    def script_url(self) -> str:
+        """Where the pages of sites find the script, and what it asks."""
+        return self.visitors.url or self.server.public_url
 
     @property
     def default_line(self) -> str:

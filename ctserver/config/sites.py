@@ -5,10 +5,12 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
+from ctserver.config.after_call import AfterCall
 from ctserver.config.reports import TargetCall
 from ctserver.config.types import MAIN, Domain, Identifier, OneLine, Patterns, PhoneNumber, Reference, Table, network
+from ctserver.domain import category
 
 
 class Target(Table):
@@ -47,9 +49,19 @@ class Site(Table):
     repeat_calls: bool = True
     repeat_days: int = Field(default=30, ge=1, le=365)
     target_call: TargetCall = TargetCall()
-
     categories: Annotated[list[OneLine], Field(max_length=9)] = []
+    after_call: AfterCall = AfterCall()
     exclude_ips: list[Annotated[str, AfterValidator(network)]] = []
+
+    @model_validator(mode="after")
+    def _keys_have_categories(self) -> Site:
+        known = category.of_site(self.categories)
+        for key, code in self.after_call.keys.items():
+            if code not in known:
+                raise ValueError(
+                    f"after_call.keys.{key}: {code!r} is no category of this site, which has: {', '.join(known)}"
+                )
+        return self
 
     @cached_property
     def all_targets(self) -> dict[str, Target]:

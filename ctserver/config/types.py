@@ -74,6 +74,7 @@ def _lower(value: object) -> object:
 
 PhoneNumber = Annotated[str, AfterValidator(_number)]
 Address = Annotated[str, AfterValidator(_address)]
+AddressOrNone = Annotated[str, AfterValidator(lambda text: text and _address(text))]
 Identifier = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
 Reference = Annotated[str, Field(pattern=r"^([a-z0-9][a-z0-9_-]{0,31})?$")]  # empty: none
 MAIN = "main"  # the target that is the site's own number

@@ -8,11 +8,12 @@ from functools import lru_cache
 from aiohttp import web
 
 from ctserver import files
+from ctserver.config import Settings
 from ctserver.domain.callback import Refused as NotRung
 from ctserver.http import collect
-from ctserver.http.deps import DEPS, Deps
+from ctserver.http.desk import Desk, Route
 from ctserver.http.gate import Refused
-from ctserver.services.callbacks import Callbacks, Wish
+from ctserver.services.callbacks import Wish
 
 MAX_NUMBER = 32
 MAX_PAGE = 500
@@ -20,20 +21,14 @@ MAX_MINUTES = 24 * 60
 QUICK_SECONDS = 1  # nobody writes his number faster than that
 
 
-def add_routes(app: web.Application) -> None:
-    app.router.add_get("/ct-callback.js", widget)
-    app.router.add_post("/v1/callback", ask)
-
-
-async def widget(request: web.Request) -> web.Response:
+async def widget(desk: Desk, request: web.BaseRequest) -> web.Response:
     """The script, made for one site."""
-    deps = request.app[DEPS]
     try:
-        site = collect.site_of(deps.settings, request.query.get("site", ""))
-        _callbacks(deps, site)
+        site = collect.site_of(desk.settings, request.query.get("site", ""))
+        _check_widget(desk.settings, site)
     except Refused as refusal:
         return web.Response(status=404, text=f"// {refusal}\n", content_type="text/javascript")
-    baked = {"SITE": site, "ORIGIN": deps.settings.server.public_url}
+    baked = {"SITE": site, "ORIGIN": desk.settings.script_url}
     body = _source()
     for name, value in baked.items():
         body = body.replace(f"__CT_{name}__", json.dumps(value).replace("<", "\\u003c"))
@@ -43,38 +38,36 @@ async def widget(request: web.Request) -> web.Response:
     return response
 
 
-async def ask(request: web.Request) -> web.Response:
+async def ask(desk: Desk, request: web.BaseRequest) -> web.Response:
     """`{"s": site, "v": visitor, "e": session, "n": his number, "u": URL, "d": minutes to wait, "w": seconds that he took, "x": ""}` ->
     `{"at": epoch ms}`, when he will be rung, or `{"no": why}`: number, country, often, closed, session, off, ours.
 
     `x` is a field that people do not see: what fills it in is a robot, and is told that all is well.
     """
-    deps = request.app[DEPS]
     try:
-        body, site, headers = await collect.read(request, deps)
-        callbacks = _callbacks(deps, site)
-        asker = deps.gate.asker(request)
-        deps.gate.admit(request, asker, site, collect.page_of(request, body))
-        deps.gate.count(asker, site, body.text("v", 26), deps.now())
+        body, site, headers = await collect.read(request, desk)
+        _check_widget(desk.settings, site)
+        asker = desk.gate.asker(request)
+        desk.gate.admit(request, asker, site, collect.page_of(request, body))
+        desk.gate.count(asker, site, body.text("v", 26), desk.now())
     except Refused as refusal:
         return collect.refuse(refusal)
     seconds = body.fields.get("w")
     if body.text("x", 10) or not isinstance(seconds, int | float) or seconds < QUICK_SECONDS:
-        return web.json_response({"at": deps.now()}, headers=headers)
+        return web.json_response({"at": desk.now()}, headers=headers)
     wish = Wish(
         site=site,
         session=body.text("e", 26),
         visitor=body.text("v", 26),
         number=body.text("n", MAX_NUMBER),
         page=body.text("u", MAX_PAGE),
-        address=deps.gate.known_address(asker),
+        address=desk.gate.known_address(asker),
         delay_ms=_delay_ms(body.fields.get("d")),
     )
     try:
-        at = await callbacks.ask(wish, deps.now())
+        at = await desk.reception.callback(wish)
     except NotRung as refusal:
         return web.json_response({"no": str(refusal)}, headers=headers)
-    deps.live.changed()
     return web.json_response({"at": at}, headers=headers)
 
 
@@ -82,11 +75,13 @@ def _delay_ms(minutes: object) -> int:
     return min(minutes, MAX_MINUTES) * 60_000 if isinstance(minutes, int) and minutes > 0 else 0
 
 
-def _callbacks(deps: Deps, site: str) -> Callbacks:
+def _check_widget(settings: Settings, site: str) -> None:
     """Raises Refused where there is no such widget."""
-    if deps.callbacks is None or not deps.callbacks.possible or site not in deps.settings.callbacks.sites:
+    if not settings.callbacks.dial or site not in settings.callbacks.sites:
         raise Refused("ctserver: no callbacks on this site")
-    return deps.callbacks
+
+
+ROUTES = (Route("GET", "/ct-callback.js", widget), Route("POST", "/v1/callback", ask))
 
 
 @lru_cache(1)

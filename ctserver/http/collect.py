@@ -16,7 +16,7 @@ from ctserver import files
 from ctserver.config import Settings, Target
 from ctserver.domain import phone, source
 from ctserver.http import script
-from ctserver.http.deps import DEPS, Deps
+from ctserver.http.desk import Desk, Route
 from ctserver.http.gate import Refused
 from ctserver.services import visits
 
@@ -27,20 +27,13 @@ _VISITOR = re.compile(r"[0-9a-v]{26}")
 _SIGNAL = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 
 
-def add_routes(app: web.Application) -> None:
-    app.router.add_get("/ct.js", ct_js)
-    app.router.add_post("/v1/visit", visit)
-    app.router.add_post("/v1/signal", signal)
-
-
-async def ct_js(request: web.Request) -> web.Response:
+async def ct_js(desk: Desk, request: web.BaseRequest) -> web.Response:
     """The script of one site, with its public configuration; revalidated by ETag."""
-    deps = request.app[DEPS]
     try:
-        site = site_of(deps.settings, request.query.get("site", ""))
+        site = site_of(desk.settings, request.query.get("site", ""))
     except Refused as refusal:
         return web.Response(status=404, text=f"// {refusal}\n", content_type="text/javascript")
-    body = script_of(deps.settings, site)
+    body = script_of(desk.settings, site)
     tag = version_of(body)
     keep = (
         "max-age=31536000, immutable" if request.query.get("v") == tag else "max-age=300, stale-while-revalidate=86400"
@@ -69,7 +62,7 @@ def public_config(settings: Settings, site_id: str) -> dict[str, Any]:
     site = settings.sites[site_id]
     return {
         "s": site_id,
-        "o": settings.server.public_url,
+        "o": settings.script_url,
         "t": [_public_target(name, target) for name, target in site.all_targets.items()],
         "a": sorted(_shown_on(settings, site_id)),
         "consent": site.consent,
@@ -106,6 +99,8 @@ class Body:
     def text(self, name: str, size: int) -> str:
         value = self.fields.get(name)
         clean = value if isinstance(value, str) else ""
+        if clean.isascii() and len(clean) <= size and "\x00" not in clean:
+            return clean
         return clean.replace("\x00", "")[:size].encode("utf-8", "replace").decode()
 
     def names(self, name: str) -> list[str]:
@@ -120,23 +115,22 @@ class Body:
         return {key[:40]: str(entry)[:MAX_TITLE].encode("utf-8", "replace").decode() for key, entry in kept.items()}
 
 
-async def visit(request: web.Request) -> web.Response:
+async def visit(desk: Desk, request: web.BaseRequest) -> web.Response:
     """A page view: `{"s": site, "v": visitor, "u": URL, "r": referrer, "t": title, "n": [targets]}` -> numbers.
 
     With a session in `e` it is the same page view, which has come upon more targets.
     """
-    deps = request.app[DEPS]
     try:
-        body, site, headers = await read(request, deps)
-        asker = deps.gate.asker(request)
-        deps.gate.admit(request, asker, site, page_of(request, body))
+        body, site, headers = await read(request, desk)
+        asker = desk.gate.asker(request)
+        desk.gate.admit(request, asker, site, page_of(request, body))
         visitor = body.text("v", 26)
         visitor = visitor if _VISITOR.fullmatch(visitor) else ""
-        deps.gate.count(asker, site, visitor, deps.now())
+        desk.gate.count(asker, site, visitor, desk.now())
     except Refused as refusal:
         return refuse(refusal)
     url, referrer = body.text("u", MAX_URL), body.text("r", MAX_URL)
-    found = source.classify(url, referrer, deps.settings.sites[site].domains)
+    found = source.classify(url, referrer, desk.settings.sites[site].domains)
     wanted = body.names("n")
     view = visits.PageView(
         site=site,
@@ -146,24 +140,22 @@ async def visit(request: web.Request) -> web.Response:
         referrer=referrer,
         title=body.text("t", MAX_TITLE),
         source=found,
-        wants=tuple(name for name in deps.settings.sites[site].all_targets if name in wanted),
-        facts=deps.gate.facts(asker, found, script.client_ids(body.names("i")), body.texts("p")),
+        wants=tuple(name for name in desk.settings.sites[site].all_targets if name in wanted),
+        facts=desk.gate.facts(asker, found, script.client_ids(body.names("i")), body.texts("p")),
     )
-    shown = await visits.record(deps.db, deps.settings, deps.rules, view, deps.now())
-    deps.gate.remember(shown.visitor)
-    deps.live.changed()
+    shown = await desk.reception.visit(view)
+    desk.gate.remember(shown.visitor)
     numbers = ",".join(f'"{target}":{_number(number)}' for target, number in shown.numbers.items())
     head = f'{{"v":"{shown.visitor}","e":"{shown.session}","n":{{{numbers}}}'  # ids and names need no escaping
-    text = f'{head},"h":{shown.hold_ms // 1000},"b":{deps.settings.sites[site].heartbeat_seconds}}}'
+    text = f'{head},"h":{shown.hold_ms // 1000},"b":{desk.settings.sites[site].heartbeat_seconds}}}'
     return web.Response(body=text.encode(), headers={**headers, "Content-Type": "application/json"})
 
 
-async def signal(request: web.Request) -> web.Response:
+async def signal(desk: Desk, request: web.BaseRequest) -> web.Response:
     """What the visitor did: `{"s": site, "v": visitor, "e": session, "k": kind, "n": number}`. Answers nothing."""
-    deps = request.app[DEPS]
     try:
-        body, site, headers = await read(request, deps)
-        deps.gate.admit(request, deps.gate.asker(request), site, page_of(request, body))
+        body, site, headers = await read(request, desk)
+        desk.gate.admit(request, desk.gate.asker(request), site, page_of(request, body))
         kind = body.text("k", 40)
         if not _SIGNAL.fullmatch(kind):
             raise Refused("no such signal")
@@ -174,17 +166,15 @@ async def signal(request: web.Request) -> web.Response:
         visitor=body.text("v", 26),
         session=body.text("e", 26),
         kind=kind,
-        number=number if number in deps.uses else "",
+        number=number if number in desk.numbers else "",
         ids=script.client_ids(body.names("i")),
         properties=body.texts("p"),
     )
-    await visits.note(deps.db, deps.settings, note, deps.now())
-    if kind != visits.BEAT:
-        deps.live.changed()
+    await desk.reception.signal(note)
     return web.Response(status=204, headers=headers)
 
 
-def page_of(request: web.Request, body: Body) -> str:
+def page_of(request: web.BaseRequest, body: Body) -> str:
     """The host of the page that asks, as the browser says it, else as the script does."""
     return source.host_of(request.headers.get("Origin", "")) or source.host_of(body.text("u", MAX_URL))
 
@@ -193,7 +183,7 @@ def refuse(refusal: Refused) -> web.Response:
     return web.Response(status=204, headers={"X-Ct-Refused": str(refusal), "Access-Control-Allow-Origin": "*"})
 
 
-async def read(request: web.Request, deps: Deps) -> tuple[Body, str, dict[str, str]]:
+async def read(request: web.BaseRequest, desk: Desk) -> tuple[Body, str, dict[str, str]]:
     """The body, the site, and the headers of the answer. Raises Refused."""
     try:
         fields = json.loads(await request.read())
@@ -203,7 +193,7 @@ async def read(request: web.Request, deps: Deps) -> tuple[Body, str, dict[str, s
         raise Refused("the body is not an object")
     body = Body(fields)
     site = body.text("s", 40)
-    if site not in deps.settings.sites:
+    if site not in desk.settings.sites:
         raise Refused("no such site")
     origin = request.headers.get("Origin", "")
     return body, site, {"Access-Control-Allow-Origin": origin or "*", "Vary": "Origin", "Cache-Control": "no-store"}
@@ -224,6 +214,8 @@ def _number(number: str) -> str:
     shown = [phone.international(number), phone.national(number)]
     return json.dumps({"n": number, "c": country, "p": prefix, "l": national, "f": shown})
 
+
+ROUTES = (Route("GET", "/ct.js", ct_js), Route("POST", "/v1/visit", visit), Route("POST", "/v1/signal", signal))
 
 _cache: list[str] = []
 

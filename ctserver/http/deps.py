@@ -12,7 +12,7 @@ from aiohttp import web
 from ctserver.config import NumberUse, Settings
 from ctserver.domain.person import Person
 from ctserver.domain.rights import Right, Scope
-from ctserver.domain.rules import Rule
+from ctserver.http.desk import Desk
 from ctserver.http.gate import Gate
 from ctserver.http.guesses import Guesses
 from ctserver.http.limits import Limiter
@@ -31,6 +31,7 @@ from ctserver.storage.db import Database, Transaction
 
 if TYPE_CHECKING:
     from ctserver.services.provider import Provider
+from ctserver.services.reception import Here
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +112,6 @@ class Deps:
     health: Callable[[], Awaitable[Health]]
     now: Callable[[], int]
     sounds: Sounds
-    rules: list[Rule]
     gate: Gate
     black_list: BlackList
     delivery: Delivery | None = None
@@ -137,6 +137,12 @@ class Deps:
         """Facts were committed."""
         if self.facts:
             self.facts.wake()
+
+    @cached_property
+    def desk(self) -> Desk:
+        """For the routes that visitors' pages call."""
+        here = Here(self.db, self.settings, self.callbacks, self.live.changed, self.now)
+        return Desk(self.settings, self.gate, self.uses, here, self.now)
 
     @property
     def writes_letters(self) -> bool:

@@ -43,11 +43,11 @@ class Gate:
         self._views = Limiter(limits.visits_per_site_per_minute, BURST_MINUTES * limits.visits_per_site_per_minute)
         self._known: OrderedDict[str, None] = OrderedDict()
 
-    def asker(self, request: web.Request) -> Asker:
+    def asker(self, request: web.BaseRequest) -> Asker:
         ip = client_ip(request, self._settings.server.trust_proxy)
         return Asker(ip, request.headers.get("User-Agent", ""))
 
-    def admit(self, request: web.Request, asker: Asker, site_name: str, page_host: str) -> None:
+    def admit(self, request: web.BaseRequest, asker: Asker, site_name: str, page_host: str) -> None:
         """Raises Refused for whoever is not to have a number, whoever he says he is."""
         site = self._settings.sites[site_name]
         if not source.is_own(page_host, site.domains):

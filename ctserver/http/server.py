@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from aiohttp import web
 
 from ctserver.http import (
     api,
     auth,
-    callback,
-    collect,
     demo,
+    front,
     login,
     metrics,
     passwords,
@@ -49,7 +49,6 @@ from ctserver.storage.db import StorageError
 
 log = logging.getLogger(__name__)
 
-MAX_BODY = 64 * 1024
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 CONTENT_POLICY = (
@@ -62,13 +61,13 @@ CONTENT_POLICY = (
 def make(deps: Deps) -> web.Application:
     """The application, ready to run."""
     app = web.Application(
-        middlewares=[_guard, api.cors.middleware, auth.middleware, reader.middleware], client_max_size=MAX_BODY
+        middlewares=[_guard, api.cors.middleware, auth.middleware, reader.middleware], client_max_size=front.MAX_BODY
     )
     app[DEPS] = deps
     app.on_response_prepare.append(api.cors.sign)
     app.router.add_get("/health", health)
-    collect.add_routes(app)
-    callback.add_routes(app)
+    for route in front.ROUTES:
+        app.router.add_route(route.method, route.path, partial(route.handler, deps.desk))
     ringing.add_routes(app)
     login.add_routes(app)
     passwords.add_routes(app)
@@ -109,18 +108,12 @@ async def health(request: web.Request) -> web.Response:
     return web.json_response(body, status=200 if state.ok else 503, headers={"Cache-Control": "no-store"})
 
 
-def _too_large() -> web.StreamResponse:
-    response = web.Response(status=413, text=f"at most {MAX_BODY} bytes\n")
-    response.force_close()
-    return response
-
-
 @web.middleware
 async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     """A body that is too large is refused before any of it is read, and the connection closed. No raw error reaches a
     person; every page carries the security headers."""
-    if (request.content_length or 0) > MAX_BODY:
-        return _too_large()
+    if (request.content_length or 0) > front.MAX_BODY:
+        return front.too_large()
     if not _is_machine(request):
         reader.guess(request)
     if request.path.startswith("/v1/"):  # asked by visitors' browsers, often: no guard of people has a say here
@@ -150,7 +143,7 @@ def _unavailable(request: web.Request) -> web.StreamResponse:
     if problems.is_for_programs(request):
         return problems.of(web.HTTPServiceUnavailable())
     if _is_machine(request):
-        return web.Response(status=503, text="not now\n", headers={"Access-Control-Allow-Origin": "*"})
+        return front.not_now()
     return render.error_page(request, 503)
 
 

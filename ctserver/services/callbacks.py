@@ -194,6 +194,8 @@ class Callbacks:
             "CT_LINE": callback.line,
             "CT_RECORD": "yes" if record else "no",
         }
+        if site and site.after_call.keys:
+            found["CT_SITE"] = callback.site
         told = self._rules.announcement or self._rules.accept_key
         if told and not self._settings.lines[callback.line].queue:  # whoever takes calls from a queue is there
             found |= {"CT_ACCEPT": "U(ct-accept^s^1)", "__CT_ACCEPT_SOUND": self._rules.announcement}

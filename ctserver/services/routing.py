@@ -65,6 +65,7 @@ class Router:
         self._country = settings.server.country
         self._uses: Mapping[str, NumberUse] = number_uses(settings)
         self._lines = settings.lines
+        self._sites = settings.sites
         self._routes = {name: route_of(name, line) for name, line in settings.lines.items()}
         self._hours = {name: hours_of(line, settings.server) for name, line in settings.lines.items()}
         self._reach = {name: _reach(settings.lines, name) for name in settings.lines}
@@ -111,6 +112,15 @@ class Router:
         """The digits of every tracked number, in each way that trunks write it, with its route."""
         return {
             digits: self._routes[use.line] for number, use in self._uses.items() for digits in phone.spellings(number)
+        }
+
+    def asked(self) -> dict[str, str]:
+        """The digits of every number, in each way that trunks write it, whose calls are asked about afterwards; with its site."""
+        return {
+            digits: use.site
+            for number, use in self._uses.items()
+            if use.site and self._sites[use.site].after_call.keys
+            for digits in phone.spellings(number)
         }
 
     @property

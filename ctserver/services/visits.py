@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -43,9 +44,9 @@ class Shown:
     hold_ms: int
 
 
-async def record(db: Database, settings: Settings, book: list[rules.Rule], view: PageView, now: int) -> Shown:
+def record(db: Database, settings: Settings, book: list[rules.Rule], view: PageView, now: int) -> asyncio.Future[Shown]:
     """Record the visit and lease its numbers. The answer comes when all is on disk."""
-    return await db.write(_Plan(settings, book, settings.sites[view.site], view, now).run)
+    return db.write(_Plan(settings, book, settings.sites[view.site], view, now).run)
 
 
 def rule_book(settings: Settings) -> list[rules.Rule]:
@@ -229,7 +230,7 @@ class Note:
     properties: Mapping[str, str] = field(default_factory=dict)
 
 
-async def note(db: Database, settings: Settings, said: Note, now: int) -> None:
+def note(db: Database, settings: Settings, said: Note, now: int) -> asyncio.Future[None]:
     """What a visitor did. A beat only keeps his numbers with him; everything else is kept as a signal.
 
     Signals of sessions that are not this visitor's are dropped.
@@ -252,4 +253,4 @@ async def note(db: Database, settings: Settings, said: Note, now: int) -> None:
             else:
                 sessions.extend_lease(tx, lease, now, now + held.hold_minutes * MINUTE_MS)
 
-    await db.write(unit)
+    return db.write(unit)

@@ -10,6 +10,7 @@ units failed), so it does nothing but read and write through its transaction.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeAlias, TypeVar
 
@@ -65,5 +66,5 @@ class Database(Protocol):
         """Run several reads on one state of the database: what is written meanwhile is not seen. For reports and other
         long work; it leaves `fetch` and `one` a reader of their own."""
 
-    async def write(self, unit: Callable[[Transaction], T]) -> T:
-        """Run a unit of work; returns when its changes are on disk."""
+    def write(self, unit: Callable[[Transaction], T]) -> asyncio.Future[T]:
+        """Run a unit of work; done when its changes are on disk."""

@@ -49,6 +49,11 @@ def set_category(tx: Transaction, call: str, category: str) -> None:
     tx.execute("UPDATE calls SET category = $2 WHERE id = $1", (call, category))
 
 
+def set_category_once(tx: Transaction, call: str, category: str) -> bool:
+    """Unless it has one; whether it was set."""
+    return tx.execute("UPDATE calls SET category = $2 WHERE id = $1 AND category = ''", (call, category)) > 0
+
+
 def set_value(tx: Transaction, call: str, value: int | None) -> None:
     tx.execute("UPDATE calls SET value = $2 WHERE id = $1", (call, value))
 

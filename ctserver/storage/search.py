@@ -1,8 +1,9 @@
 """The journal by filters, newest first, in pages.
 
-One filter leads: the one that says most goes first in SQL and has an index that holds its calls in the order of their ids; the
-others are tried on what it finds. Nobody waits for a filter that finds little: a page looks through so many calls of the
-leading filter and no more, and says how far it has come.
+One filter leads: the one that says most goes first in SQL and has an index that holds its calls in the order of the page; the
+others are tried on what it finds. Without one, the calls are looked through in an index that holds all that such filters ask for.
+Nobody waits for a filter that finds little: a page looks through so many calls of the leading filter and no more, and says how
+far it has come.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ from ctserver.domain.rights import Scope
 from ctserver.storage.db import Database, Row, Value
 
 LOOKS_THROUGH = 20_000  # calls of the leading filter, for one page
+FIRST_LOOK = 1_000  # of them: these fill most pages
 NONE = "-"  # as a filter: where it is not known
 LAST = "~"  # sorts after every id
+END = 1 << 50  # later than every call, epoch milliseconds
 DAY_MS = 86_400_000  # how far an id's time may be from its call's
 
 
@@ -71,18 +74,24 @@ class Page:
     looked_to: int | None
 
 
-async def page(db: Database, scope: Scope, filters: Filters, *, before: str = "", limit: int = 50) -> Page:
-    """The calls before the one with id `before`, or the newest, with the state of their recording."""
-    leading = lead(scope, filters)
-    first, last = bounds(filters, before)
-    low = await db.one(_FLOORS[leading], (*_led(scope, filters, leading), first, last, LOOKS_THROUGH))
-    floor = low["id"] if low else ""
-    rows = await db.fetch(_PAGES[leading], (max(floor, first), last, *scope.values, *values(scope, filters), limit + 1))
-    if len(rows) > limit:
-        return Page(rows[:limit], rows[limit - 1]["id"], None)
-    if not floor:
-        return Page(rows, None, None)
-    return Page(rows, floor, low["arrived_at"] if low else None)
+async def page(
+    db: Database, scope: Scope, filters: Filters, *, before: str = "", limit: int = 50, measured: bool = True
+) -> Page:
+    """The calls before the one with id `before`, or the newest, with the state of their recording; `newcomer` and `target` are
+    None unless they are to be `measured`."""
+    lead = lead_of(scope, filters)
+    span = await _span(db, filters, before, lead)
+    values = values_of(scope, filters, limit + 1, measured=measured)
+    low: Row | None = None
+    for looks in _looks(scope, filters, lead, limit):
+        within = span if lead in BY_ARRIVAL else span[2:]
+        low = await db.one(_FLOORS[lead], (*within, *_led(scope, filters, lead), looks)) if looks else None
+        rows = await db.fetch(_PAGES[lead], (*_above(span, low, lead), *values))
+        if len(rows) > limit:
+            return Page(rows[:limit], rows[limit - 1]["id"], None)
+        if low is None:
+            break
+    return Page(rows, low["id"], low["arrived_at"]) if low else Page(rows, None, None)
 
 
 async def common(db: Database, scope: Scope, dimension: str, now: int) -> list[str]:
@@ -101,11 +110,43 @@ async def common(db: Database, scope: Scope, dimension: str, now: int) -> list[s
     return [row["value"] for row in rows]
 
 
-def bounds(filters: Filters, before: str = "") -> tuple[str, str]:
-    """[first, last) of ids: an id holds the time it was made, which is near that of the call."""
-    first = ids.first(max(0, filters.since - DAY_MS)) if filters.since is not None else ""
-    last = ids.first(filters.until + DAY_MS) if filters.until is not None else LAST
-    return first, min(last, before or LAST)
+Span = tuple[int, int, str, str]  # `$1` to `$4` of the pages' SQL: arrived in [$1, $2), ids in [$3, $4)
+
+
+async def _span(db: Database, filters: Filters, before: str, lead: str) -> Span:
+    """Where the calls lie. Those in the order of their arrival: from ($1, $3) to ($2, $4). Others are in the order of their
+    ids; an id holds the time it was made, which is near that of the call."""
+    since = filters.since if filters.since is not None else 0
+    until = filters.until if filters.until is not None else END
+    if lead in BY_ARRIVAL:
+        last = await db.one(_PLACE, (before,)) if before else None
+        at, id = min((until, ""), (last["arrived_at"] if last else 0, before) if before else (END, ""))
+        return since, at, "", id
+    first = ids.first(max(0, since - DAY_MS)) if since else ""
+    end = ids.first(until + DAY_MS) if until < END else LAST
+    return since, until, first, min(end, before or LAST)
+
+
+def _above(span: Span, low: Row | None, lead: str) -> Span:
+    """Of the span, what is not older than the call `low`."""
+    if low is None:
+        return span
+    since, until, _, last = span
+    return (low["arrived_at"] if lead in BY_ARRIVAL else since), until, low["id"], last
+
+
+def _looks(scope: Scope, filters: Filters, lead: str, limit: int) -> tuple[int, ...]:
+    """How many calls of the leading filter are looked through, at first and at most; 0: only what fits is found."""
+    if not any(scope.values) and not _tried(filters, lead):
+        return (0,)
+    return (FIRST_LOOK, LOOKS_THROUGH) if limit < FIRST_LOOK else (LOOKS_THROUGH,)
+
+
+def _tried(filters: Filters, lead: str) -> bool:
+    """Are there filters that the leading one's calls may not pass? Few are lost to the dates."""
+    led = "q" if lead == "caller_number" else lead
+    others = (getattr(filters, name.name) for name in fields(filters) if name.name not in (led, "since", "until"))
+    return any(value not in ("", None) for value in others) or " / " in filters.source
 
 
 # ---- the leading filter
@@ -115,23 +156,23 @@ _PREFERRED = ("caller_number", "tag", "keyword", "campaign", "number", "person",
               "channel", "site", "outcome")  # fmt: skip
 
 
-def lead(scope: Scope, filters: Filters) -> str:
+def lead_of(scope: Scope, filters: Filters) -> str:
     """The filter that says most of those that have an index; "" if none is set."""
     given = {"caller_number": _whole_number(scope, filters.q), "site": filters.site or scope.only_site}
     return next((name for name in _PREFERRED if given.get(name) or getattr(filters, name, "")), "")
 
 
-def _led(scope: Scope, filters: Filters, leading: str) -> tuple[Value, ...]:
+def _led(scope: Scope, filters: Filters, lead: str) -> tuple[Value, ...]:
     """The value of the leading filter."""
-    if not leading:
+    if not lead:
         return ()
-    if leading == "caller_number":
+    if lead == "caller_number":
         return (_whole_number(scope, filters.q),)
-    if leading == "source":
+    if lead == "source":
         return (_source(filters.source)[0],)
-    if leading == "site":
+    if lead == "site":
         return (_known(filters.site or scope.only_site),)
-    return (_known(getattr(filters, leading)),)
+    return (_known(getattr(filters, lead)),)
 
 
 def _whole_number(scope: Scope, text: str) -> str:
@@ -154,15 +195,26 @@ def _source(label: str) -> tuple[str | None, str | None]:
     return _known(source), _known(medium)
 
 
-def values(scope: Scope, filters: Filters) -> tuple[Value, ...]:
-    """$5 to $33 of the SQL that filters."""
+def values_of(scope: Scope, filters: Filters, limit: int = 0, *, measured: bool = False) -> tuple[Value, ...]:
+    """`$5` to `$35` of the SQL that filters."""
     whole = _whole_number(scope, filters.q)
     text = "" if whole else filters.q
     digits = "".join(character for character in text if character.isdigit())
     numeric = len(digits) >= 3 and not any(character.isalpha() for character in text)
     return (
-        filters.since if filters.since is not None else 0,
-        filters.until if filters.until is not None else 1 << 50,
+        *scope.values,
+        filters.talk_min * 1000 if filters.talk_min is not None else None,
+        filters.talk_max * 1000 if filters.talk_max is not None else None,
+        filters.sure,
+        filters.unsure,
+        _like(text) if text else None,
+        _like(digits) if numeric else None,
+        int(scope.callers),
+        {"new": 1, "repeat": 0}.get(filters.caller),
+        {"yes": 1, "no": 0}.get(filters.target),
+        limit,
+        int(measured),
+        whole or None,
         _known(filters.site or scope.only_site),
         _known(filters.channel),
         *_source(filters.source),
@@ -174,16 +226,6 @@ def values(scope: Scope, filters: Filters) -> tuple[Value, ...]:
         _known(filters.outcome),
         _known(filters.reason),
         _known(filters.category),
-        filters.talk_min * 1000 if filters.talk_min is not None else None,
-        filters.talk_max * 1000 if filters.talk_max is not None else None,
-        {"new": 1, "repeat": 0}.get(filters.caller),
-        {"yes": 1, "no": 0}.get(filters.target),
-        filters.sure,
-        filters.unsure,
-        _like(text) if text else None,
-        _like(digits) if numeric else None,
-        int(scope.callers),
-        whole or None,
         filters.tag or None,
         _known(filters.ad),
         _known(filters.landing),
@@ -196,89 +238,134 @@ def _like(text: str) -> str:
     return "%" + text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
 
 
-_HEAD = """
-    SELECT c.*, r.state AS recording, m.newcomer, m.target
-    FROM calls c JOIN call_measures m ON m.id = c.id LEFT JOIN recordings r ON r.call = c.id
-    WHERE c.id >= $1 AND c.id < $2
+_CALLS = """
+    SELECT c.*, r.state AS recording,
+           CASE WHEN $17 = 1 THEN (SELECT m.newcomer FROM call_measures m WHERE m.id = c.id) END AS newcomer,
+           CASE WHEN $17 = 1 THEN (SELECT m.target FROM call_measures m WHERE m.id = c.id) END AS target
 """
-_REST = """
-      AND ($3 = '' OR REPLACE($3, ' ' || c.site || ' ', '') <> $3)
-      AND ($4 = '' OR REPLACE($4, ' ' || c.line || ' ', '') <> $4)
-      AND c.arrived_at >= $5 AND c.arrived_at < $6
-      AND ($7 IS NULL OR c.site = $7)
-      AND ($8 IS NULL OR c.source_channel = $8)
-      AND ($9 IS NULL OR c.source = $9)
-      AND ($10 IS NULL OR c.medium = $10 OR $10 = '' AND c.medium = '(none)')
-      AND ($11 IS NULL OR c.campaign = $11)
-      AND ($12 IS NULL OR c.term = $12)
-      AND ($13 IS NULL OR c.did = $13)
-      AND ($14 IS NULL OR c.line = $14)
-      AND ($15 IS NULL OR c.answered_by = $15)
-      AND ($16 IS NULL OR c.outcome = $16)
-      AND ($17 IS NULL OR c.reason = $17)
-      AND ($18 IS NULL OR c.category = $18)
-      AND ($19 IS NULL OR c.answered_at IS NOT NULL AND c.ended_at - c.answered_at >= $19)
-      AND ($20 IS NULL OR c.answered_at IS NOT NULL AND c.ended_at - c.answered_at <= $20)
-      AND ($23 IS NULL OR c.confidence >= $23)
-      AND ($24 IS NULL OR c.confidence <= $24)
-      AND ($25 IS NULL OR c.did LIKE $25 ESCAPE '\\' OR c.source LIKE $25 ESCAPE '\\' OR c.campaign LIKE $25 ESCAPE '\\'
-           OR c.term LIKE $25 ESCAPE '\\' OR c.did LIKE $26 ESCAPE '\\'
-           OR $27 = 1 AND (c.caller LIKE $25 ESCAPE '\\' OR c.caller LIKE $26 ESCAPE '\\'
-                           OR c.caller_name LIKE $25 ESCAPE '\\'))
-      AND ($21 IS NULL OR m.newcomer = $21)
-      AND ($22 IS NULL OR m.target = $22)
-      AND ($28 IS NULL OR c.caller = $28)
-      AND ($29 IS NULL OR EXISTS (SELECT 1 FROM call_tags g WHERE g.call = c.id AND g.tag = $29))
-      AND ($30 IS NULL OR c.content = $30)
-      AND ($32 IS NULL
-           OR CASE WHEN m.region <> '' THEN m.region || ', ' || m.country ELSE COALESCE(m.country, '') END = $32)
-      AND ($33 IS NULL OR COALESCE(m.device, '') = $33)
-      AND ($31 IS NULL OR $31 = '' AND COALESCE(m.landing_url, '') = ''
-           OR $31 <> '' AND (
-               SUBSTR(m.landing_url, 1, LENGTH($31) + 8) = 'https://' || $31
-               AND SUBSTR(LTRIM(SUBSTR(m.landing_url, LENGTH($31) + 9), '/'), 1, 1) IN ('', '?', '#')
-               OR SUBSTR(m.landing_url, 1, LENGTH($31) + 7) = 'http://' || $31
-               AND SUBSTR(LTRIM(SUBSTR(m.landing_url, LENGTH($31) + 8), '/'), 1, 1) IN ('', '?', '#')))
+_LOOSE_FILTERS = """
+      AND ($5 = '' OR REPLACE($5, ' ' || c.site || ' ', '') <> $5)
+      AND ($6 = '' OR REPLACE($6, ' ' || c.line || ' ', '') <> $6)
+      AND ($7 IS NULL OR c.answered_at IS NOT NULL AND c.ended_at - c.answered_at >= $7)
+      AND ($8 IS NULL OR c.answered_at IS NOT NULL AND c.ended_at - c.answered_at <= $8)
+      AND ($9 IS NULL OR c.confidence >= $9)
+      AND ($10 IS NULL OR c.confidence <= $10)
+      AND ($11 IS NULL OR c.did LIKE $11 ESCAPE '\\' OR c.source LIKE $11 ESCAPE '\\' OR c.campaign LIKE $11 ESCAPE '\\'
+           OR c.term LIKE $11 ESCAPE '\\' OR c.did LIKE $12 ESCAPE '\\'
+           OR $13 = 1 AND (c.caller LIKE $11 ESCAPE '\\' OR c.caller LIKE $12 ESCAPE '\\'
+                           OR c.caller_name LIKE $11 ESCAPE '\\'))
+      AND ($14 IS NULL OR EXISTS (SELECT 1 FROM call_measures m WHERE m.id = c.id AND m.newcomer = $14))
+      AND ($15 IS NULL OR EXISTS (SELECT 1 FROM call_measures m WHERE m.id = c.id AND m.target = $15))
+      AND ($32 IS NULL OR EXISTS (SELECT 1 FROM calls k WHERE k.id = c.id AND k.content = $32))
+      AND ($33 IS NULL AND $34 IS NULL AND $35 IS NULL OR EXISTS (
+          SELECT 1 FROM call_measures m WHERE m.id = c.id
+          AND ($34 IS NULL
+               OR CASE WHEN m.region <> '' THEN m.region || ', ' || m.country ELSE COALESCE(m.country, '') END = $34)
+          AND ($35 IS NULL OR COALESCE(m.device, '') = $35)
+          AND ($33 IS NULL OR $33 = '' AND COALESCE(m.landing_url, '') = ''
+               OR $33 <> '' AND (
+                   SUBSTR(m.landing_url, 1, LENGTH($33) + 8) = 'https://' || $33
+                   AND SUBSTR(LTRIM(SUBSTR(m.landing_url, LENGTH($33) + 9), '/'), 1, 1) IN ('', '?', '#')
+                   OR SUBSTR(m.landing_url, 1, LENGTH($33) + 7) = 'http://' || $33
+                   AND SUBSTR(LTRIM(SUBSTR(m.landing_url, LENGTH($33) + 8), '/'), 1, 1) IN ('', '?', '#')))))
 """
-_NEWEST = "ORDER BY c.id DESC LIMIT $34"
-_TAGGED = """
-    SELECT c.*, r.state AS recording, m.newcomer, m.target
-    FROM call_tags t CROSS JOIN calls c JOIN call_measures m ON m.id = c.id LEFT JOIN recordings r ON r.call = c.id
-    WHERE c.id = t.call AND t.tag = $29 AND t.call >= $1 AND t.call < $2
+_FIRM_FILTERS = """
+      AND ($18 IS NULL OR c.caller = $18)
+      AND ($19 IS NULL OR c.site = $19)
+      AND ($20 IS NULL OR c.source_channel = $20)
+      AND ($21 IS NULL OR c.source = $21)
+      AND ($22 IS NULL OR c.medium = $22 OR $22 = '' AND c.medium = '(none)')
+      AND ($23 IS NULL OR c.campaign = $23)
+      AND ($24 IS NULL OR c.term = $24)
+      AND ($25 IS NULL OR c.did = $25)
+      AND ($26 IS NULL OR c.line = $26)
+      AND ($27 IS NULL OR c.answered_by = $27)
+      AND ($28 IS NULL OR c.outcome = $28)
+      AND ($29 IS NULL OR c.reason = $29)
+      AND ($30 IS NULL OR c.category = $30)
+      AND ($31 IS NULL OR EXISTS (SELECT 1 FROM call_tags g WHERE g.call = c.id AND g.tag = $31))
 """
+_FILTERS = _LOOSE_FILTERS + _FIRM_FILTERS
+_BY_ID = (
+    _CALLS
+    + """
+    FROM calls c LEFT JOIN recordings r ON r.call = c.id
+    WHERE c.id >= $3 AND c.id < $4 AND c.arrived_at >= $1 AND c.arrived_at < $2
+"""
+)
+_NEWEST = _FILTERS + "ORDER BY c.id DESC LIMIT $16"
+_LATEST = "ORDER BY c.arrived_at DESC, c.id DESC LIMIT $16"
+# What fits is found in the index of arrivals alone, then shown.
+_FOUND = "SELECT c.id FROM calls c WHERE (c.arrived_at, c.id) >= ($1, $3) AND (c.arrived_at, c.id) < ($2, $4)"
+_LOOKED_THROUGH = (
+    _CALLS
+    + "FROM ("
+    + _FOUND
+    + _LOOSE_FILTERS
+    + _LATEST
+    + """) AS found CROSS JOIN calls c LEFT JOIN recordings r ON r.call = c.id
+    WHERE c.id = found.id ORDER BY c.arrived_at DESC, c.id DESC
+"""
+)
+_OF_CALLER = (
+    _CALLS
+    + """
+    FROM calls c LEFT JOIN recordings r ON r.call = c.id
+    WHERE c.caller = $18 AND (c.arrived_at, c.id) >= ($1, $3) AND (c.arrived_at, c.id) < ($2, $4)
+"""
+    + _FILTERS
+    + _LATEST
+)
+_TAGGED = (
+    _CALLS
+    + """
+    FROM call_tags t CROSS JOIN calls c LEFT JOIN recordings r ON r.call = c.id
+    WHERE c.id = t.call AND t.tag = $31 AND t.call >= $3 AND t.call < $4 AND c.arrived_at >= $1 AND c.arrived_at < $2
+"""
+    + _FILTERS
+    + "ORDER BY t.call DESC LIMIT $16"
+)
+BY_ARRIVAL = ("", "caller_number")  # the others lead in the order of the ids
 _PAGES = {
-    "": _HEAD + _REST + _NEWEST,
-    "tag": _TAGGED + _REST + "ORDER BY t.call DESC LIMIT $34",
-    "caller_number": _HEAD + "AND c.caller = $28" + _REST + _NEWEST,
-    "keyword": _HEAD + "AND c.term = $12" + _REST + _NEWEST,
-    "campaign": _HEAD + "AND c.campaign = $11" + _REST + _NEWEST,
-    "number": _HEAD + "AND c.did = $13" + _REST + _NEWEST,
-    "person": _HEAD + "AND c.answered_by = $15" + _REST + _NEWEST,
-    "reason": _HEAD + "AND c.reason = $17" + _REST + _NEWEST,
-    "category": _HEAD + "AND c.category = $18" + _REST + _NEWEST,
-    "line": _HEAD + "AND c.line = $14" + _REST + _NEWEST,
-    "source": _HEAD + "AND c.source = $9" + _REST + _NEWEST,
-    "channel": _HEAD + "AND c.source_channel = $8" + _REST + _NEWEST,
-    "site": _HEAD + "AND c.site = $7" + _REST + _NEWEST,
-    "outcome": _HEAD + "AND c.outcome = $16" + _REST + _NEWEST,
+    "": _LOOKED_THROUGH,
+    "caller_number": _OF_CALLER,
+    "tag": _TAGGED,
+    "keyword": _BY_ID + "AND c.term = $24" + _NEWEST,
+    "campaign": _BY_ID + "AND c.campaign = $23" + _NEWEST,
+    "number": _BY_ID + "AND c.did = $25" + _NEWEST,
+    "person": _BY_ID + "AND c.answered_by = $27" + _NEWEST,
+    "reason": _BY_ID + "AND c.reason = $29" + _NEWEST,
+    "category": _BY_ID + "AND c.category = $30" + _NEWEST,
+    "line": _BY_ID + "AND c.line = $26" + _NEWEST,
+    "source": _BY_ID + "AND c.source = $21" + _NEWEST,
+    "channel": _BY_ID + "AND c.source_channel = $20" + _NEWEST,
+    "site": _BY_ID + "AND c.site = $19" + _NEWEST,
+    "outcome": _BY_ID + "AND c.outcome = $28" + _NEWEST,
 }
-# The call that LOOKS_THROUGH others come before, of the leading filter.
+# The call that so many others of the leading filter come before.
 _FLOORS = {
-    "": "SELECT id, arrived_at FROM calls WHERE id >= $1 AND id < $2 ORDER BY id DESC LIMIT 1 OFFSET $3",
+    "": """
+        SELECT id, arrived_at FROM calls WHERE (arrived_at, id) >= ($1, $3) AND (arrived_at, id) < ($2, $4)
+        ORDER BY arrived_at DESC, id DESC LIMIT 1 OFFSET $5
+    """,
+    "caller_number": """
+        SELECT id, arrived_at FROM calls WHERE caller = $5 AND (arrived_at, id) >= ($1, $3) AND (arrived_at, id) < ($2, $4)
+        ORDER BY arrived_at DESC, id DESC LIMIT 1 OFFSET $6
+    """,
     "tag": """
         SELECT id, arrived_at FROM calls WHERE id = (
-            SELECT call FROM call_tags WHERE tag = $1 AND call >= $2 AND call < $3 ORDER BY call DESC LIMIT 1 OFFSET $4)
+            SELECT call FROM call_tags WHERE tag = $3 AND call >= $1 AND call < $2 ORDER BY call DESC LIMIT 1 OFFSET $4)
     """,
-    "caller_number": "SELECT id, arrived_at FROM calls WHERE caller = $1 AND id >= $2 AND id < $3 ORDER BY id DESC LIMIT 1 OFFSET $4",
-    "keyword": "SELECT id, arrived_at FROM calls WHERE term = $1 AND id >= $2 AND id < $3 ORDER BY id DESC LIMIT 1 OFFSET $4",
-    "campaign": "SELECT id, arrived_at FROM calls WHERE campaign = $1 AND id >= $2 AND id < $3 ORDER BY id DESC LIMIT 1 OFFSET $4",
-    "number": "SELECT id, arrived_at FROM calls WHERE did = $1 AND id >= $2 AND id < $3 ORDER BY id DESC LIMIT 1 OFFSET $4",
-    "person": "SELECT id, arrived_at FROM calls WHERE answered_by = $1 AND id >= $2 AND id < $3 ORDER BY id DESC LIMIT 1 OFFSET $4",
-    "reason": "SELECT id, arrived_at FROM calls WHERE reason = $1 AND id >= $2 AND id < $3 ORDER BY id DESC LIMIT 1 OFFSET $4",
-    "category": "SELECT id, arrived_at FROM calls WHERE category = $1 AND id >= $2 AND id < $3 ORDER BY id DESC LIMIT 1 OFFSET $4",
-    "line": "SELECT id, arrived_at FROM calls WHERE line = $1 AND id >= $2 AND id < $3 ORDER BY id DESC LIMIT 1 OFFSET $4",
-    "source": "SELECT id, arrived_at FROM calls WHERE source = $1 AND id >= $2 AND id < $3 ORDER BY id DESC LIMIT 1 OFFSET $4",
-    "channel": "SELECT id, arrived_at FROM calls WHERE source_channel = $1 AND id >= $2 AND id < $3 ORDER BY id DESC LIMIT 1 OFFSET $4",
-    "site": "SELECT id, arrived_at FROM calls WHERE site = $1 AND id >= $2 AND id < $3 ORDER BY id DESC LIMIT 1 OFFSET $4",
-    "outcome": "SELECT id, arrived_at FROM calls WHERE outcome = $1 AND id >= $2 AND id < $3 ORDER BY id DESC LIMIT 1 OFFSET $4",
+    "keyword": "SELECT id, arrived_at FROM calls WHERE term = $3 AND id >= $1 AND id < $2 ORDER BY id DESC LIMIT 1 OFFSET $4",
+    "campaign": "SELECT id, arrived_at FROM calls WHERE campaign = $3 AND id >= $1 AND id < $2 ORDER BY id DESC LIMIT 1 OFFSET $4",
+    "number": "SELECT id, arrived_at FROM calls WHERE did = $3 AND id >= $1 AND id < $2 ORDER BY id DESC LIMIT 1 OFFSET $4",
+    "person": "SELECT id, arrived_at FROM calls WHERE answered_by = $3 AND id >= $1 AND id < $2 ORDER BY id DESC LIMIT 1 OFFSET $4",
+    "reason": "SELECT id, arrived_at FROM calls WHERE reason = $3 AND id >= $1 AND id < $2 ORDER BY id DESC LIMIT 1 OFFSET $4",
+    "category": "SELECT id, arrived_at FROM calls WHERE category = $3 AND id >= $1 AND id < $2 ORDER BY id DESC LIMIT 1 OFFSET $4",
+    "line": "SELECT id, arrived_at FROM calls WHERE line = $3 AND id >= $1 AND id < $2 ORDER BY id DESC LIMIT 1 OFFSET $4",
+    "source": "SELECT id, arrived_at FROM calls WHERE source = $3 AND id >= $1 AND id < $2 ORDER BY id DESC LIMIT 1 OFFSET $4",
+    "channel": "SELECT id, arrived_at FROM calls WHERE source_channel = $3 AND id >= $1 AND id < $2 ORDER BY id DESC LIMIT 1 OFFSET $4",
+    "site": "SELECT id, arrived_at FROM calls WHERE site = $3 AND id >= $1 AND id < $2 ORDER BY id DESC LIMIT 1 OFFSET $4",
+    "outcome": "SELECT id, arrived_at FROM calls WHERE outcome = $3 AND id >= $1 AND id < $2 ORDER BY id DESC LIMIT 1 OFFSET $4",
 }
+_PLACE = "SELECT arrived_at FROM calls WHERE id <= $1 ORDER BY id DESC LIMIT 1"  # the call itself, or the one before it if it has gone

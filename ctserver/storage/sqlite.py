@@ -111,16 +111,16 @@ class Sqlite:
         async with self._long:
             return await self._read(partial(_snapshot, unit))
 
-    async def write(self, unit: Callable[[Transaction], T]) -> T:
-        if self._closed:
-            raise Unavailable("the database is closed")
-        if len(self._waiting) >= MAX_WAITING:
-            raise Unavailable(f"{MAX_WAITING} writes are waiting for the disk")
+    def write(self, unit: Callable[[Transaction], T]) -> asyncio.Future[T]:
         waiting = _Unit(unit)
-        self._waiting.append(waiting)
-        self._wanted.set()
-        result: T = await waiting.done
-        return result
+        if self._closed:
+            waiting.done.set_exception(Unavailable("the database is closed"))
+        elif len(self._waiting) >= MAX_WAITING:
+            waiting.done.set_exception(Unavailable(f"{MAX_WAITING} writes are waiting for the disk"))
+        else:
+            self._waiting.append(waiting)
+            self._wanted.set()
+        return waiting.done
 
     async def run(self, function: Callable[[sqlite3.Connection], T]) -> T:
         """A function in the writer's thread, outside any transaction (migrations)."""

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.common import CHECKOUT, Ctserver, Figure, cpu_seconds, free_port, percentile, stop
+from benchmarks.common import CHECKOUT, Ctserver, Figure, family_cpu_seconds, free_port, percentile, stop
 
 ABOUT = "visits a second through POST /v1/visit, everything on disk, against a bare aiohttp JSON handler"
 WARM_UP_SECONDS = 1.0
@@ -31,6 +31,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rounds", type=int, default=5, help="of each server, in turn")
     parser.add_argument("--seconds", type=float, default=4.0, help="of each round")
     parser.add_argument("--returning", type=float, default=0.5, help="share of page views by returning visitors")
+    parser.add_argument("--one-process", action="store_true", help="ctserver without a front ([visitors] listen)")
     parser.add_argument("--numbers", type=int, default=30, help="numbers in the pool")
 
 
@@ -50,7 +51,7 @@ class Side:
     seconds: float = 0.0
 
     def round(self, options: argparse.Namespace, seconds: float, *, measured: bool = True) -> None:
-        before = cpu_seconds(self.pid)
+        before = family_cpu_seconds(self.pid)
         arguments = [self.port, options.connections, seconds, options.returning]
         command = [sys.executable, "-m", "benchmarks.visit_client", *map(str, arguments)]
         done = subprocess.run(command, cwd=CHECKOUT, stdout=subprocess.PIPE, timeout=seconds + 60, check=True)
@@ -60,7 +61,7 @@ class Side:
         self.new += found["new"]
         self.refused += found["refused"]
         if measured:
-            self.cpu += cpu_seconds(self.pid) - before
+            self.cpu += family_cpu_seconds(self.pid) - before
             self.client_cpu += found["cpu_seconds"]
             self.seconds += found["seconds"]
             self.rates.append(len(times) / found["seconds"])
@@ -74,9 +75,12 @@ def run(options: argparse.Namespace, say: Callable[[str], None]) -> list[Figure]
         secret = folder / "ami-secret"
         secret.write_text("nobody asks for it\n", encoding="utf-8")
         numbers = json.dumps([f"+4420794601{number:02}" for number in range(options.numbers)])
+        front_port = free_port()
+        front = {} if options.one_process else {"visitors.listen": f"127.0.0.1:{front_port}"}
         server = Ctserver(
             folder,
             {
+                **front,
                 "asterisk.pbx.ami": f"127.0.0.1:{free_port()}",
                 "asterisk.pbx.ami_secret_file": str(secret),
                 "pools.demo.numbers": numbers,
@@ -90,7 +94,8 @@ def run(options: argparse.Namespace, say: Callable[[str], None]) -> list[Figure]
         bare_process = subprocess.Popen([sys.executable, "-m", "benchmarks.bare_handler", str(bare_port)], cwd=CHECKOUT)
         ends.callback(stop, bare_process)
         _wait(bare_port)
-        ours, bare = Side(server.port, server.pid), Side(bare_port, bare_process.pid)
+        ours, bare = Side(front_port if front else server.port, server.pid), Side(bare_port, bare_process.pid)
+        _wait(ours.port)
         for side in (ours, bare):
             side.round(options, WARM_UP_SECONDS, measured=False)
         for number in range(options.rounds):
@@ -140,8 +145,9 @@ def _wait(port: int) -> None:
     for _ in range(200):
         try:
             urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=2)
+            return
         except urllib.error.HTTPError:
             return
         except OSError:
             time.sleep(0.05)
-    raise RuntimeError("the bare handler did not start")
+    raise RuntimeError(f"nobody listens at port {port}")

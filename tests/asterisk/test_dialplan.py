@@ -123,3 +123,36 @@ def test_a_folder_that_the_dialplan_would_evaluate_is_refused_in_words(
 ) -> None:
     with pytest.raises(ConfigError, match="move"):
         dialplan.render(settings, tmp_path / name / "ct-route")
+
+
+def test_only_calls_to_sites_with_keys_are_asked_about(toml: Path) -> None:
+    keys = '[sites.shop.after_call]\nsound = "custom/what"\nseconds = 4\nkeys = {1 = "order", 0 = "lost"}\n'
+    toml.write_text(toml.read_text().replace("[pools.small]", f"{keys}[pools.small]", 1))
+    text = dialplan.render(config.load(toml), Path("/x"))
+    rows = read_as_asterisk(text)
+    asks = {key for context, key, value in rows if context == "[ct-defaults]" and "ct-ask-shop" in value}
+    assert len(asks) == 1
+    assert "442079460101,1" not in asks
+    (how,) = [value for context, _, value in rows if context == "[ct-ask-shop]" and "MSet" in value]
+    assert "CT_AFTER=F(ct-after^s^1)," in how
+    assert how.endswith("_CT_ASK_KEYS=10,_CT_ASK_SOUND=custom/what,_CT_ASK_SECONDS=4)")
+
+
+def test_no_site_with_keys_no_word_of_it(settings: Settings) -> None:
+    assert "ct-ask" not in dialplan.render(settings, Path("/x"))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        'keys = {1 = "Bicycle"}',  # no category of this site
+        'keys = {12 = "order"}',
+        'keys = {"#" = "order"}',
+        'keys = {1 = "order"}\nsound = "x)&System(id"',
+        "seconds = 60",
+    ],
+)
+def test_keys_after_a_call_are_checked(toml: Path, wrong: str) -> None:
+    toml.write_text(toml.read_text().replace("[pools.small]", f"[sites.shop.after_call]\n{wrong}\n[pools.small]", 1))
+    with pytest.raises(ConfigError, match="after_call"):
+        config.load(toml)

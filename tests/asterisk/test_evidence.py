@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ctserver import files
+from ctserver import config, files
 from ctserver.asterisk import evidence
 from ctserver.asterisk.evidence import Notes
 from ctserver.config import Settings
@@ -60,7 +60,7 @@ class House:
         self.db = db
         self.file = spool / FILE
         self.journal = Journal(db, settings, Attributor(settings, {}), pbx)
-        self.notes = Notes(db, self.journal, spool, pbx)
+        self.notes = Notes(db, settings, self.journal, spool, pbx)
 
     def write(self, *lines: str) -> None:
         with self.file.open("a", encoding="utf-8") as out:
@@ -281,6 +281,77 @@ def test_hostile_names_stay_in_their_field() -> None:
     assert told["DID"] == "02079460101"
     assert told["CallerIDName"] == ',DID: 666\r\n"|.\x00�'
     assert over["Event"] == "Hangup"
+
+
+# ---- keys pressed after calls
+
+
+@pytest.fixture
+def asking(house: House, toml: Path) -> House:
+    """The notes of a shop that asks for a key."""
+    keys = 'categories = ["Bicycle", "Repair"]\n[sites.shop.after_call.keys]\n1 = "Bicycle"\n2 = "Repair"\n'
+    text = toml.read_text().replace('pool = "small"\n', f'pool = "small"\n{keys}', 1)
+    toml.write_text(text)
+    return House(house.db, config.load(toml), house.file.parent)
+
+
+def pressed(key: str = "2", number: int = 1, channel: str = "PJSIP/101-00000002") -> str:
+    """As [ct-after] notes it."""
+    return f"CTKey,Linkedid: {first(number)},Key: {key},Channel: {channel},Timestamp: {BORN + number + 72}.000,.\n"
+
+
+async def categories(house: House) -> list[str]:
+    return [str(found) for (found,) in await house.rows("category")]
+
+
+async def test_a_key_pressed_after_a_call_is_its_category_and_stands_in_the_audit_log(asking: House) -> None:
+    asking.write(note(), note(2), pressed())
+    await asking.read()
+    assert await categories(asking) == ["Repair", ""]
+    (entry,) = await asking.db.fetch("SELECT * FROM audit")
+    assert (entry["login"], entry["via"], entry["action"]) == ("PJSIP/101", "phone", "call changed")
+    assert (entry["detail"], entry["at"]) == ("category=Repair key=2", (BORN + 73) * 1000)
+    assert [row["id"] for row in await asking.db.fetch("SELECT id FROM calls WHERE category <> ''")] == [
+        entry["subject"]
+    ]
+
+
+async def test_a_key_counts_once_and_leaves_what_people_said_of_the_call(asking: House) -> None:
+    asking.write(note(), note(2))
+    await asking.read()
+    await asking.db.write(
+        lambda tx: tx.execute("UPDATE calls SET category = 'Bicycle' WHERE linkedid = $1", (first(),))
+    )
+    asking.write(pressed(), pressed(number=2))
+    await asking.read()
+    assert await categories(asking) == ["Bicycle", "Repair"]
+    await asking.db.write(lambda tx: tx.execute("UPDATE calls SET category = ''"))
+    asking.write(note(3))
+    await asking.read()
+    assert await categories(asking) == ["", "", ""]
+    assert len(await asking.db.fetch("SELECT 1 FROM audit")) == 1
+
+
+@pytest.mark.parametrize(
+    "line", [pressed("7"), pressed("2", 9), pressed("22"), pressed("${X}"), pressed().strip("\n.")]
+)
+async def test_a_key_that_means_nothing_changes_nothing(asking: House, line: str) -> None:
+    asking.write(note(), line, note(2))
+    await asking.read()
+    assert await categories(asking) == ["", ""]
+    assert await asking.db.fetch("SELECT 1 FROM audit") == []
+
+
+async def test_a_key_behind_a_note_that_a_full_disk_cut_short_counts(asking: House) -> None:
+    asking.write(note(), note(2).strip()[:90], pressed())
+    await asking.read()
+    assert await asking.rows("linkedid, category") == [(first(), "Repair")]
+
+
+async def test_a_site_that_asks_for_no_keys_takes_none(house: House) -> None:
+    house.write(note(), pressed())
+    await house.read()
+    assert await categories(house) == [""]
 
 
 async def test_old_files_go_when_they_are_read(house: House, tmp_path: Path) -> None:

@@ -38,7 +38,6 @@ async def dashboard(root, folder, overrides):
         health=health,
         now=ids.now_ms,
         sounds=Places(settings),
-        rules=[],
         gate=Gate(settings, Geo(None)),
         black_list=BlackList(settings),
         delivery=sinks.delivery,

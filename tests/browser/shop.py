@@ -196,7 +196,6 @@ class Shop:
             now=self.now,
             sounds=Places(self.settings),
             facts=Facts(self.settings),
-            rules=[],
             gate=Gate(self.settings, Geo(None)),
             callbacks=Callbacks(self.db, self.settings, place),
             caller_data=caller_data_of(self.db, self.settings, Places(self.settings)),

@@ -145,7 +145,6 @@ async def site(db: Sqlite, settings: Settings, provider: Any, now: int, aiohttp_
         sounds=Places(settings),
         facts=Facts(settings),
         provider=provider,
-        rules=[],
         gate=Gate(settings, Geo(None)),
         callbacks=Callbacks(db, settings, place),
         caller_data=caller_data_of(db, settings, Places(settings)),

@@ -19,7 +19,6 @@ from ctserver.http.gate import Gate
 from ctserver.http.geo import Geo
 from ctserver.recordings.places import Places
 from ctserver.services.blocked import BlackList
-from ctserver.services.visits import rule_book
 from ctserver.storage import migrate, sqlite
 
 PHONE = (
@@ -86,7 +85,6 @@ async def pages(tmp_path: Path) -> AsyncIterator[Pages]:
             health=healthy,
             now=lambda: clock[0],
             sounds=Places(settings),
-            rules=rule_book(settings),
             gate=Gate(settings, Geo(None)),
             black_list=BlackList(settings),
         )

@@ -93,7 +93,7 @@ async def test_a_read_does_not_wait_for_a_long_write_and_sees_what_was_before(st
         writing.set()
         assert held.wait(5)
 
-    task = asyncio.create_task(store.write(long))
+    task = store.write(long)
     await asyncio.to_thread(writing.wait, 5)
     assert await asyncio.wait_for(numbers(store), 1) == [1]
     held.set()
@@ -102,7 +102,7 @@ async def test_a_read_does_not_wait_for_a_long_write_and_sees_what_was_before(st
 
 
 async def test_one_who_no_longer_waits_loses_nothing(store: Sqlite) -> None:
-    task = asyncio.create_task(store.write(insert(1)))
+    task = store.write(insert(1))
     await asyncio.sleep(0)
     task.cancel()
     await store.write(insert(2))
@@ -111,7 +111,7 @@ async def test_one_who_no_longer_waits_loses_nothing(store: Sqlite) -> None:
 
 async def test_closing_writes_what_waits(store: Sqlite, tmp_path: Path) -> None:
     second = await sqlite.open(next(tmp_path.glob("*.db")))
-    tasks = [asyncio.create_task(second.write(insert(number))) for number in range(50)]
+    tasks = [second.write(insert(number)) for number in range(50)]
     await asyncio.sleep(0)
     await second.close()
     assert await asyncio.gather(*tasks) == list(range(50))

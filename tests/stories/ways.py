@@ -126,6 +126,21 @@ async def blocked(world: World) -> None:
         stranger.close()
 
 
+@story("answered completed", "answered completed")
+async def asked_after_the_call(world: World) -> None:
+    """The caller hangs up; Alice is asked what it was about and presses a key. Then another caller, and she presses none."""
+    for keys in ("1", ""):
+        call = world.trunk.dial(world.numbers["asked"])
+        alice = await world.phones["alice"].picks_up(0.5)
+        await call.status(200)
+        alice.speak()
+        await asyncio.sleep(1)
+        await call.hang_up()
+        await asyncio.sleep(0.8)
+        await alice.press(keys)
+        await alice.ended()
+
+
 # ---- calls that ctserver places
 
 

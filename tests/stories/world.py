@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import re
 import socket
+from collections.abc import AsyncIterator
 from contextlib import closing
 from pathlib import Path
 
@@ -94,6 +96,19 @@ TOML += "".join(
     f'[static.{line}]\nnumber = "{number}"\nsite = "shop"\nsource = "{line}"\nline = "{line}"\n'
     for line, number in NUMBERS.items()
 )
+TOML += """
+[sites.asked]
+domains = ["asked.example"]
+number = "+44 20 7946 0001"
+line = "alice"
+[sites.asked.after_call]
+keys = {{1 = "order"}}
+[static.asked]
+number = "+44 20 7946 0300"
+site = "asked"
+source = "asked"
+"""
+NUMBERS["asked"] = "+442079460300"
 
 
 class World(Stack):
@@ -147,15 +162,25 @@ class World(Stack):
         """The end of Asterisk's log."""
         return (self.pbx.folder / "log" / "full.log").read_text(encoding="utf-8", errors="replace")[-3000:]
 
+    @contextlib.asynccontextmanager
+    async def session(self) -> AsyncIterator[aiohttp.ClientSession]:
+        """The first user, logged in."""
+        name, password = self.login()
+        async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as client:
+            form = {"login": name, "password": password, "csrf": _csrf(await self.page(client, "/login"))}
+            async with client.post(f"{self.url}/login", data=form):
+                yield client
+
+    async def page(self, client: aiohttp.ClientSession, path: str) -> str:
+        async with client.get(self.url + path) as answer:
+            assert answer.status == 200, path
+            return await answer.text()
+
     async def ring_back(self, caller: str) -> None:
         """Somebody clicks on the number of a call in the dashboard."""
-        name, password = self.login()
         (call,) = await self.eventually("SELECT id FROM calls WHERE caller = ? AND state = 'ended'", caller)
-        async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as client:
-            async with client.get(f"{self.url}/login") as page:
-                form = {"login": name, "password": password, "csrf": _csrf(await page.text())}
-            async with client.post(f"{self.url}/login", data=form) as page:
-                form = {"csrf": _csrf(await page.text())}
+        async with self.session() as client:
+            form = {"csrf": _csrf(await self.page(client, "/"))}
             async with client.post(f"{self.url}/calls/{call['id']}/callback", data=form) as answer:
                 assert answer.status == 200, await answer.text()
 

@@ -27,6 +27,7 @@ from ctserver.storage.db import Row
 
 PAGE = 50
 BLOCK = 1000  # calls at a time in exports
+MEASURED = {"new", "target"}  # columns that take a look at the caller's other calls
 SUGGESTED = ("source", "campaign", "keyword", "ad", "landing", "region", "person")
 
 HEAD = ("id", "arrived_at", "site", "caller", "caller_name", "number", "line", "outcome", "reason", "answered_by",
@@ -80,7 +81,8 @@ def _asked(request: web.Request) -> Asked:
 async def _rows(request: web.Request, asked: Asked) -> dict[str, Any]:
     deps, scope = request.app[DEPS], scope_of(request)
     before = request.query.get("before", "")[:26]
-    found = await search.page(deps.db, scope, asked.filters, before=before, limit=PAGE)
+    measured = bool(MEASURED & set(asked.columns))
+    found = await search.page(deps.db, scope, asked.filters, before=before, limit=PAGE, measured=measured)
     now, query = deps.now(), asked.query()
     older = f"/calls/rows?{asked.query(before=found.older)}" if found.older else None
     return {

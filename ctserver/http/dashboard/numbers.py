@@ -59,7 +59,7 @@ def _sites(deps: Deps, scope: Scope) -> list[dict[str, str]]:
             continue
         demo = settings.server.demo and id == next(iter(settings.sites))
         page = f"{settings.server.public_url}/demo" if demo else f"https://{site.domains[0]}/"
-        snippet = f'<script async src="{settings.server.public_url}/ct.js?site={id}"></script>'
+        snippet = f'<script async src="{settings.script_url}/ct.js?site={id}"></script>'
         found.append({"id": id, "name": site.name or id, "page": page, "snippet": snippet})
     return found
 

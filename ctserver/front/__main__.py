@@ -1,0 +1,3 @@
+from ctserver.front.process import main
+
+main()

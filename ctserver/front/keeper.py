@@ -1,0 +1,126 @@
+"""The server's side of the front: opens its address, starts its process, starts it again when it ends, and answers it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import pickle
+import socket
+import sys
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
+
+from ctserver.config import Settings
+from ctserver.domain import callback
+from ctserver.front import wire
+from ctserver.services.reception import Reception
+from ctserver.storage.db import StorageError
+
+log = logging.getLogger(__name__)
+
+AGAIN_SECONDS = 1.0  # between the end of one front and the start of the next
+STOP_SECONDS = 3.0
+BACKLOG = 512
+
+
+class Front:
+    """One process at a time. `await start()`, `await stop()`."""
+
+    def __init__(self, settings: Settings, reception: Reception) -> None:
+        self._settings = settings
+        self._reception = reception
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def start(self) -> None:
+        """Raises OSError when the address cannot be had."""
+        host, _, port = self._settings.visitors.listen.rpartition(":")
+        self._listening = socket.create_server((host.strip("[]"), int(port)), family=_family(host), backlog=BACKLOG)
+        self._pickled = pickle.dumps(self._settings)
+        self._task = asyncio.create_task(self._keep(), name="front")
+
+    async def stop(self) -> None:
+        """The front answers what it has been asked, and ends."""
+        self._task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._task
+        self._listening.close()
+
+    @property
+    def state(self) -> str:
+        """ "ok", or what is the matter."""
+        return "ok" if self._process and self._process.returncode is None else "not running"
+
+    async def _keep(self) -> None:
+        """One front after another."""
+        while True:
+            try:
+                await self._run()
+            except OSError as error:
+                log.error("the front cannot be started: %s", error)
+            log.error("the front has ended; it is started again")
+            await asyncio.sleep(AGAIN_SECONDS)
+
+    async def _run(self) -> None:
+        ours, its = socket.socketpair()
+        with its:
+            handed = (its.fileno(), self._listening.fileno())
+            self._process = process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "ctserver.front",
+                *map(str, handed),
+                stdin=asyncio.subprocess.PIPE,
+                pass_fds=handed,
+            )
+        transport, link = await asyncio.get_running_loop().create_connection(lambda: _Link(self._reception), sock=ours)
+        try:
+            await process.communicate(self._pickled)
+        finally:
+            await _end(process, link)
+            transport.close()
+
+
+async def _end(process: asyncio.subprocess.Process, link: _Link) -> None:
+    """It ends by itself when it is told to, unless something holds it."""
+    if process.returncode is None:
+        link.send(0, wire.END, None)
+    try:
+        await asyncio.wait_for(process.wait(), STOP_SECONDS)
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+
+
+class _Link(wire.Link):
+    """Answers the front's questions."""
+
+    def __init__(self, reception: Reception) -> None:
+        super().__init__()
+        self._ask: dict[int, Callable[[Any], Awaitable[Any]]] = {
+            wire.VISIT: reception.visit,
+            wire.SIGNAL: reception.signal,
+            wire.CALLBACK: reception.callback,
+        }
+
+    def heard(self, frame: wire.Frame) -> None:
+        answer = asyncio.ensure_future(self._ask[frame.kind](wire.QUESTIONS[frame.kind].decode(frame.body)))
+        answer.add_done_callback(partial(self._tell, frame.id))
+
+    def _tell(self, id: int, answer: asyncio.Future[Any]) -> None:
+        if answer.cancelled():
+            return
+        error = answer.exception()
+        if error is None:
+            self.send(id, wire.TAKEN, answer.result())
+        elif isinstance(error, callback.Refused):
+            self.send(id, wire.REFUSED, str(error))
+        else:
+            if not isinstance(error, StorageError):
+                log.error("a question of the front failed", exc_info=error)
+            self.send(id, wire.UNAVAILABLE, str(error))
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET

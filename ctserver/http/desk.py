@@ -1,0 +1,30 @@
+"""What the routes that visitors' pages call have at hand, wherever they run."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from aiohttp import web
+
+from ctserver.config import Settings
+from ctserver.http.gate import Gate
+from ctserver.services.reception import Reception
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """`numbers` are all that visitors may be shown."""
+
+    settings: Settings
+    gate: Gate
+    numbers: Collection[str]
+    reception: Reception
+    now: Callable[[], int]
+
+
+class Route(NamedTuple):
+    method: str
+    path: str
+    handler: Callable[[Desk, web.BaseRequest], Awaitable[web.Response]]

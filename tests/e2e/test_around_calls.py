@@ -1,0 +1,232 @@
+"""What stands around a talk: the key that is asked for afterwards, music meanwhile, messages and their alerts, callers who ring
+too often. One real Asterisk for all of it."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import signal
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import numpy as np
+import pytest
+import pytest_asyncio
+
+from tests.e2e.test_lines import NUMBERS, Lines
+from tests.stories.phone import Talk
+
+pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
+
+ASKED = {line: number.replace("+4420794602", "+4420794603") for line, number in NUMBERS.items()}
+SECONDS = 3  # how long a key is waited for
+SETTINGS = f"""
+[sites.asked]
+domains = ["asked.example"]
+number = "+44 20 7946 0001"
+line = "plain"
+categories = ["Bicycle", "Repair"]
+[sites.asked.after_call]
+seconds = {SECONDS}
+[sites.asked.after_call.keys]
+1 = "Bicycle"
+2 = "Repair"
+""" + "".join(
+    f'[static.asked-{line}]\nnumber = "{number}"\nsite = "asked"\nline = "{line}"\nsource = "x"\n'
+    for line, number in ASKED.items()
+)
+
+
+class Around(Lines):
+    toml = Lines.toml + SETTINGS
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Around]:
+    made = Around(tmp_path_factory.mktemp("around"))
+    try:
+        await made.open()
+        yield made
+    finally:
+        await made.close()
+
+
+@pytest_asyncio.fixture(autouse=True, loop_scope="module")
+async def _quiet(world: Around) -> AsyncIterator[None]:
+    world.forget()
+    yield
+    await asyncio.to_thread(world.pbx.cli, "channel request hangup all")
+    await world.quiet()
+
+
+async def connect(world: Around, line: str, phone: str, numbers: dict[str, str] = ASKED) -> tuple[Talk, Talk]:
+    """Both sides of a talk that has gone on for a moment."""
+    caller = world.trunk.dial(numbers[line])
+    answered = await world.phones[phone].picks_up(0.2)
+    await caller.status(200)
+    caller.speak()
+    answered.speak()
+    await asyncio.sleep(0.5)
+    return caller, answered
+
+
+async def call_since(world: Around, moment: float, line: str) -> Any:
+    """The ended call to this line that arrived after then."""
+    sql = "SELECT * FROM calls WHERE did = ? AND state = 'ended' AND arrived_at > ?"
+    (call,) = await world.eventually(sql, ASKED[line], int(moment * 1000))
+    return call
+
+
+def noted(world: Around) -> list[str]:
+    """The keys that Asterisk has noted."""
+    text = "".join(file.read_text(encoding="utf-8") for file in sorted(world.recordings.glob("ct-calls-*.log")))
+    return re.findall(r"^CTKey,.*Key: ([0-9*])", text, re.M)
+
+
+# ---- the key after the call
+
+
+async def test_who_answered_says_by_a_key_what_the_call_was_about(world: Around) -> None:
+    """On a line of one phone, of several, of one after another, and of a queue; by SIP INFO and by keys in the sound."""
+    began = time.time()
+    answers = {"plain": "alice", "group": "alice", "sequence": "bob", "queue": "bob"}
+    world.phones["bob"].keys_in_sound = True
+    for line, phone in answers.items():
+        world.forget()
+        caller, answered = await connect(world, line, phone)
+        await caller.hang_up()
+        await asyncio.sleep(0.5)
+        assert not answered.over.is_set(), f"{line}: nobody is asked"
+        await answered.press("2")
+        await answered.ended(2)
+    world.phones["bob"].keys_in_sound = False
+    assert noted(world) == ["2"] * len(answers)
+    for line, phone in answers.items():
+        call = await call_since(world, began, line)
+        await world.eventually("SELECT 1 FROM calls WHERE id = ? AND category = 'Repair'", call["id"])
+        assert (call["outcome"], call["reason"], call["hung_up_by"]) == ("answered", "completed", "caller")
+        (entry,) = world.rows("SELECT login, via, detail FROM audit WHERE subject = ?", call["id"])
+        assert tuple(entry) == (f"PJSIP/{phone}", "phone", "category=Repair key=2")
+    assert len(world.rows("SELECT 1 FROM calls")) == len(answers), "being asked is no call"
+
+
+async def test_the_category_stands_on_the_call_in_the_journal_and_in_the_audit_log(world: Around) -> None:
+    (call,) = world.rows("SELECT id FROM calls WHERE did = ? AND category = 'Repair'", ASKED["plain"])
+    async with world.session() as client:
+        pages = [
+            await world.page(client, path) for path in (f"/calls/{call['id']}", "/calls?category=Repair", "/audit")
+        ]
+    assert re.search(r'value="" aria-pressed="true"[^>]*><kbd>2</kbd>Repair', pages[0])
+    assert pages[1].count(f"/calls/{call['id']}")
+    assert "by phone, extension alice" in pages[2]
+
+
+async def test_whoever_presses_nothing_is_free_again_soon(world: Around) -> None:
+    """And his call is what it would have been: its end, its legs and its recording end with the caller."""
+    began = time.time()
+    caller, answered = await connect(world, "plain", "alice")
+    before = time.time()
+    await caller.hang_up()
+    await answered.ended(SECONDS + 1)
+    held = time.time() - before
+    assert SECONDS - 0.5 < held < SECONDS + 0.8
+    call = await call_since(world, began, "plain")
+    assert abs(call["ended_at"] / 1000 - before) < 0.5
+    (leg,) = world.rows("SELECT * FROM legs WHERE call = ?", call["id"])
+    assert (leg["status"], leg["cause"]) == ("ANSWER", 16)
+    assert abs(leg["ended_at"] - call["ended_at"]) < 500
+    (kept,) = await world.eventually("SELECT * FROM recordings WHERE call = ? AND state = 'ready'", call["id"])
+    assert kept["millis"] < call["talk_ms"] + 700
+
+
+async def test_the_tones_are_heard_and_a_key_without_a_meaning_is_asked_for_again(world: Around) -> None:
+    caller, answered = await connect(world, "plain", "alice")
+    ear = world.phones["alice"].heard
+    await caller.hang_up()
+    ear.sound.clear()
+    await asyncio.sleep(0.8)
+    assert share(ear.sound, 880) > 0.5
+    await answered.press("7")
+    await asyncio.sleep(0.3)
+    assert not answered.over.is_set()
+    await answered.press("1")
+    await answered.ended(2)
+    assert noted(world)[-1] == "1"
+
+
+async def test_nobody_is_asked_who_hangs_up_himself_or_whose_site_wants_no_keys(world: Around) -> None:
+    before = noted(world)
+    caller, answered = await connect(world, "plain", "alice")
+    await answered.hang_up()
+    await caller.ended(1)
+    caller, answered = await connect(world, "plain", "alice", NUMBERS)
+    await caller.hang_up()
+    await answered.ended(0.5)
+    assert noted(world) == before
+
+
+async def test_a_key_pressed_while_ctserver_is_away_counts_when_it_is_back(world: Around) -> None:
+    began = time.time()
+    world.signal(signal.SIGKILL)
+    try:
+        caller, answered = await connect(world, "group", "bob")
+        await caller.hang_up()
+        await asyncio.sleep(0.5)
+        await answered.press("1")
+        await answered.ended(2)
+    finally:
+        await asyncio.to_thread(world.start_server)
+        await world.healthy()
+    call = await call_since(world, began, "group")
+    await world.eventually("SELECT 1 FROM calls WHERE id = ? AND category = 'Bicycle'", call["id"])
+
+
+async def test_transfers_and_pick_ups_go_on_as_before(world: Around) -> None:
+    """Whoever has passed the caller on is not asked; whoever picked the call up is."""
+    caller, answered = await connect(world, "plain", "alice")
+    await answered.transfer("102")
+    await answered.hang_up()
+    bob = await world.phones["bob"].picks_up(0.2)
+    await asyncio.sleep(0.5)
+    await caller.hang_up()
+    await bob.ended(0.5)
+
+    caller, first = await connect(world, "plain", "alice")
+    await first.hold()
+    second = world.phones["alice"].dial("102")
+    bob = await world.phones["bob"].picks_up(0.2)
+    await second.status(200)
+    await first.transfer("102", instead_of=second)
+    await asyncio.sleep(0.8)
+    assert "!ct-after!" not in await asyncio.to_thread(world.pbx.cli, "core show channels concise")
+    await first.hang_up()
+    await caller.hang_up()
+    await bob.ended(0.5)
+
+    caller = world.trunk.dial(ASKED["plain"])
+    await world.phones["alice"].rings()
+    carol = await world.phones["carol"].talks_to("*8")
+    carol.speak()
+    await caller.status(200)
+    await asyncio.sleep(0.3)
+    await caller.hang_up()
+    await asyncio.sleep(0.5)
+    assert not carol.over.is_set()
+    await carol.press("1")
+    await carol.ended(2)
+
+
+def share(sound: bytes | bytearray, hertz: float) -> float:
+    """The share of the energy of mu-law that lies within 20 Hz of a tone, 0 to 1."""
+    samples = np.array([linear(byte) for byte in sound], dtype=float)
+    power = np.abs(np.fft.rfft(samples * np.hanning(len(samples)))) ** 2
+    near = np.abs(np.fft.rfftfreq(len(samples), 1 / 8000) - hertz) < 20
+    return float(power[near].sum() / max(power.sum(), 1e-9))
+
+
+def linear(byte: int) -> int:
+    """The sample of a byte of G.711 mu-law."""
+    byte = ~byte & 0xFF
+    magnitude = ((byte & 0x0F) << 3 | 0x84) << (byte >> 4 & 7)
+    return (0x84 - magnitude) if byte & 0x80 else (magnitude - 0x84)
