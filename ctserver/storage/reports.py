@@ -292,7 +292,7 @@ def first_of(tx: Transaction, scope: Scope) -> int | None:
         found.append(tx.one("SELECT arrived_at AS at FROM calls WHERE line = $1 ORDER BY id LIMIT 1", (line,)))
     for site in scope.sites or () if scope.lines is None else ():
         found.append(tx.one("SELECT arrived_at AS at FROM calls WHERE site = $1 ORDER BY id LIMIT 1", (site,)))
-        found.append(tx.one("SELECT start AS at FROM quarters WHERE site = $1 ORDER BY start LIMIT 1", (site,)))
+        found.append(tx.one("SELECT start AS at FROM hours WHERE site = $1 ORDER BY start LIMIT 1", (site,)))
     firsts = [row["at"] for row in found if row]
     return min(firsts) // DAY_MS * DAY_MS if firsts else None
 
