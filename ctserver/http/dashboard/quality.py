@@ -23,7 +23,6 @@ DAY_MS = 86_400_000
 LOOKS_BACK_DAYS = 30
 SHOWN = 100  # calls at a time
 HOUR_MS = 3_600_000
-NOTES = 5_000  # are looked through for words
 QUEUES = ("long", "short", "missed", "low", "rated", "noted", "models")
 
 
@@ -42,7 +41,8 @@ async def quality_page(request: web.Request) -> web.StreamResponse:
     queue = request.query.get("queue", "")
     queue = queue if queue in QUEUES else "long"
     words, before = request.query.get("q", "")[:100], request.query.get("before", "")[:26] or store.LAST
-    rows, older = await _queue(deps, scope_of(request), queue, words, before)
+    rows = await _queue(deps, scope, queue, words, before)
+    older = rows[SHOWN - 1]["id"] if len(rows) > SHOWN else ""
     context = {
         "page": "quality",
         "health": await deps.health(),
@@ -53,38 +53,28 @@ async def quality_page(request: web.Request) -> web.StreamResponse:
         "older": "/quality?" + urlencode({"queue": queue, "q": words, "before": older}) if older else "",
         "rows": [
             {"call": call_row(row, deps.settings, deps.now(), scope), "score": row["score"], "why": _why(row, queue)}
-            for row in rows
+            for row in rows[:SHOWN]
         ],
     }
     return render.page(request, "quality.html", context)
 
 
-async def _queue(deps: Deps, scope: Scope, queue: str, words: str, before: str) -> tuple[list[Row], str]:
-    """The calls of a queue that come after the call `before`, and the call that the next ones come after ("": there are none)."""
-    since = deps.now() - LOOKS_BACK_DAYS * DAY_MS
-    if queue == "noted":
-        noted = await store.noted(deps.db, scope, since, NOTES, before)
-        rows = [row for row in noted if all(word in row["note"].casefold() for word in words.casefold().split())]
-        unread = noted[-1]["id"] if len(noted) == NOTES else ""
-    else:
-        rows, unread = await _listed(deps, scope, queue, since, before), ""
-    return rows[:SHOWN], rows[SHOWN - 1]["id"] if len(rows) > SHOWN else unread
-
-
-async def _listed(deps: Deps, scope: Scope, queue: str, since: int, before: str) -> list[Row]:
-    """One more than are shown, to know whether there are more."""
-    settings, ever, most_rows = deps.settings.quality, DAY_MS, SHOWN + 1
+async def _queue(deps: Deps, scope: Scope, queue: str, words: str, before: str) -> list[Row]:
+    """The calls of a queue that come after the call `before`: one more than are shown, to know whether there are more."""
+    settings, since, ever = deps.settings.quality, deps.now() - LOOKS_BACK_DAYS * DAY_MS, DAY_MS
     if queue == "models":
-        return await store.models(deps.db, scope, most_rows, before)
+        return await store.models(deps.db, scope, SHOWN + 1, before)
     if queue == "missed":
-        return await store.missed(deps.db, scope, since, most_rows, before)
+        return await store.missed(deps.db, scope, since, SHOWN + 1, before)
+    if queue == "noted":
+        return await store.noted(deps.db, scope, since, words.casefold().split(), SHOWN + 1, before)
     least, most, rated = {
         "long": (settings.long_minutes * 60_000, ever, 0),
         "short": (0, settings.short_seconds * 1000, 0),
         "rated": (0, ever, 1),
         "low": (0, ever, 2),
     }[queue]
-    return await store.answered(deps.db, scope, since, least, most, rated, most_rows, before)
+    return await store.answered(deps.db, scope, since, least, most, rated, SHOWN + 1, before)
 
 
 def _why(row: Row, queue: str) -> str:
