@@ -18,6 +18,7 @@ from panoramisk.ami_protocol import AMIProtocol
 from panoramisk.message import Message as PanoramiskMessage
 
 from ctserver import ids
+from ctserver.asterisk.translate import READ
 from ctserver.asterisk.wire import Message, Splitter, text
 
 log = logging.getLogger(__name__)
@@ -27,6 +28,7 @@ ACTION_SECONDS = 5.0
 PING_SECONDS = 2.0  # also wakes sessions that hold back the last event of a burst (Asterisk up to 22.10)
 BACK_OFF_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0)
 GATHER_SECONDS = 0.05  # a call's events come in bursts: a burst is one commit, after the phone rings
+ROUND_SECONDS = 0.25  # on a busy PBX: from commit to commit, so that the bursts of many calls share it
 MAX_QUEUE = 100_000
 NOT_YET = "not connected yet"
 
@@ -48,7 +50,7 @@ class _Protocol(AMIProtocol):  # type: ignore[misc]
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        self.splitter = Splitter()
+        self.splitter = Splitter(READ)
         self.raw: Callable[[bytes], None] | None = None
 
     def data_received(self, data: bytes) -> None:
@@ -197,9 +199,12 @@ class Link:
         await self._on_up(self)
         self.problem = None
         log.info("AMI %s: linked to %s:%s", self._name, self._config["host"], self._config["port"])
+        clock = asyncio.get_running_loop().time
+        last = clock()
         while True:
             await self._some.wait()
-            await asyncio.sleep(GATHER_SECONDS)
+            await _gather(manager.protocol.transport, max(GATHER_SECONDS, last + ROUND_SECONDS - clock()))
+            last = clock()
             await self.drain()
 
     async def drain(self) -> None:
@@ -232,6 +237,16 @@ class Link:
             with contextlib.suppress(Exception):
                 manager.protocol.transport.abort()
             manager.close()
+
+
+async def _gather(transport: asyncio.ReadTransport, seconds: float) -> None:
+    """Let a burst come to its end, and then read it at one go: to be woken for each message costs more than the message."""
+    transport.pause_reading()
+    try:
+        await asyncio.sleep(seconds)
+    finally:
+        transport.resume_reading()
+    await asyncio.sleep(0)  # the loop reads what has come
 
 
 async def connect(manager: _Manager) -> None:

@@ -56,13 +56,18 @@ def messages(line: str) -> list[Message]:
     return [{"Event": "UserEvent", "UserEvent": EVENT_ENDED, **headers}, over]
 
 
+def linkedid(line: str) -> str:
+    """Of the call that a note is about; for nearly all of them this is all that needs to be read."""
+    return line.rpartition(BEGIN)[2].partition(",Linkedid: ")[2].partition(",")[0]
+
+
 def key(line: str, now: int) -> Pressed | None:
     """The key that a note tells of; None of a note of something else."""
     found = KEY.match(line)
     if found is None:
         return None
-    linkedid, pressed, channel, at = found.groups()
-    return Pressed(linkedid, moment(at) or now, pressed, channel)
+    call, pressed, channel, at = found.groups()
+    return Pressed(call, moment(at) or now, pressed, channel)
 
 
 def events(line: str, now: int) -> list[Event]:
@@ -115,7 +120,8 @@ class Notes:
         blocks = _blocks(self._folder, limits, known)
         while block := await asyncio.to_thread(next, blocks, None):
             keys = [found for line in block.lines if (found := key(line, now))]
-            calls = [call for line in block.lines if not KEY.match(line) and (call := events(line, now))]
+            news = [line for line in block.lines if not KEY.match(line) and not self._journal.knows_end(linkedid(line))]
+            calls = [call for line in news if (call := events(line, now))]
             changed += await self._journal.reconcile(calls, partial(self._keep, block=block, keys=keys))
         if changed:
             log.info("PBX %s: %d calls found in Asterisk's own notes", self._pbx, changed)

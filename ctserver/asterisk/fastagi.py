@@ -60,8 +60,10 @@ class Fastagi(Application):  # type: ignore[misc]
         self._clients += 1
         try:
             if self._clients <= MAX_CLIENTS:
-                headers = await asyncio.wait_for(_headers(reader), HEADER_SECONDS)
-                await asyncio.wait_for(self._dispatch(headers, reader, writer), REQUEST_SECONDS)
+                async with asyncio.timeout(HEADER_SECONDS):
+                    headers = await _headers(reader)
+                async with asyncio.timeout(REQUEST_SECONDS):
+                    await self._dispatch(headers, reader, writer)
         except (TimeoutError, OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
             log.debug("a FastAGI client left or was let go: %r", error)
         except Exception:

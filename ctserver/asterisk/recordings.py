@@ -50,7 +50,11 @@ class Trace:
     millis: int
 
 
-WAITS = Adopted("", 0, 0)  # not yet known
+@dataclass(frozen=True, slots=True)
+class Later:
+    """Not yet known: to be asked for again in `ms`."""
+
+    ms: int
 
 
 class StillOpen(Exception):
@@ -169,31 +173,34 @@ class Adopter:
 
     async def adopt_due(self, now: int) -> int:
         """One round; how many recordings became ready. They are written down together: each write waits for the disk."""
-        found = [(row, await self._look(row, now)) for row in await recordings.due(self._db, now)]
-        kept = await asyncio.gather(*(self._keep(row, adopted, now) for row, adopted in found if adopted is not WAITS))
+        rows = await recordings.due(self._db, now)
+        found = await asyncio.to_thread(lambda: [self._look(row, now) for row in rows]) if rows else []
+        kept = await asyncio.gather(*(self._keep(row, one, now) for row, one in zip(rows, found, strict=True)))
         if self._facts and any(kept):
             self._facts.wake()
         return sum(kept)
 
-    async def _look(self, row: Row, now: int) -> Adopted | None:
-        """What Asterisk has left of this call, joined; WAITS if it is to be asked for again."""
+    def _look(self, row: Row, now: int) -> Adopted | Later | None:
+        """What Asterisk has left of this call, joined."""
         call = row["call"]
         patient = row["reason"] != machine.UNKNOWN and now - row["ended_at"] < PATIENCE_MS
         spool = self._spools.get(row["pbx"], self._folder)
         try:
-            return await asyncio.to_thread(adopt, self._folder, spool, row["uniqueid"], call, patient=patient)
+            return adopt(self._folder, spool, row["uniqueid"], call, patient=patient)
         except StillOpen:
-            await self._again(row, now, 500)
+            return Later(500)
         except Unreadable as error:
             log.error("the recording of call %s is lost: %s", call, error)
             return None
         except OSError as error:
             log.error("the recording of call %s: %s", call, error)
-            await self._again(row, now, 30_000)
-        return WAITS
+            return Later(30_000)
 
-    async def _keep(self, row: Row, found: Adopted | None, now: int) -> bool:
+    async def _keep(self, row: Row, found: Adopted | Later | None, now: int) -> bool:
         """Write down what was found; is there something?"""
+        if isinstance(found, Later):
+            await self._again(row, now, found.ms)
+            return False
         try:
             await self._db.write(lambda tx: self._settle(tx, row["call"], found, now))
         except StorageError as error:

@@ -253,6 +253,7 @@ _HANDLERS: dict[str, Callable[[Translator, Message, int], Iterator[calls.Event]]
     "Join": Translator._queued,
     **older.HANDLERS,
 }
+READ = frozenset(name.encode() for name in _HANDLERS)  # the events that tell us anything
 
 
 def _closing(message: Message, linkedid: str, at: int, line: str) -> calls.Closing:

@@ -6,20 +6,23 @@ with an empty line; the first line of a connection is a banner. CallerIDName and
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterable, Iterator, Sequence
 from typing import TypeAlias
 
 Message: TypeAlias = dict[str, str | list[str]]
 
 MAX_MESSAGE = 1 << 20
+_EVENT = b"Event: "
 _ESCAPED = ("CallerIDName", "ConnectedLineName", "DestCallerIDName", "DestConnectedLineName")
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "f": "\f", "v": "\v"}
 
 
 class Splitter:
-    """Cuts a byte stream into messages, wherever the network cuts it. A message over 1 MiB is dropped."""
+    """Cuts a byte stream into messages, wherever the network cuts it. A message over 1 MiB is dropped, and so is an event
+    that is none of `wanted` (its name as bytes) and answers no action."""
 
-    def __init__(self) -> None:
+    def __init__(self, wanted: Container[bytes] | None = None) -> None:
+        self._wanted = wanted
         self._buffer = bytearray()
         self._half_line_end = b""
         self._too_long = False
@@ -45,14 +48,40 @@ class Splitter:
 
     def _message(self, block: bytes) -> Iterator[Message]:
         too_long, self._too_long = self._too_long or len(block) > MAX_MESSAGE, False
-        if not too_long and (message := parse(block)):
+        if not too_long and self._wants(block) and (message := parse(block)):
             yield message
+
+    def _wants(self, block: bytes) -> bool:
+        """Looks at the first line alone: to read a message takes longer than to see that nobody asks for it."""
+        if self._wanted is None or not block.startswith(_EVENT):
+            return True
+        name, _, rest = block[len(_EVENT) :].partition(b"\n")
+        return name in self._wanted or b"ActionID: " in rest
 
 
 def parse(block: bytes) -> Message:
     """The headers of one message; {} if there are none (a banner, stray empty lines)."""
+    lines = block.decode("utf-8", "replace").split("\n")
+    message = _of_plain(lines) or _of_any(lines)
+    if b"\\" in block:
+        for name in _ESCAPED:
+            if isinstance(escaped := message.get(name), str):
+                message[name] = unescape(escaped)
+    return message
+
+
+def _of_plain(lines: Sequence[str]) -> Message:
+    """What nearly all messages are: a header on every line, each once. Any other: {}."""
+    try:
+        message: Message = {name: value.strip() for name, value in [line.split(":", 1) for line in lines]}
+    except ValueError:
+        return {}
+    return message if len(message) == len(lines) and " " not in "".join(message) else {}
+
+
+def _of_any(lines: Iterable[str]) -> Message:
     message: Message = {}
-    for line in block.decode("utf-8", "replace").split("\n"):
+    for line in lines:
         name, colon, value = line.partition(":")
         if not colon or " " in name:
             continue
@@ -62,9 +91,6 @@ def parse(block: bytes) -> Message:
             earlier.append(value)
         else:
             message[name] = value if earlier is None else [earlier, value]
-    for name in _ESCAPED:
-        if isinstance(escaped := message.get(name), str) and "\\" in escaped:
-            message[name] = unescape(escaped)
     return message
 
 

@@ -163,7 +163,7 @@ def advance(call: Call, event: Event) -> Call:
     """The call after `event`; the same object if nothing changed. Never raises on what a PBX may say."""
     step = TRANSITIONS.get((call.state, type(event)))
     changed = step(call, event) if step else call
-    return call if changed == call else changed
+    return call if changed is call or changed == call else changed
 
 
 def begin(event: Arrived, *, id: str, pbx: str, site: str = "", line: str = "") -> Call:
@@ -184,7 +184,9 @@ def begin(event: Arrived, *, id: str, pbx: str, site: str = "", line: str = "") 
 
 
 def _routed(call: Call, event: Routed) -> Call:
-    return replace(call, line=event.line or call.line, routed_by=event.routed_by)
+    line = event.line or call.line
+    same = (line, event.routed_by) == (call.line, call.routed_by)  # it is told again at the end
+    return call if same else replace(call, line=line, routed_by=event.routed_by)
 
 
 def again(call: Call) -> Call:
@@ -217,10 +219,12 @@ def _leg_ringing(call: Call, event: LegRinging) -> Call:
     leg = _leg(call, event.leg)
     if leg is None or leg.ringing_at is not None or leg.answered_at is not None:
         return call
-    call = _with_leg(call, replace(leg, ringing_at=event.at))
-    if call.ringing_at is None:
-        call = replace(call, ringing_at=event.at)
-    return replace(call, state=RINGING) if call.state == ARRIVED else call
+    return replace(
+        call,
+        legs=_legs_with(call, replace(leg, ringing_at=event.at)),
+        ringing_at=event.at if call.ringing_at is None else call.ringing_at,
+        state=RINGING if call.state == ARRIVED else call.state,
+    )
 
 
 def _leg_done(call: Call, event: LegDone) -> Call:
@@ -230,13 +234,22 @@ def _leg_done(call: Call, event: LegDone) -> Call:
     if event.status != "ANSWER":
         return _with_leg(call, replace(leg, status=event.status, ended_at=event.at))
     leg = replace(leg, status="ANSWER", answered_at=event.at, ringing_at=leg.ringing_at or event.at)
-    call = replace(_with_leg(call, leg), hung_up_by="" if call.hung_up_by == COMPANY else call.hung_up_by)
-    if leg.local and any(not other.local for other in call.legs):
-        return call  # the phones inside it tell whether somebody answered
+    legs = _legs_with(call, leg)
+    hung_up_by = "" if call.hung_up_by == COMPANY else call.hung_up_by
+    if leg.local and any(not other.local for other in legs):
+        return replace(call, legs=legs, hung_up_by=hung_up_by)  # the phones inside it tell whether somebody answered
     if call.state == TALKING:
-        return replace(call, answered_by=leg.channel) if call.answered_by.startswith("Local/") else call
-    ringing_at = event.at if call.ringing_at is None else call.ringing_at
-    return replace(call, state=TALKING, answered_at=event.at, ringing_at=ringing_at, answered_by=leg.channel)
+        answered_by = leg.channel if call.answered_by.startswith("Local/") else call.answered_by
+        return replace(call, legs=legs, hung_up_by=hung_up_by, answered_by=answered_by)
+    return replace(
+        call,
+        legs=legs,
+        hung_up_by=hung_up_by,
+        state=TALKING,
+        answered_at=event.at,
+        ringing_at=event.at if call.ringing_at is None else call.ringing_at,
+        answered_by=leg.channel,
+    )
 
 
 def _leg_hung_up(call: Call, event: LegHungUp) -> Call:
@@ -401,4 +414,8 @@ def _leg(call: Call, uniqueid: str) -> Leg | None:
 
 
 def _with_leg(call: Call, changed: Leg) -> Call:
-    return replace(call, legs=tuple(changed if leg.uniqueid == changed.uniqueid else leg for leg in call.legs))
+    return replace(call, legs=_legs_with(call, changed))
+
+
+def _legs_with(call: Call, changed: Leg) -> tuple[Leg, ...]:
+    return tuple([changed if leg.uniqueid == changed.uniqueid else leg for leg in call.legs])

@@ -90,7 +90,6 @@ def is_valid(number: str) -> bool:
 
 
 @lru_cache(maxsize=4096)
-@lru_cache(maxsize=4096)
 def takes_texts(number: str) -> bool:
     """Is it a number that is not known to be anything but a mobile one?"""
     if not is_valid(number):
@@ -103,6 +102,7 @@ def takes_texts(number: str) -> bool:
     )
 
 
+@lru_cache(maxsize=4096)
 def country_of(number: str) -> str:
     """ISO 3166-1 of the country that an E.164 number belongs to, "" if it cannot be told."""
     try:

@@ -23,7 +23,7 @@ from ctserver.storage.db import Database, StorageError, Transaction, Unavailable
 log = logging.getLogger(__name__)
 
 RECORDING_SETTLES_MS = 700  # Asterisk closes the files right after the hangup
-LATE_CALLS = 200
+LATE_CALLS = 500
 UNKNOWN_USE = NumberUse("", "", "")
 
 
@@ -91,6 +91,11 @@ class Journal:
         self._facts.wake()
         self.on_change()
         return changed
+
+    def knows_end(self, linkedid: str) -> bool:
+        """Has this call ended lately, and is its end in the journal as it was?"""
+        call = self._late.get(linkedid)
+        return call is not None and call.reason != machine.UNKNOWN and call.id not in self._unsaved
 
     async def flush(self) -> None:
         """Save what is not saved yet. One at a time: a call that two save at once looks new to both."""

@@ -35,7 +35,7 @@ class Client:
             await self._on_up(link)
 
     async def _consume(self, batch: list[Message]) -> None:
-        if any(message["Event"] == "Poison" for message in batch):
+        if any(message["Event"] == "Hold" for message in batch):
             raise RuntimeError("this event cannot be used")
         self.events += [message for message in batch if message["Event"] != "FullyBooted"]
 
@@ -54,9 +54,14 @@ async def client(pbx: Any, until: Until) -> AsyncIterator[Client]:
 
 
 async def test_it_logs_in_and_gives_events_on_in_order(pbx: Any, client: Client, until: Until) -> None:
-    pbx.say("".join(f"Event: Test\nNumber: {number}\n\n" for number in range(2000)))
+    pbx.say("".join(f"Event: Hangup\nNumber: {number}\n\n" for number in range(2000)))
     await until(lambda: len(client.events) == 2000)
     assert [event["Number"] for event in client.events] == [str(number) for number in range(2000)]
+
+
+async def test_events_that_tell_us_nothing_are_not_read(pbx: Any, client: Client, until: Until) -> None:
+    pbx.say("Event: VarSet\nNumber: 1\n\nEvent: Hangup\nNumber: 2\n\n")
+    await until(lambda: [event["Number"] for event in client.events] == ["2"])
 
 
 async def test_cyrillic_names_survive_being_cut(pbx: Any, client: Client, until: Until) -> None:
@@ -129,7 +134,7 @@ async def test_the_link_is_made_again_when_the_pbx_closes_it(pbx: Any, client: C
     pbx.hang_up()
     await until(lambda: client.link.problem is not None)
     await until(lambda: client.ups == 2 and client.link.problem is None)
-    pbx.say("Event: Test\nNumber: 1\n\n")
+    pbx.say("Event: Hangup\nNumber: 1\n\n")
     await until(lambda: len(client.events) == 1)
 
 
@@ -189,9 +194,9 @@ async def test_whatever_goes_wrong_at_login_the_link_is_tried_again(pbx: Any, un
 
 
 async def test_a_consumer_that_raises_does_not_end_the_link(pbx: Any, client: Client, until: Until) -> None:
-    pbx.say("Event: Poison\n\n")
+    pbx.say("Event: Hold\n\n")
     await asyncio.sleep(0.1)
-    pbx.say("Event: Test\nNumber: 2\n\n")
+    pbx.say("Event: Hangup\nNumber: 2\n\n")
     await until(lambda: bool(client.events))
     assert pbx.made == 1
 
@@ -206,6 +211,6 @@ async def test_without_a_link_an_action_fails_at_once(pbx: Any) -> None:
 
 
 async def test_a_megabyte_of_garbage_does_no_harm(pbx: Any, client: Client, until: Until) -> None:
-    pbx.say(b"\xff\xfe garbage: \xd0" * 80_000 + b"\n\nEvent: Test\nNumber: 1\n\n")
+    pbx.say(b"\xff\xfe garbage: \xd0" * 80_000 + b"\n\nEvent: Hangup\nNumber: 1\n\n")
     await until(lambda: bool(client.events) and client.events[-1].get("Number") == "1")
     assert pbx.made == 1
