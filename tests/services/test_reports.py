@@ -15,11 +15,13 @@ from ctserver.domain import report
 from ctserver.domain.model import Attribution, Source
 from ctserver.domain.report import DAY_MS, DIMENSIONS, HOUR_MS, MEASURES
 from ctserver.domain.rights import EVERYTHING, Scope
+from ctserver.http.dashboard.filters import filter_of
 from ctserver.services import reports
 from ctserver.services.demo import shop_of
 from ctserver.services.demo.write import days
 from ctserver.services.reports import Question
-from ctserver.storage import calls, demo
+from ctserver.storage import calls, demo, search
+from ctserver.storage.search import Filters
 from ctserver.storage.sqlite import Sqlite
 
 NOW = 1_793_600_000_000
@@ -151,7 +153,8 @@ async def compare(db: Sqlite, dice: random.Random, rule: tuple[int, int, int] = 
         zone = ZoneInfo(dice.choice(ZONES))
         first = report.day_of(NOW, zone) - timedelta(days=dice.randrange(1, COUNT))
         until = report.midnight(first + timedelta(days=dice.randrange(1, COUNT)), zone)
-        span = (report.midnight(first, zone), until)
+        part = dice.choice((0, 0, 0, 12_345_678))  # half a day, as Overview asks
+        span = (report.midnight(first, zone), until - part)
         by, site = dice.choice(DIMENSIONS), dice.choice(["", "shop", "other"])
         unit = dice.choice(report.UNITS)
         found = await reports.ask(db, Question(by, span, unit, zone, of(site)))
@@ -169,9 +172,35 @@ async def compare(db: Sqlite, dice: random.Random, rule: tuple[int, int, int] = 
 
 async def test_the_ready_made_sums_say_what_a_plain_count_says(shop: Sqlite) -> None:
     spans = await shop.fetch("SELECT span, COUNT(DISTINCT start) AS n FROM rollups GROUP BY span ORDER BY span")
-    assert [row["span"] for row in spans] == ["day", "month", "week"]
-    assert all(row["n"] >= 2 for row in spans)
+    assert [row["span"] for row in spans] == ["day", "month", "season", "week"]
+    assert all(row["n"] >= 2 for row in spans if row["span"] != "season")
     await compare(shop, random.Random(1))
+
+
+async def test_a_year_is_made_of_seasons_and_still_exact(shop: Sqlite) -> None:
+    zone = ZoneInfo("UTC")
+    span = (report.midnight(date(2026, 7, 1), zone), report.midnight(date(2026, 11, 1), zone))
+    cut = report.pieces(span, await shop.read(reports.storage.valid))
+    assert [kind for kind, _, _ in cut.summed] == ["season", "month"]
+    book = await Book.read(shop)
+    for by in DIMENSIONS:
+        for site in ("", "other"):
+            found = await reports.ask(shop, Question(by, span, "month", zone, of(site)))
+            assert {line.value: line.sums for line in found.lines} == book.by(by, span, site)
+            assert [sums for _, sums in found.series] == book.slots(span, [at for at, _ in found.series], site)
+    call = await shop.one("SELECT id FROM calls WHERE arrived_at > $1 ORDER BY arrived_at", (NOW - 60 * DAY_MS,))
+    await _sold(shop, call["id"], random.Random(5))
+    assert not report.pieces(span, await shop.read(reports.storage.valid)).seasons
+    found = await reports.ask(shop, Question("category", span, "month", zone))
+    assert {line.value: line.sums for line in found.lines} == (await Book.read(shop)).by("category", span, "")
+
+
+async def test_hours_are_the_sums_of_their_quarters(shop: Sqlite) -> None:
+    sums = ", ".join(f"SUM({name})" for name in MEASURES)
+    wanted = await shop.fetch(f"SELECT start - start % 3600000, site, {sums} FROM quarters GROUP BY 1, 2")
+    found = await shop.fetch(f"SELECT start, site, {', '.join(MEASURES)} FROM hours ORDER BY start, site")
+    assert len(found) > 100
+    assert [tuple(row) for row in found] == [tuple(row) for row in wanted]
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -287,6 +316,78 @@ async def test_what_changes_while_a_day_is_summed_makes_it_stale_again(shop: Sql
     await compare(shop, random.Random(4))
 
 
+OTHER_FILTERS = [
+    {"outcome": "missed"}, {"reason": "busy"}, {"caller": "repeat"}, {"target": "yes"}, {"talk_min": 60}, {"sure": 0.9},
+    {"q": "google"}, {"q": "0101"}, {"tag": "vip"}, {"source": "google"}, {"source": "google / cpc", "device": "phone"},
+    {"channel": "paid_search", "line": "office"}, {"campaign": "-", "region": "London, GB"}, {"keyword": "-", "outcome": "answered"},
+]  # fmt: skip
+
+
+async def test_a_narrowed_report_counts_what_the_journal_finds(shop: Sqlite) -> None:
+    """By every value of every dimension, and by what else the journal filters."""
+    zone = ZoneInfo("America/St_Johns")
+    span = (report.midnight(date(2026, 9, 20), zone), report.midnight(date(2026, 11, 2), zone))
+    call = (await shop.one("SELECT id FROM calls WHERE site = 'shop' AND arrived_at > $1 ORDER BY id", (span[0],)))[
+        "id"
+    ]
+    await shop.write(
+        lambda tx: tx.execute("INSERT INTO call_tags (call, tag, login, at) VALUES ($1, 'vip', 'a', 1)", (call,))
+    )
+    kinds = [{name: value} for name in DIMENSIONS for value in await _values(shop, name, span)]
+    for given in [*kinds, *OTHER_FILTERS]:
+        wanted = await _in_journal(shop, Filters(since=span[0], until=span[1], **given))
+        question = Question("line", span, "week", zone, of("shop"), filters=Filters(**given))
+        found = await reports.ask(shop, question)
+        assert sum(line.sums[1] for line in found.lines) == found.total[1] == len(wanted) > 0, given
+        grid = await reports.heat(shop, span, zone, of("shop"), Filters(**given))
+        assert sum(sums[1] for day in grid for sums in day) == len(wanted), given
+
+
+async def test_a_report_narrowed_to_one_value_is_that_line_of_the_whole(shop: Sqlite) -> None:
+    """All measures, sessions among them, in each slot of time."""
+    zone = ZoneInfo("Europe/London")
+    span = (report.midnight(date(2026, 9, 20), zone), report.midnight(date(2026, 11, 2), zone))
+    for name in DIMENSIONS:
+        whole = await reports.ask(shop, Question(name, span, "day", zone))
+        slots = [report.nothing() for _ in whole.series]
+        for line in whole.lines:
+            filters = Filters(**{name: filter_of(name, line.value)})
+            part = await reports.ask(
+                shop, Question(name, span, "day", zone, before=(span[0] - 9 * DAY_MS, span[0]), filters=filters)
+            )
+            assert [(each.value, each.sums) for each in part.lines if any(each.sums)] == [(line.value, line.sums)], (
+                name,
+                line,
+            )
+            assert part.before is not None
+            for total, (_, sums) in zip(slots, part.series, strict=True):
+                report.add(total, sums)
+        assert slots == [sums if name in report.OF_VISITORS else [0, *sums[1:]] for _, sums in whole.series], name
+
+
+async def test_sessions_are_left_out_where_a_filter_says_nothing_of_them(shop: Sqlite) -> None:
+    span = (NOW - 30 * DAY_MS, NOW)
+    for given, counted in (({"source": "google"}, True), ({"line": "office"}, False), ({"outcome": "missed"}, False)):
+        question = Question("source", span, "day", ZoneInfo("UTC"), filters=Filters(**given))
+        found = await reports.ask(shop, question)
+        assert (found.total[0] > 0) is counted is reports.counts_sessions(question)
+
+
+async def _values(db: Sqlite, name: str, span: tuple[int, int]) -> list[str]:
+    found = await reports.ask(db, Question(name, span, "month", ZoneInfo("UTC"), of("shop")))
+    return [filter_of(name, line.value) for line in found.lines if line.sums[1]]
+
+
+async def _in_journal(db: Sqlite, filters: Filters) -> list[str]:
+    found, before = [], ""
+    while True:
+        page = await search.page(db, of("shop"), filters, before=before, limit=1000)
+        found += [row["id"] for row in page.rows]
+        if page.older is None:
+            return found
+        before = page.older
+
+
 async def test_hours_of_the_week_are_those_of_the_zone(shop: Sqlite) -> None:
     zone = ZoneInfo("America/St_Johns")
     span = (report.midnight(date(2026, 10, 5), zone), report.midnight(date(2026, 11, 3), zone))
@@ -319,6 +420,7 @@ async def test_nothing_is_summed_before_it_is_over(shop: Sqlite) -> None:
     assert max(ready.days) + DAY_MS <= NOW
     assert max(ready.weeks) + 7 * DAY_MS <= NOW
     assert report.next_month(max(ready.months)) <= NOW
+    assert report.next_season(max(ready.seasons)) <= NOW
     assert await roll(shop) == 0
 
 
