@@ -27,8 +27,9 @@ DAY_MS = 86_400_000  # how far an id's time may be from its call's
 class Filters:
     """Of the journal; "" and None: everything, "-": where it is not known.
 
-    `since` and `until` are epoch milliseconds, talks are in seconds, `source` is like "google / cpc" or "google";
-    `caller` is new or repeat, `target` yes or no; `sure` is the least confidence and `unsure` the most, 0 to 1.
+    `since` and `until` are epoch milliseconds, talks are in seconds, `source` is like "google / cpc", "google" (whatever the
+    medium) or "google / -" (without one); `landing` is an address without its scheme, query and last slash, `region` like "Kent, GB"
+    or "GB"; `caller` is new or repeat, `target` yes or no; `sure` is the least confidence and `unsure` the most, 0 to 1.
     """
 
     q: str = ""
@@ -39,6 +40,10 @@ class Filters:
     source: str = ""
     campaign: str = ""
     keyword: str = ""
+    ad: str = ""
+    landing: str = ""
+    region: str = ""
+    device: str = ""
     number: str = ""
     line: str = ""
     person: str = ""
@@ -52,6 +57,11 @@ class Filters:
     target: str = ""
     sure: float | None = None
     unsure: float | None = None
+
+    @property
+    def given(self) -> frozenset[str]:
+        """The names of those that are set."""
+        return frozenset(field.name for field in fields(self) if getattr(self, field.name) not in ("", None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +79,14 @@ async def page(
 ) -> Page:
     """The calls before the one with id `before`, or the newest, with the state of their recording; `newcomer` and `target` are
     None unless they are to be `measured`."""
-    lead = _lead(scope, filters)
+    lead = lead_of(scope, filters)
     span = await _span(db, filters, before, lead)
-    values = _values(scope, filters, limit + 1, measured=measured)
+    values = values_of(scope, filters, limit + 1, measured=measured)
     low: Row | None = None
     for looks in _looks(scope, filters, lead, limit):
         within = span if lead in BY_ARRIVAL else span[2:]
         low = await db.one(_FLOORS[lead], (*within, *_led(scope, filters, lead), looks)) if looks else None
-        rows = await db.fetch(_PAGES[lead], (*_above(span, low, lead), *(values if lead else values[:_LOOSE])))
+        rows = await db.fetch(_PAGES[lead], (*_above(span, low, lead), *values))
         if len(rows) > limit:
             return Page(rows[:limit], rows[limit - 1]["id"], None)
         if low is None:
@@ -88,16 +98,21 @@ async def common(db: Database, scope: Scope, dimension: str, now: int) -> list[s
     """The values of a dimension that brought most calls in the last month, for suggestions."""
     if scope.lines is not None:
         return []
-    rows = await db.fetch(
-        """
-        SELECT value, SUM(calls) AS calls FROM rollups
-        WHERE dimension = $2 AND span = 'day' AND start >= $3 AND value <> '' AND calls > 0
-          AND ($1 = '' OR REPLACE($1, ' ' || site || ' ', '') <> $1)
-        GROUP BY value ORDER BY calls DESC LIMIT 200
-        """,
-        (scope.values[0], dimension, now - 31 * DAY_MS),
-    )
+    rows = await db.fetch(_COMMON, (scope.values[0], dimension, now - 31 * DAY_MS))
     return [row["value"] for row in rows]
+
+
+# By whole weeks, and by the days that belong to none yet.
+_COMMON = """
+    SELECT value, SUM(calls) AS calls FROM (
+        SELECT value, calls, site FROM rollups WHERE dimension = $2 AND span = 'week' AND start >= $3
+        UNION ALL
+        SELECT value, calls, site FROM rollups WHERE dimension = $2 AND span = 'day' AND start >= COALESCE((
+            SELECT MAX(w.start) + 604800000 FROM rollups w WHERE w.dimension = $2 AND w.span = 'week' AND w.start >= $3), $3)
+    ) AS lately
+    WHERE value <> '' AND calls > 0 AND ($1 = '' OR REPLACE($1, ' ' || site || ' ', '') <> $1)
+    GROUP BY value ORDER BY calls DESC LIMIT 200
+"""
 
 
 Span = tuple[int, int, str, str]  # `$1` to `$4` of the pages' SQL: arrived in [$1, $2), ids in [$3, $4)
@@ -126,8 +141,13 @@ def _above(span: Span, low: Row | None, lead: str) -> Span:
 
 
 def _looks(scope: Scope, filters: Filters, lead: str, limit: int) -> tuple[int, ...]:
-    """How many calls of the leading filter are looked through, at first and at most; 0: only what fits is found."""
-    if not any(scope.values) and not _tried(filters, lead):
+    """How many calls of the leading filter are looked through."""
+    return looks_of(any(scope.values) or _tried(filters, lead), limit)
+
+
+def looks_of(tries: bool, limit: int) -> tuple[int, ...]:
+    """How many rows are looked through, at first and at most, where each is tried; 0 where each fits."""
+    if not tries:
         return (0,)
     return (FIRST_LOOK, LOOKS_THROUGH) if limit < FIRST_LOOK else (LOOKS_THROUGH,)
 
@@ -146,7 +166,8 @@ _PREFERRED = ("caller_number", "tag", "keyword", "campaign", "number", "person",
               "channel", "site", "outcome")  # fmt: skip
 
 
-def _lead(scope: Scope, filters: Filters) -> str:
+def lead_of(scope: Scope, filters: Filters) -> str:
+    """The filter that says most of those that have an index; "" if none is set."""
     given = {"caller_number": _whole_number(scope, filters.q), "site": filters.site or scope.only_site}
     return next((name for name in _PREFERRED if given.get(name) or getattr(filters, name, "")), "")
 
@@ -184,11 +205,8 @@ def _source(label: str) -> tuple[str | None, str | None]:
     return _known(source), _known(medium)
 
 
-_LOOSE = 13  # of the values below: what is asked where nothing leads
-
-
-def _values(scope: Scope, filters: Filters, limit: int, *, measured: bool) -> tuple[Value, ...]:
-    """`$5` and on of the pages' SQL."""
+def values_of(scope: Scope, filters: Filters, limit: int = 0, *, measured: bool = False) -> tuple[Value, ...]:
+    """`$5` to `$35` of the SQL that filters."""
     whole = _whole_number(scope, filters.q)
     text = "" if whole else filters.q
     digits = "".join(character for character in text if character.isdigit())
@@ -219,6 +237,10 @@ def _values(scope: Scope, filters: Filters, limit: int, *, measured: bool) -> tu
         _known(filters.reason),
         _known(filters.category),
         filters.tag or None,
+        _known(filters.ad),
+        _known(filters.landing),
+        _known(filters.region),
+        _known(filters.device),
     )
 
 
@@ -244,13 +266,25 @@ _LOOSE_FILTERS = """
                            OR c.caller_name LIKE $11 ESCAPE '\\'))
       AND ($14 IS NULL OR EXISTS (SELECT 1 FROM call_measures m WHERE m.id = c.id AND m.newcomer = $14))
       AND ($15 IS NULL OR EXISTS (SELECT 1 FROM call_measures m WHERE m.id = c.id AND m.target = $15))
+      AND ($32 IS NULL OR EXISTS (SELECT 1 FROM calls k WHERE k.id = c.id AND k.content = $32))
+      AND ($33 IS NULL AND $34 IS NULL AND $35 IS NULL OR EXISTS (
+          SELECT 1 FROM call_measures m WHERE m.id = c.id
+          AND ($34 IS NULL
+               OR CASE WHEN m.region <> '' THEN m.region || ', ' || m.country ELSE COALESCE(m.country, '') END = $34)
+          AND ($35 IS NULL OR COALESCE(m.device, '') = $35)
+          AND ($33 IS NULL OR $33 = '' AND COALESCE(m.landing_url, '') = ''
+               OR $33 <> '' AND (
+                   SUBSTR(m.landing_url, 1, LENGTH($33) + 8) = 'https://' || $33
+                   AND SUBSTR(LTRIM(SUBSTR(m.landing_url, LENGTH($33) + 9), '/'), 1, 1) IN ('', '?', '#')
+                   OR SUBSTR(m.landing_url, 1, LENGTH($33) + 7) = 'http://' || $33
+                   AND SUBSTR(LTRIM(SUBSTR(m.landing_url, LENGTH($33) + 8), '/'), 1, 1) IN ('', '?', '#')))))
 """
 _FIRM_FILTERS = """
       AND ($18 IS NULL OR c.caller = $18)
       AND ($19 IS NULL OR c.site = $19)
       AND ($20 IS NULL OR c.source_channel = $20)
       AND ($21 IS NULL OR c.source = $21)
-      AND ($22 IS NULL OR c.medium = $22)
+      AND ($22 IS NULL OR c.medium = $22 OR $22 = '' AND c.medium = '(none)')
       AND ($23 IS NULL OR c.campaign = $23)
       AND ($24 IS NULL OR c.term = $24)
       AND ($25 IS NULL OR c.did = $25)
