@@ -1,15 +1,17 @@
 """What reports reckon with: spans of time in a person's zone, and of which ready-made sums a span is made.
 
-Sums are kept by UTC's days, weeks and months and by quarters of an hour. Days of any zone begin at a quarter of an hour of
-UTC, so every span is whole months, weeks and days and two rests that are counted call by call.
+Sums are kept by UTC's days, weeks, months and seasons (three months, from January on), by hours and by quarters of an hour. Days
+of any zone begin at a quarter of an hour of UTC, so every span is whole seasons, months, weeks and days and two rests. Of a rest
+the smaller side is counted call by call: what is there, or what is not there and is taken away from the whole day.
 """
 
 from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta, tzinfo
+from functools import lru_cache
 
 QUARTER_MS, HOUR_MS, DAY_MS, WEEK_MS = 900_000, 3_600_000, 86_400_000, 604_800_000
 MONDAY_MS = 4 * DAY_MS  # the first of 1970
@@ -53,39 +55,74 @@ class Ready:
     days: Collection[int] = frozenset()
     weeks: Collection[int] = frozenset()
     months: Collection[int] = frozenset()
+    seasons: Collection[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Pieces:
-    """A span, cut; neighbours are joined."""
+    """A span, cut in two ways; neighbours are joined.
 
-    months: list[Span]
-    weeks: list[Span]
-    days: list[Span]
-    rest: list[Span]
+    For sums by value: the seasons, months, weeks and days, more the rest, less what of these lies outside the span.
+    For sums by the clock: the quarters of an hour that are summed, and what is not.
+    """
+
+    seasons: list[Span] = field(default_factory=list)
+    months: list[Span] = field(default_factory=list)
+    weeks: list[Span] = field(default_factory=list)
+    days: list[Span] = field(default_factory=list)
+    rest: list[Span] = field(default_factory=list)
+    less: list[Span] = field(default_factory=list)
+    quarters: list[Span] = field(default_factory=list)
+    unsummed: list[Span] = field(default_factory=list)
 
     @property
-    def ready(self) -> list[Span]:
-        return self.months + self.weeks + self.days
+    def summed(self) -> list[tuple[str, int, int]]:
+        """(kind of sums, since, until) of what is ready by value."""
+        kinds = {"season": self.seasons, "month": self.months, "week": self.weeks, "day": self.days}
+        return [(kind, *span) for kind, spans in kinds.items() for span in spans]
 
 
 def pieces(span: Span, ready: Ready) -> Pieces:
-    """Cut a span into the months, weeks and days whose sums are ready, the longest first, and the rest."""
-    found = Pieces([], [], [], [])
+    """Cut a span into the seasons, months, weeks and days whose sums are ready, the longest first, and the rest."""
+    found = Pieces()
     since, until = span
     while since < until:
         day = since - since % DAY_MS
-        if since in ready.months and (after := next_month(since)) <= until:
-            _extend(found.months, since, after)
-        elif since in ready.weeks and (after := since + WEEK_MS) <= until and not _month_within(since, until, ready):
-            _extend(found.weeks, since, after)
-        elif since in ready.days and (after := day + DAY_MS) <= until:
-            _extend(found.days, since, after)
+        kind, after = "", min(day + DAY_MS, until)
+        if since in ready.seasons and next_season(since) <= until:
+            kind, after = "seasons", next_season(since)
+        elif since in ready.months and next_month(since) <= until:
+            kind, after = "months", next_month(since)
+        elif since in ready.weeks and since + WEEK_MS <= until and not _month_within(since, until, ready):
+            kind, after = "weeks", since + WEEK_MS
+        elif day in ready.days:
+            _part(found, since, after)
         else:
-            after = min(day + DAY_MS, until)
             _extend(found.rest, since, after)
+            _extend(found.unsummed, since, after)
+        if kind:
+            _extend(getattr(found, kind), since, after)
+            _extend(found.quarters, since, after)
         since = after
     return found
+
+
+def _part(found: Pieces, since: int, until: int) -> None:
+    """A day whose sums are ready, or a part of one."""
+    day = since - since % DAY_MS
+    if until - since > DAY_MS // 2:
+        _extend(found.days, day, day + DAY_MS)
+        _extend(found.less, day, since)
+        _extend(found.less, until, day + DAY_MS)
+    else:
+        _extend(found.rest, since, until)
+    first, last = -(-since // QUARTER_MS) * QUARTER_MS, until // QUARTER_MS * QUARTER_MS
+    if first < last:
+        _extend(found.unsummed, since, first)
+        _extend(found.quarters, first, last)
+        _extend(found.unsummed, last, until)
+    else:
+        _extend(found.unsummed, since, until)
 
 
 def _month_within(week: int, until: int, ready: Ready) -> bool:
@@ -95,6 +132,8 @@ def _month_within(week: int, until: int, ready: Ready) -> bool:
 
 
 def _extend(spans: list[Span], since: int, until: int) -> None:
+    if since == until:
+        return
     if spans and spans[-1][1] == since:
         since = spans.pop()[0]
     spans.append((since, until))
@@ -111,8 +150,28 @@ def week_of(at: int) -> int:
     return at - (at - MONDAY_MS) % WEEK_MS
 
 
+def season_of(at: int) -> int:
+    """The first millisecond of the January, April, July or October that the three months of UTC began with."""
+    day = datetime.fromtimestamp(at / 1000, tz=UTC)
+    return _ms(datetime(day.year, day.month - (day.month - 1) % 3, 1, tzinfo=UTC))
+
+
 def next_month(month: int) -> int:
     return month_of(month + 31 * DAY_MS)
+
+
+def next_season(season: int) -> int:
+    return month_of(season + 93 * DAY_MS)
+
+
+FIRST = {"week": week_of, "month": month_of, "season": season_of}
+AFTER = {"week": lambda week: week + WEEK_MS, "month": next_month, "season": next_season}
+
+
+@lru_cache(maxsize=4096)  # ten years
+def spans_of(day: int) -> tuple[tuple[str, int], ...]:
+    """The week, the month and the season that a day lies in: (kind, first millisecond)."""
+    return tuple((kind, first(day)) for kind, first in FIRST.items())
 
 
 def add(total: Sums, more: Sequence[int]) -> None:

@@ -10,7 +10,7 @@ from functools import partial
 
 from ctserver.config import Settings
 from ctserver.domain import report
-from ctserver.domain.report import DAY_MS, DIMENSIONS, HOUR_MS, WEEK_MS, Pieces, Ready, Span, Sums, add, nothing
+from ctserver.domain.report import DAY_MS, DIMENSIONS, HOUR_MS, Pieces, Ready, Span, Sums, add, nothing
 from ctserver.domain.rights import EVERYTHING, Scope
 from ctserver.storage import reports as storage
 from ctserver.storage.db import Database, Transaction
@@ -138,11 +138,11 @@ def _series(tx: Transaction, cut: Pieces, span: Span, unit: str, zone: tzinfo, s
 def _slots(tx: Transaction, cut: Pieces, offsets: Offsets, scope: Scope, slot_ms: int, turn: int) -> dict[int, Sums]:
     """Sums by the number of the local hour or day, modulo `turn`."""
     found: dict[int, Sums] = {}
-    for span in cut.ready:
+    for span in cut.quarters:
         for part, offset in offsets(span):
             for number, sums in storage.by_slot(tx, part, offset, slot_ms, turn, scope).items():
                 add(found.setdefault(number, nothing()), sums)
-    for span in cut.rest:
+    for span in cut.unsummed:
         for part, offset in offsets(span):
             for (start, _), sums in storage.by_quarter(tx, part, scope).items():
                 add(found.setdefault((start + offset) // slot_ms % turn, nothing()), sums)
@@ -162,7 +162,7 @@ def settle(tx: Transaction, settings: Settings) -> bool:
 
 
 async def roll(db: Database, now: int) -> int:
-    """Sum one day, week or month that is over and whose sums are not valid, the latest day first; 0 when there is none.
+    """Sum one day, week, month or season that is over and whose sums are not valid, the latest day first; 0 when there is none.
 
     Everything is read beside the writer and written in small units, so that nobody waits for it. What changes meanwhile
     makes the sums invalid again, and they are made anew.
@@ -187,7 +187,7 @@ async def catch_up(db: Database, now: int) -> None:
 
 
 def _next(tx: Transaction, until: int) -> tuple[str, int] | None:
-    """A day, week or month to sum."""
+    """A day, week, month or season to sum."""
     first = storage.first_day(tx)
     if first is None:
         return None
@@ -195,14 +195,12 @@ def _next(tx: Transaction, until: int) -> tuple[str, int] | None:
     for day in range(end - DAY_MS, first - 1, -DAY_MS):
         if day not in ready.days:
             return "day", day
-    for week in range(report.week_of(first), end - WEEK_MS + 1, WEEK_MS):
-        if week not in ready.weeks:
-            return "week", week
-    month = report.month_of(first)
-    while report.next_month(month) <= end:
-        if month not in ready.months:
-            return "month", month
-        month = report.next_month(month)
+    for kind, known in (("week", ready.weeks), ("month", ready.months), ("season", ready.seasons)):
+        start = report.FIRST[kind](first)
+        while (after := report.AFTER[kind](start)) <= end:
+            if start not in known:
+                return kind, start
+            start = after
     return None
 
 
@@ -219,14 +217,16 @@ async def _roll_day(db: Database, day: int) -> None:
 
 
 async def _roll_days(db: Database, kind: str, start: int) -> None:
-    """The sums of a week or a month, of those of its days."""
-    span = start, start + WEEK_MS if kind == "week" else report.next_month(start)
+    """The sums of a week or a month, of those of its days; of a season, of those of its months."""
+    span = start, report.AFTER[kind](start)
 
     def read(tx: Transaction) -> tuple[int, dict[str, storage.Values]] | None:
-        days, first = storage.valid(tx).days, storage.first_day(tx) or 0
-        if not all(day in days for day in range(max(first, start), span[1], DAY_MS)):
+        ready, first = storage.valid(tx), storage.first_day(tx) or 0
+        cut = report.pieces(
+            (max(start, first), span[1]), Ready(ready.days, months=ready.months if kind == "season" else ())
+        )
+        if cut.rest:
             return None
-        cut = Pieces([], [], [span], [])
         return storage.changes_of(tx, *span), {name: storage.by_value(tx, name, cut, apart=True) for name in DIMENSIONS}
 
     if found := await db.read(read):

@@ -34,13 +34,23 @@ ZONES = [
     st.sets(st.sampled_from(DAYS)),
     st.sets(st.sampled_from(WEEKS)),
     st.sets(st.sampled_from(MONTHS)),
+    st.sets(st.sampled_from([MONTHS[0], MONTHS[3]])),
 )
-def test_pieces_cover_the_span_once(start: int, length: int, days: set[int], weeks: set[int], months: set[int]) -> None:
+def test_pieces_cover_the_span_once(
+    start: int, length: int, days: set[int], weeks: set[int], months: set[int], seasons: set[int]
+) -> None:
     span = (START + start * QUARTER_MS, START + (start + length) * QUARTER_MS)
-    cut = report.pieces(span, Ready(days, weeks, months))
-    parts = sorted(cut.ready + cut.rest)
-    assert (parts[0][0], parts[-1][1]) == span
-    assert all(before[1] == after[0] for before, after in pairwise(parts))
+    cut = report.pieces(span, Ready(days, weeks, months, seasons))
+    by_clock = sorted(cut.quarters + cut.unsummed)
+    assert (by_clock[0][0], by_clock[-1][1]) == span
+    assert all(before[1] == after[0] for before, after in pairwise(by_clock))
+    by_value = sorted([(since, until) for _, since, until in cut.summed] + cut.rest)
+    assert all(before[1] == after[0] for before, after in pairwise(by_value))
+    outside = [part for part in ((by_value[0][0], span[0]), (span[1], by_value[-1][1])) if part[0] < part[1]]
+    assert sorted(cut.less) == outside
+    assert all(until - since < DAY_MS // 2 for since, until in cut.less)
+    assert all(quarter - quarter % DAY_MS in days or months or weeks or seasons
+               for since, until in cut.quarters for quarter in range(since, until, QUARTER_MS))  # fmt: skip
     assert all(day in days for since, until in cut.days for day in range(since, until, DAY_MS))
     assert all(week in weeks for since, until in cut.weeks for week in range(since, until, WEEK_MS))
     for since, until in cut.months:
@@ -48,6 +58,7 @@ def test_pieces_cover_the_span_once(start: int, length: int, days: set[int], wee
             assert since in months
             since = report.next_month(since)
         assert since == until
+    assert all(since in seasons for since, _ in cut.seasons)
 
 
 @example("America/St_Johns", 17778, 11425)  # ends a quarter of an hour after the clocks were changed
@@ -101,6 +112,13 @@ def test_a_month_goes_before_the_week_that_reaches_into_it() -> None:
 
 def test_weeks_of_utc_begin_on_monday() -> None:
     assert all(report.day_of(week, UTC).weekday() == 0 for week in WEEKS)
+
+
+def test_seasons_of_utc() -> None:
+    assert [report.season_of(month) for month in MONTHS] == [MONTHS[0]] * 3 + [MONTHS[3]]
+    assert report.next_season(MONTHS[0]) == MONTHS[3]
+    cut = report.pieces((MONTHS[0], MONTHS[3] + DAY_MS), Ready(DAYS, WEEKS, MONTHS, [MONTHS[0]]))
+    assert cut.summed == [("season", MONTHS[0], MONTHS[3]), ("day", MONTHS[3], MONTHS[3] + DAY_MS)]
 
 
 def test_months_of_utc() -> None:

@@ -3,6 +3,7 @@ grows with the years. SQLite plans without statistics as it does for a million c
 
 from __future__ import annotations
 
+import asyncio
 import re
 import sqlite3
 from collections.abc import Callable, Sequence
@@ -31,7 +32,7 @@ T = TypeVar("T")
 DAY_MS = 86_400_000
 GROWING = {
     "calls", "legs", "steps", "credits", "recordings", "sessions", "visits", "leases", "signals", "shortages", "facts", "outbox",
-    "tries", "audit", "call_tags", "call_notes", "call_scores", "missed_work", "outgoing", "callbacks", "rollups", "quarters",
+    "tries", "audit", "call_tags", "call_notes", "call_scores", "missed_work", "outgoing", "callbacks", "rollups", "quarters", "hours",
 }  # fmt: skip
 COUNTS_ALL = {
     "SELECT tag, COUNT(*) AS calls FROM call_tags WHERE $1 = $2": "how often each tag is used: a list by itself",
@@ -107,8 +108,8 @@ class Watched:
     async def read(self, unit: Callable[[Transaction], T]) -> T:
         return await self._db.read(lambda tx: unit(Noted(tx, self.asked)))
 
-    async def write(self, unit: Callable[[Transaction], T]) -> T:
-        return await self._db.write(lambda tx: unit(Noted(tx, self.asked)))
+    def write(self, unit: Callable[[Transaction], T]) -> asyncio.Future[T]:
+        return self._db.write(lambda tx: unit(Noted(tx, self.asked)))
 
 
 @pytest.fixture

@@ -151,7 +151,8 @@ async def compare(db: Sqlite, dice: random.Random, rule: tuple[int, int, int] = 
         zone = ZoneInfo(dice.choice(ZONES))
         first = report.day_of(NOW, zone) - timedelta(days=dice.randrange(1, COUNT))
         until = report.midnight(first + timedelta(days=dice.randrange(1, COUNT)), zone)
-        span = (report.midnight(first, zone), until)
+        part = dice.choice((0, 0, 0, 12_345_678))  # half a day, as Overview asks
+        span = (report.midnight(first, zone), until - part)
         by, site = dice.choice(DIMENSIONS), dice.choice(["", "shop", "other"])
         unit = dice.choice(report.UNITS)
         found = await reports.ask(db, Question(by, span, unit, zone, of(site)))
@@ -169,9 +170,35 @@ async def compare(db: Sqlite, dice: random.Random, rule: tuple[int, int, int] = 
 
 async def test_the_ready_made_sums_say_what_a_plain_count_says(shop: Sqlite) -> None:
     spans = await shop.fetch("SELECT span, COUNT(DISTINCT start) AS n FROM rollups GROUP BY span ORDER BY span")
-    assert [row["span"] for row in spans] == ["day", "month", "week"]
-    assert all(row["n"] >= 2 for row in spans)
+    assert [row["span"] for row in spans] == ["day", "month", "season", "week"]
+    assert all(row["n"] >= 2 for row in spans if row["span"] != "season")
     await compare(shop, random.Random(1))
+
+
+async def test_a_year_is_made_of_seasons_and_still_exact(shop: Sqlite) -> None:
+    zone = ZoneInfo("UTC")
+    span = (report.midnight(date(2026, 7, 1), zone), report.midnight(date(2026, 11, 1), zone))
+    cut = report.pieces(span, await shop.read(reports.storage.valid))
+    assert [kind for kind, _, _ in cut.summed] == ["season", "month"]
+    book = await Book.read(shop)
+    for by in DIMENSIONS:
+        for site in ("", "other"):
+            found = await reports.ask(shop, Question(by, span, "month", zone, of(site)))
+            assert {line.value: line.sums for line in found.lines} == book.by(by, span, site)
+            assert [sums for _, sums in found.series] == book.slots(span, [at for at, _ in found.series], site)
+    call = await shop.one("SELECT id FROM calls WHERE arrived_at > $1 ORDER BY arrived_at", (NOW - 60 * DAY_MS,))
+    await _sold(shop, call["id"], random.Random(5))
+    assert not report.pieces(span, await shop.read(reports.storage.valid)).seasons
+    found = await reports.ask(shop, Question("category", span, "month", zone))
+    assert {line.value: line.sums for line in found.lines} == (await Book.read(shop)).by("category", span, "")
+
+
+async def test_hours_are_the_sums_of_their_quarters(shop: Sqlite) -> None:
+    sums = ", ".join(f"SUM({name})" for name in MEASURES)
+    wanted = await shop.fetch(f"SELECT start - start % 3600000, site, {sums} FROM quarters GROUP BY 1, 2")
+    found = await shop.fetch(f"SELECT start, site, {', '.join(MEASURES)} FROM hours ORDER BY start, site")
+    assert len(found) > 100
+    assert [tuple(row) for row in found] == [tuple(row) for row in wanted]
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -319,6 +346,7 @@ async def test_nothing_is_summed_before_it_is_over(shop: Sqlite) -> None:
     assert max(ready.days) + DAY_MS <= NOW
     assert max(ready.weeks) + 7 * DAY_MS <= NOW
     assert report.next_month(max(ready.months)) <= NOW
+    assert report.next_season(max(ready.seasons)) <= NOW
     assert await roll(shop) == 0
 
 
