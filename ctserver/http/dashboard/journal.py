@@ -173,7 +173,14 @@ async def today(deps: Deps, scope: Scope) -> dict[str, Any]:
     before, *_rest = await journal.counts(deps.db, scope, _ms(midnight - week), _ms(now - week))
     summary = _summary(total, before, language.weekday(_ms(now)))
     other = max(0, total - answered - missed - ringing)
-    return {"calls": total, "answered": answered, "missed": missed, "ringing": ringing, "other": other, "summary": summary}
+    return {
+        "calls": total,
+        "answered": answered,
+        "missed": missed,
+        "ringing": ringing,
+        "other": other,
+        "summary": summary,
+    }
 
 
 def _summary(total: int, before: int, day: str) -> str:
