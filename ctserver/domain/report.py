@@ -237,6 +237,11 @@ def slots(span: Span, unit: str, zone: tzinfo) -> list[int]:
     return found
 
 
+def end_of(slot: int, unit: str, zone: tzinfo) -> int:
+    """When the slot that begins then is over."""
+    return slot + HOUR_MS if unit == "hour" else midnight(_step(day_of(slot, zone), unit), zone)
+
+
 def slot_of(unit: str, zone: tzinfo) -> Callable[[date], int]:
     """The beginning of the slot that a day lies in."""
     return lambda day: midnight(_first(day, unit), zone)

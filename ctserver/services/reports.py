@@ -12,20 +12,24 @@ from ctserver.config import Settings
 from ctserver.domain import report
 from ctserver.domain.report import DAY_MS, DIMENSIONS, HOUR_MS, Pieces, Ready, Span, Sums, add, nothing
 from ctserver.domain.rights import EVERYTHING, Scope
+from ctserver.storage import narrowed
 from ctserver.storage import reports as storage
 from ctserver.storage.db import Database, Transaction
+from ctserver.storage.search import Filters
 
 WEEK_HOURS = 168
 EPOCH = date(1970, 1, 1)  # a Thursday
 PAUSE_SECONDS = 0.2
 FOREVER = 1 << 40  # more slots than there will be
+NO_FILTERS = Filters()
 SETTLED_MS = HOUR_MS  # a day is summed when it is over for so long
 Offsets = Callable[[Span], Iterable[tuple[Span, int]]]
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What to count by what, of the calls and sessions that the scope sees; `before` is a span to compare with."""
+    """What to count by what, of the calls and sessions that the scope sees; `before` is a span to compare with. Of the filters,
+    times and site count for nothing: the span and the scope say these."""
 
     by: str
     span: Span
@@ -33,6 +37,7 @@ class Question:
     zone: tzinfo
     scope: Scope = EVERYTHING
     before: Span | None = None
+    filters: Filters = NO_FILTERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +51,15 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Lines with most calls first; the series has (beginning, sums) for each slot, the empty ones too."""
+    """Lines with most calls first; the series has (beginning, sums) for each slot, the empty ones too. `first`: the day of the
+    first call or session that the scope sees, None if there is none."""
 
     lines: list[Line]
     total: Sums
     before: Sums | None
     series: list[tuple[int, Sums]]
     series_before: list[tuple[int, Sums]]
+    first: int | None
 
 
 async def ask(db: Database, question: Question) -> Report:
@@ -60,11 +67,20 @@ async def ask(db: Database, question: Question) -> Report:
     return await db.read(lambda tx: _report(tx, question))
 
 
-async def heat(db: Database, span: Span, zone: tzinfo, scope: Scope) -> list[list[Sums]]:
+def counts_sessions(question: Question) -> bool:
+    """Are there sessions in the report, or does it tell of what they know nothing of?"""
+    return narrowed.counts_sessions(question.by, question.scope, question.filters)
+
+
+async def heat(db: Database, span: Span, zone: tzinfo, scope: Scope, filters: Filters = NO_FILTERS) -> list[list[Sums]]:
     """Seven days from Monday, each of 24 hours."""
 
     def unit(tx: Transaction) -> list[list[Sums]]:
-        hours = _slots(tx, _cut(tx, span, scope), lambda part: report.offsets(part, zone), scope, HOUR_MS, WEEK_HOURS)
+        if narrowed.narrows(filters):
+            hours = _narrowed(tx, "channel", report.offsets(span, zone), HOUR_MS, WEEK_HOURS, scope, filters)[1]
+        else:
+            cut = _cut(tx, span, scope)
+            hours = _slots(tx, cut, lambda part: report.offsets(part, zone), scope, HOUR_MS, WEEK_HOURS)
         first = -EPOCH.weekday() * 24  # Monday's midnight
         return [
             [hours.get((first + day * 24 + hour) % WEEK_HOURS, nothing()) for hour in range(24)] for day in range(7)
@@ -79,22 +95,43 @@ async def series(db: Database, span: Span, unit: str, zone: tzinfo, scope: Scope
 
 
 def _report(tx: Transaction, question: Question) -> Report:
-    cut = _cut(tx, question.span, question.scope)
-    lines = storage.by_value(tx, question.by, cut, question.scope)
-    found = _series(tx, cut, question.span, question.unit, question.zone, question.scope)
+    lines, found = _counted(tx, question, question.span)
     before: dict[str, Sums] = {}
     earlier: list[tuple[int, Sums]] = []
     if question.before:
-        cut = _cut(tx, question.before, question.scope)
-        before = _whole(storage.by_value(tx, question.by, cut, question.scope))
-        earlier = _series(tx, cut, question.before, question.unit, question.zone, question.scope)
+        before, earlier = _counted(tx, question, question.before)
     return Report(
-        lines=_lines(_whole(lines), before if question.before else None),
+        lines=_lines(lines, before if question.before else None),
         total=_total(found),
         before=_total(earlier) if question.before else None,
         series=found,
         series_before=earlier,
+        first=storage.first_of(tx, question.scope),
     )
+
+
+def _counted(tx: Transaction, question: Question, span: Span) -> tuple[dict[str, Sums], list[tuple[int, Sums]]]:
+    """(sums by value, series) of a span."""
+    scope, unit, zone = question.scope, question.unit, question.zone
+    if not narrowed.narrows(question.filters):
+        cut = _cut(tx, span, scope)
+        return _whole(storage.by_value(tx, question.by, cut, scope)), _series(tx, cut, span, unit, zone, scope)
+    offsets, slot_ms = _clock(span, unit, zone)
+    values, slots = _narrowed(tx, question.by, offsets(span), slot_ms, FOREVER, scope, question.filters)
+    return values, _by_beginning(slots, span, unit, zone)
+
+
+def _narrowed(
+    tx: Transaction, by: str, parts: Iterable[tuple[Span, int]], slot_ms: int, turn: int, scope: Scope, filters: Filters
+) -> tuple[dict[str, Sums], dict[int, Sums]]:
+    """What the filters find: sums by value, and by the number of the local hour or day, modulo `turn`."""
+    values: dict[str, Sums] = {}
+    slots: dict[int, Sums] = {}
+    for part, offset in parts:
+        for value, slot, sums in narrowed.count(tx, by, part, offset, slot_ms, turn, scope, filters):
+            add(values.setdefault(value, nothing()), sums)
+            add(slots.setdefault(slot, nothing()), sums)
+    return values, slots
 
 
 def _cut(tx: Transaction, span: Span, scope: Scope) -> Pieces:
@@ -123,15 +160,25 @@ def _total(slots: list[tuple[int, Sums]]) -> Sums:
 
 
 def _series(tx: Transaction, cut: Pieces, span: Span, unit: str, zone: tzinfo, scope: Scope) -> list[tuple[int, Sums]]:
+    offsets, slot_ms = _clock(span, unit, zone)
+    return _by_beginning(_slots(tx, cut, offsets, scope, slot_ms, FOREVER), span, unit, zone)
+
+
+def _clock(span: Span, unit: str, zone: tzinfo) -> tuple[Offsets, int]:
+    """How a span is cut for a series: into hours one after another, else into the zone's days."""
+    if unit != "hour":
+        return lambda part: report.offsets(part, zone), DAY_MS
+    shift = min(report.slots(span, unit, zone), default=0) % HOUR_MS
+    return lambda part: [(part, -shift)], HOUR_MS
+
+
+def _by_beginning(numbered: Mapping[int, Sums], span: Span, unit: str, zone: tzinfo) -> list[tuple[int, Sums]]:
+    """The sums of numbered hours or days as slots of the unit, the empty ones too."""
     slots = {start: nothing() for start in report.slots(span, unit, zone)}
-    if unit == "hour":
-        shift = min(slots, default=0) % HOUR_MS
-        for number, sums in _slots(tx, cut, lambda part: [(part, -shift)], scope, HOUR_MS, FOREVER).items():
-            add(slots.setdefault(number * HOUR_MS + shift, nothing()), sums)
-        return sorted(slots.items())
-    begins = report.slot_of(unit, zone)
-    for number, sums in _slots(tx, cut, lambda part: report.offsets(part, zone), scope, DAY_MS, FOREVER).items():
-        add(slots.setdefault(begins(EPOCH + timedelta(days=number)), nothing()), sums)
+    shift, begins = min(slots, default=0) % HOUR_MS, report.slot_of(unit, zone)
+    for number, sums in numbered.items():
+        start = number * HOUR_MS + shift if unit == "hour" else begins(EPOCH + timedelta(days=number))
+        add(slots.setdefault(start, nothing()), sums)
     return sorted(slots.items())
 
 

@@ -246,7 +246,7 @@ _ALL_OF_SESSIONS = _EVERY_SESSION + _VALUE_OF_SESSION + "FROM d CROSS JOIN s GRO
 def _collect(found: Values, dimension: str, rows: Iterable[Sequence[Any]]) -> None:
     for row in rows:
         site, value, *sums = row
-        _gather(found, (site, _plain(dimension, value)), sums)
+        _gather(found, (site, plain(dimension, value)), sums)
 
 
 def _gather(found: Values, key: tuple[str, str], sums: Sums) -> None:
@@ -258,14 +258,15 @@ def _gather(found: Values, key: tuple[str, str], sums: Sums) -> None:
 
 def _collect_sessions(found: Values, dimension: str, rows: Iterable[Sequence[Any]]) -> None:
     for site, value, count in rows:
-        found.setdefault((site, _plain(dimension, value)), nothing())[0] += count
+        found.setdefault((site, plain(dimension, value)), nothing())[0] += count
 
 
-def _plain(dimension: str, value: str) -> str:
+def plain(dimension: str, value: str) -> str:
     """A landing page without what stands after ? and #: of one page, every visitor's address is another."""
     if dimension != "landing":
         return value
-    return bare_address(value).rpartition("//")[2].rstrip("/")
+    address = bare_address(value)
+    return (address.partition("://")[2] or address).rstrip("/")
 
 
 # ---- the ready-made sums
@@ -279,6 +280,20 @@ def first_day(tx: Transaction) -> int | None:
         tx.one("SELECT day AS at FROM report_days WHERE changes <> rolled ORDER BY day LIMIT 1"),
     ]
     firsts = [row["at"] for row in rows if row]
+    return min(firsts) // DAY_MS * DAY_MS if firsts else None
+
+
+def first_of(tx: Transaction, scope: Scope) -> int | None:
+    """The day of the first call that the scope sees, or of the first session of its sites that is summed; None if there is none."""
+    if scope.sites is None and scope.lines is None:
+        return first_day(tx)
+    found: list[Row | None] = []
+    for line in scope.lines or ():
+        found.append(tx.one("SELECT arrived_at AS at FROM calls WHERE line = $1 ORDER BY id LIMIT 1", (line,)))
+    for site in scope.sites or () if scope.lines is None else ():
+        found.append(tx.one("SELECT arrived_at AS at FROM calls WHERE site = $1 ORDER BY id LIMIT 1", (site,)))
+        found.append(tx.one("SELECT start AS at FROM hours WHERE site = $1 ORDER BY start LIMIT 1", (site,)))
+    firsts = [row["at"] for row in found if row]
     return min(firsts) // DAY_MS * DAY_MS if firsts else None
 
 

@@ -28,8 +28,9 @@ DAY_MS = 86_400_000  # how far an id's time may be from its call's
 class Filters:
     """Of the journal; "" and None: everything, "-": where it is not known.
 
-    `since` and `until` are epoch milliseconds, talks are in seconds, `source` is like "google / cpc" or "google";
-    `caller` is new or repeat, `target` yes or no; `sure` is the least confidence and `unsure` the most, 0 to 1.
+    `since` and `until` are epoch milliseconds, talks are in seconds, `source` is like "google / cpc", "google" (whatever the
+    medium) or "google / -" (without one); `landing` is an address without its scheme, query and last slash, `region` like "Kent, GB"
+    or "GB"; `caller` is new or repeat, `target` yes or no; `sure` is the least confidence and `unsure` the most, 0 to 1.
     """
 
     q: str = ""
@@ -40,6 +41,10 @@ class Filters:
     source: str = ""
     campaign: str = ""
     keyword: str = ""
+    ad: str = ""
+    landing: str = ""
+    region: str = ""
+    device: str = ""
     number: str = ""
     line: str = ""
     person: str = ""
@@ -53,6 +58,11 @@ class Filters:
     target: str = ""
     sure: float | None = None
     unsure: float | None = None
+
+    @property
+    def given(self) -> frozenset[str]:
+        """The names of those that are set."""
+        return frozenset(field.name for field in fields(self) if getattr(self, field.name) not in ("", None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +80,14 @@ async def page(
 ) -> Page:
     """The calls before the one with id `before`, or the newest, with the state of their recording; `newcomer` and `target` are
     None unless they are to be `measured`."""
-    lead = _lead(scope, filters)
+    lead = lead_of(scope, filters)
     span = await _span(db, filters, before, lead)
-    values = _values(scope, filters, limit + 1, measured=measured)
+    values = values_of(scope, filters, limit + 1, measured=measured)
     low: Row | None = None
     for looks in _looks(scope, filters, lead, limit):
         within = span if lead in BY_ARRIVAL else span[2:]
         low = await db.one(_FLOORS[lead], (*within, *_led(scope, filters, lead), looks)) if looks else None
-        rows = await db.fetch(_PAGES[lead], (*_above(span, low, lead), *(values if lead else values[:_LOOSE])))
+        rows = await db.fetch(_PAGES[lead], (*_above(span, low, lead), *values))
         if len(rows) > limit:
             return Page(rows[:limit], rows[limit - 1]["id"], None)
         if low is None:
@@ -87,14 +97,13 @@ async def page(
 
 async def count(db: Database, scope: Scope, filters: Filters) -> tuple[int, bool]:
     """(how many calls fit, True), or (so many at least, False): counting ends at COUNTS_TO, and at what a page looks through."""
-    lead = _lead(scope, filters)
+    lead = lead_of(scope, filters)
     span = await _span(db, filters, "", lead)
     low: Row | None = None
     if any(scope.values) or _tried(filters, lead):
         within = span if lead in BY_ARRIVAL else span[2:]
         low = await db.one(_FLOORS[lead], (*within, *_led(scope, filters, lead), LOOKS_THROUGH))
-    values = _values(scope, filters, COUNTS_TO + 1, measured=False)
-    row = await db.one(_COUNTS[lead], (*_above(span, low, lead), *(values if lead else values[:_LOOSE])))
+    row = await db.one(_COUNTS[lead], (*_above(span, low, lead), *values_of(scope, filters, COUNTS_TO + 1)))
     found = int(row["found"]) if row else 0
     return min(found, COUNTS_TO), low is None and found <= COUNTS_TO
 
@@ -161,7 +170,8 @@ _PREFERRED = ("caller_number", "tag", "keyword", "campaign", "number", "person",
               "channel", "site", "outcome")  # fmt: skip
 
 
-def _lead(scope: Scope, filters: Filters) -> str:
+def lead_of(scope: Scope, filters: Filters) -> str:
+    """The filter that says most of those that have an index; "" if none is set."""
     given = {"caller_number": _whole_number(scope, filters.q), "site": filters.site or scope.only_site}
     return next((name for name in _PREFERRED if given.get(name) or getattr(filters, name, "")), "")
 
@@ -199,11 +209,8 @@ def _source(label: str) -> tuple[str | None, str | None]:
     return _known(source), _known(medium)
 
 
-_LOOSE = 13  # of the values below: what is asked where nothing leads
-
-
-def _values(scope: Scope, filters: Filters, limit: int, *, measured: bool) -> tuple[Value, ...]:
-    """`$5` and on of the pages' SQL."""
+def values_of(scope: Scope, filters: Filters, limit: int = 0, *, measured: bool = False) -> tuple[Value, ...]:
+    """`$5` to `$35` of the SQL that filters."""
     whole = _whole_number(scope, filters.q)
     text = "" if whole else filters.q
     digits = "".join(character for character in text if character.isdigit())
@@ -234,6 +241,10 @@ def _values(scope: Scope, filters: Filters, limit: int, *, measured: bool) -> tu
         _known(filters.reason),
         _known(filters.category),
         filters.tag or None,
+        _known(filters.ad),
+        _known(filters.landing),
+        _known(filters.region),
+        _known(filters.device),
     )
 
 
@@ -259,13 +270,25 @@ _LOOSE_FILTERS = """
                            OR c.caller_name LIKE $11 ESCAPE '\\'))
       AND ($14 IS NULL OR EXISTS (SELECT 1 FROM call_measures m WHERE m.id = c.id AND m.newcomer = $14))
       AND ($15 IS NULL OR EXISTS (SELECT 1 FROM call_measures m WHERE m.id = c.id AND m.target = $15))
+      AND ($32 IS NULL OR EXISTS (SELECT 1 FROM calls k WHERE k.id = c.id AND k.content = $32))
+      AND ($33 IS NULL AND $34 IS NULL AND $35 IS NULL OR EXISTS (
+          SELECT 1 FROM call_measures m WHERE m.id = c.id
+          AND ($34 IS NULL
+               OR CASE WHEN m.region <> '' THEN m.region || ', ' || m.country ELSE COALESCE(m.country, '') END = $34)
+          AND ($35 IS NULL OR COALESCE(m.device, '') = $35)
+          AND ($33 IS NULL OR $33 = '' AND COALESCE(m.landing_url, '') = ''
+               OR $33 <> '' AND (
+                   SUBSTR(m.landing_url, 1, LENGTH($33) + 8) = 'https://' || $33
+                   AND SUBSTR(LTRIM(SUBSTR(m.landing_url, LENGTH($33) + 9), '/'), 1, 1) IN ('', '?', '#')
+                   OR SUBSTR(m.landing_url, 1, LENGTH($33) + 7) = 'http://' || $33
+                   AND SUBSTR(LTRIM(SUBSTR(m.landing_url, LENGTH($33) + 8), '/'), 1, 1) IN ('', '?', '#')))))
 """
 _FIRM_FILTERS = """
       AND ($18 IS NULL OR c.caller = $18)
       AND ($19 IS NULL OR c.site = $19)
       AND ($20 IS NULL OR c.source_channel = $20)
       AND ($21 IS NULL OR c.source = $21)
-      AND ($22 IS NULL OR c.medium = $22)
+      AND ($22 IS NULL OR c.medium = $22 OR $22 = '' AND c.medium = '(none)')
       AND ($23 IS NULL OR c.campaign = $23)
       AND ($24 IS NULL OR c.term = $24)
       AND ($25 IS NULL OR c.did = $25)
@@ -333,7 +356,7 @@ _PAGES = {
     "site": _BY_ID + "AND c.site = $19" + _NEWEST,
     "outcome": _BY_ID + "AND c.outcome = $28" + _NEWEST,
 }
-_COUNTS = {lead: "SELECT COUNT(*) AS found FROM (" + sql + ") AS fits" for lead, sql in _PAGES.items()}
+_COUNTS = {lead: "SELECT COUNT(*) AS found FROM (" + sql + ") AS fits" for lead, sql in _PAGES.items()}  # noqa: S608 - constants
 # The call that so many others of the leading filter come before.
 _FLOORS = {
     "": """

@@ -126,6 +126,7 @@ async def test_another_dimension_period_and_comparison_keep_the_rest(open_page, 
     await page.wait_for_url("**sort=missed*")
     assert await page.locator("th[aria-sort]").inner_text() == "Missed"
     whole = await page.locator(".merit dd").nth(1).inner_text()
+    await page.get_by_text("Filters", exact=True).click()
     await page.locator("select[name=line]").select_option("workshop")
     await page.wait_for_url("**line=workshop*")
     figures = await page.locator(".merit").inner_text()
@@ -135,6 +136,38 @@ async def test_another_dimension_period_and_comparison_keep_the_rest(open_page, 
         < int((await page.locator(".merit dd").first.inner_text()).split()[0])
         < int(whole.split()[0].replace(",", ""))
     )
+
+
+async def test_a_row_leads_down_and_its_count_to_the_journal(open_page, shop):
+    page = await open_page("/reports?by=source&period=30d")
+    row = page.locator("table.report tbody tr", has_text="google / cpc")
+    count = (await row.locator("td.strong a").inner_text()).replace(",", "")
+    await row.get_by_role("link", name="google / cpc").click()
+    await page.wait_for_url("**by=campaign*")
+    assert await page.locator(".chip").all_inner_texts() == ["Source: google / cpc"]
+    assert (await page.locator(".merit dd").nth(1).inner_text()).split()[0].replace(",", "") == count
+    assert await page.locator("[name=source]").input_value() == "google / cpc"
+    await page.get_by_text("Filters", exact=True).click()
+    await page.locator("select[name=device]").select_option("phone")
+    await page.wait_for_url("**device=phone*")
+    assert await page.locator(".chip").all_inner_texts() == ["Source: google / cpc", "Device: Phone"]
+    await page.get_by_text("Filters", exact=True).click()
+    await page.get_by_role("link", name="Show these calls").click()
+    await page.wait_for_url("**/calls?*device=phone*")
+    assert set(await page.locator(".chip").all_inner_texts()) == {"30 days", "Source: google / cpc", "Device: Phone"}
+
+
+async def test_new_callers_stand_on_repeat_ones_beside_their_table(open_page):
+    page = await open_page("/reports?by=callers&period=7d&unit=day")
+    plot, table = await page.locator("#plot canvas").bounding_box(), await page.locator("table.figures").bounding_box()
+    assert plot["x"] + plot["width"] <= table["x"]
+    legend = await page.locator(".u-legend .u-series:visible .u-label").all_inner_texts()
+    assert {"New callers", "Repeat callers"} <= set(legend)
+    rows = page.locator("table.figures tbody tr")
+    assert await rows.count() == 7
+    assert "so far" in await rows.last.inner_text()
+    phone = await open_page("/reports?by=callers&period=7d&unit=day", "phone")
+    assert await phone.evaluate("document.documentElement.scrollWidth") <= 390
 
 
 async def test_the_hours_of_the_week_are_a_table_that_reads_aloud(open_page):

@@ -8,20 +8,38 @@ import re
 import signal
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import pytest_asyncio
+from aiosmtpd.controller import Controller
 
+from tests.e2e.conftest import free_port
 from tests.e2e.test_lines import NUMBERS, Lines
+from tests.notify.test_mail import Box
 from tests.stories.phone import Talk
+from tests.stories.world import MUSIC_HERTZ
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
 
-ASKED = {line: number.replace("+4420794602", "+4420794603") for line, number in NUMBERS.items()}
+ASKED = {line: number.replace("+4420794602", "+4420794604") for line, number in NUMBERS.items()}
 SECONDS = 3  # how long a key is waited for
+MOST = 5  # calls of one caller in an hour
 SETTINGS = f"""
+[callbacks]
+dial = "PJSIP/ct-out/sip:{{{{number}}}}@@CAROL@"
+ring_seconds = 5
+[sites.spoken]
+domains = ["spoken.example"]
+number = "+44 20 7946 0002"
+line = "plain"
+after_call = {{{{ keys = {{{{ 1 = "order" }}}}, sound = "beep" }}}}
+[static.spoken]
+number = "+44 20 7946 0302"
+site = "spoken"
+source = "x"
 [sites.asked]
 domains = ["asked.example"]
 number = "+44 20 7946 0001"
@@ -38,8 +56,44 @@ seconds = {SECONDS}
 )
 
 
+MAIL = """
+[outbound]
+private_networks = ["127.0.0.0/8"]
+[notify.mail]
+type = "email"
+host = "127.0.0.1"
+port = @PORT@
+security = "none"
+sender = "Calls <calls@example.com>"
+[alerts.message]
+on = ["voicemail"]
+by = "mail"
+to = ["boss@example.com"]
+recording = "attach"
+"""
+
+
+_callers = iter(range(10, 99))
+
+
 class Around(Lines):
-    toml = Lines.toml + SETTINGS
+    toml = Lines.toml.replace('anonymous = "reject"', f'anonymous = "reject"\ncalls_per_hour = {MOST}') + SETTINGS
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.box = Box()
+        port = free_port()
+        self.post = Controller(self.box, hostname="127.0.0.1", port=port)
+        with self.config.open("a", encoding="utf-8") as out:
+            out.write(MAIL.replace("@PORT@", str(port)))
+
+    async def open(self) -> None:
+        self.post.start()
+        await super().open()
+
+    async def close(self) -> None:
+        self.post.stop()
+        await super().close()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -54,7 +108,9 @@ async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Aroun
 
 @pytest_asyncio.fixture(autouse=True, loop_scope="module")
 async def _quiet(world: Around) -> AsyncIterator[None]:
+    """Each test has a caller of its own."""
     world.forget()
+    world.trunk.user = f"+4474001234{next(_callers)}"
     yield
     await asyncio.to_thread(world.pbx.cli, "channel request hangup all")
     await world.quiet()
@@ -93,7 +149,9 @@ async def test_who_answered_says_by_a_key_what_the_call_was_about(world: Around)
     answers = {"plain": "alice", "group": "alice", "sequence": "bob", "queue": "bob"}
     world.phones["bob"].keys_in_sound = True
     for line, phone in answers.items():
-        world.forget()
+        for other in world.phones.values():
+            other.ringing = asyncio.Queue()
+            other.on_call = other.ringing.put_nowait
         caller, answered = await connect(world, line, phone)
         await caller.hang_up()
         await asyncio.sleep(0.5)
@@ -215,6 +273,99 @@ async def test_transfers_and_pick_ups_go_on_as_before(world: Around) -> None:
     assert not carol.over.is_set()
     await carol.press("1")
     await carol.ended(2)
+
+
+async def test_the_sound_of_the_settings_is_what_asks(world: Around) -> None:
+    caller, answered = await connect(world, "spoken", "alice", {"spoken": "+442079460302"})
+    await caller.hang_up()
+    await asyncio.sleep(0.6)
+    await answered.hang_up()
+    log = (world.pbx.folder / "log" / "full.log").read_text(encoding="utf-8", errors="replace")
+    assert re.search(r"<PJSIP/alice-\w+> Playing 'beep", log[log.index("s@ct-ask-spoken") :])
+
+
+async def test_after_a_callback_the_company_is_asked_too(world: Around) -> None:
+    visitor = world.trunk.user
+    call = world.trunk.dial(ASKED["plain"])
+    (await world.phones["alice"].called()).refuse(486)
+    await call.ended()
+    before = noted(world)
+    await world.ring_back(visitor)
+    alice = await world.phones["alice"].picks_up(0.2)
+    carol = await world.phones["carol"].picks_up(0.2)
+    alice.speak()
+    carol.speak()
+    await asyncio.sleep(0.5)
+    await carol.hang_up()
+    await asyncio.sleep(0.6)
+    await alice.press("2")
+    await alice.ended(2)
+    assert noted(world) == [*before, "2"]
+
+
+# ---- music
+
+
+@pytest.mark.parametrize(("line", "early"), [("group", True), ("held", False)])
+async def test_who_waits_hears_the_music_of_the_line(world: Around, line: str, early: bool) -> None:
+    """While phones ring, before anybody has answered; in a queue, which answers at once."""
+    world.trunk.heard.sound.clear()
+    call = world.trunk.dial(NUMBERS[line])
+    await call.status(183 if early else 200)
+    call.speak()
+    await world.phones["alice"].rings()
+    await asyncio.sleep(1)
+    assert share(world.trunk.heard.sound[-6400:], MUSIC_HERTZ) > 0.9
+    await (call.hang_up() if not early else asyncio.to_thread(call.cancel))
+
+
+# ---- messages
+
+
+async def test_a_message_is_in_the_journal_with_its_sound_and_somebody_gets_it_by_mail(world: Around) -> None:
+    call = world.trunk.dial(NUMBERS["message"])
+    await call.status(200)
+    call.speak()
+    await asyncio.sleep(3.5)
+    await call.hang_up()
+    (row,) = await world.eventually("SELECT * FROM calls WHERE caller = ? AND state = 'ended'", world.trunk.user)
+    assert (row["outcome"], row["reason"]) == ("missed", "voicemail")
+    await world.eventually("SELECT 1 FROM recordings WHERE call = ? AND state = 'ready'", row["id"])
+    async with asyncio.timeout(10):
+        while not world.box.mails:
+            await asyncio.sleep(0.1)
+    (mail,) = world.box.mails
+    assert mail["To"] == "boss@example.com"
+    assert "message" in mail["Subject"]
+    text = mail.get_body(("plain",))
+    assert text is not None
+    assert f"{world.url}/calls/{row['id']}" in text.get_content()
+    (sound,) = mail.iter_attachments()
+    assert sound.get_content_type().startswith("audio/")
+    assert len(sound.get_content()) > 8_000
+
+
+# ---- callers who ring too often
+
+
+async def test_only_so_many_calls_of_one_caller_ring_within_an_hour(world: Around) -> None:
+    rung: list[str] = []
+
+    def refuse(talk: Talk) -> None:
+        rung.append(talk.phone.user)
+        talk.refuse(486)
+
+    world.phones["alice"].on_call = refuse
+    often = world.trunk.user
+    for _ in range(MOST + 1):
+        await world.trunk.dial(NUMBERS["plain"]).ended()
+    world.trunk.user = "+447400123499"
+    await world.trunk.dial(NUMBERS["plain"]).ended()
+    assert len(rung) == MOST + 1, "the last one of the first caller does not ring, another caller does"
+    sql = "SELECT outcome FROM calls WHERE caller = ? AND state = 'ended' ORDER BY arrived_at"
+    await world.eventually(sql, world.trunk.user)
+    assert [row["outcome"] for row in world.rows(sql, often)] == ["missed"] * MOST + ["blocked"]
+    assert [row["outcome"] for row in world.rows(sql, world.trunk.user)] == ["missed"]
 
 
 def share(sound: bytes | bytearray, hertz: float) -> float:

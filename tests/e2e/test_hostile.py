@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import csv
+import io
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 import pytest_asyncio
 
+from ctserver.asterisk import evidence
 from tests.e2e.test_lines import Lines, header
 from tests.stories.phone import Phone, Talk
 
@@ -113,6 +117,22 @@ async def test_a_called_number_is_only_a_number(world: Lines, tail: str) -> None
     await _all_is_well(world)
 
 
+@pytest.mark.parametrize("where", ["name", "number", "called"])
+async def test_ten_kilobytes_harm_nobody(world: Lines, where: str) -> None:
+    refusing(world)
+    host, port = world.trunk.pbx
+    number, much = world.numbers["plain"], f"'${{SHELL({TOUCH})}}`id`;" * 250
+    assert len(much) > 10_000
+    safe = quote(much, safe="")[:10_000]
+    stranger = await Phone(safe if where == "number" else "+447700900155", "127.0.0.1", world.trunk.pbx).open(0)
+    uri = f"sip:{number}{safe}@{host}:{port}" if where == "called" else ""
+    call = stranger.dial(number, name=much if where == "name" else "", uri=uri)
+    with contextlib.suppress(TimeoutError):
+        await call.ended(1)
+    stranger.close()
+    await _all_is_well(world)
+
+
 async def test_headers_beside_the_caller_do_no_harm(world: Lines) -> None:
     evil = f'"${{SHELL({TOUCH})}}" <sip:${{EXTEN}}@127.0.0.1>'
     names = ("P-Asserted-Identity", "Remote-Party-ID", "Diversion", "Subject", "X-Ct-Source", "Privacy")
@@ -132,6 +152,28 @@ async def test_a_message_from_a_hostile_name_has_a_safe_file(world: Lines) -> No
     await world.journal("message", count=before + 1)
     names = [file.name for file in world.recordings.rglob("*") if file.is_file()]
     assert all(re.fullmatch(r"[A-Za-z0-9_.-]+", name) for name in names), names
+
+
+async def test_what_came_of_them_is_whole_in_notes_files_and_pages(world: Lines) -> None:
+    """After one of the worst kind at least, if this test runs alone."""
+    refusing(world)
+    for evil in ("fields", "page"):
+        await world.trunk.dial(world.numbers["known"], name=NAMES[evil]).ended()
+    await world.quiet()
+    (notes,) = world.recordings.glob("ct-calls-*.log")
+    lines = notes.read_text(encoding="utf-8").splitlines()
+    await world.eventually("SELECT 1 FROM calls WHERE state = 'ended' LIMIT 1 OFFSET ?", len(lines) - 1)
+    assert all(len(evidence.messages(line)) == 2 for line in lines), "each note is one line, and whole"
+    async with world.session() as client:
+        table = list(
+            csv.reader(io.StringIO(await world.page(client, "/calls/export.csv?cols=caller,caller_name,line")))
+        )
+        page = await world.page(client, "/calls")
+    assert len(table) == 1 + len(lines)
+    assert {len(row) for row in table} == {len(table[0])}
+    assert not [cell for row in table for cell in row if cell.startswith(("=", "@"))]
+    assert "<script>alert" not in page
+    assert "&lt;script&gt;alert(1)" in page
 
 
 def refusing(world: Lines) -> list[str]:

@@ -26,7 +26,7 @@ ring_seconds = 4
 [lines.group]
 dial = "PJSIP/alice&PJSIP/bob"
 ring_seconds = 4
-music = "default"
+music = "tones"
 [lines.sequence]
 dial = ["PJSIP/alice", "PJSIP/bob"]
 ring_seconds = 2
@@ -36,7 +36,7 @@ ring_seconds = 8
 whisper_sound = "beep"
 [lines.held]
 queue = "sales"
-music = "default"
+music = "tones"
 ring_seconds = 8
 [lines.extension]
 extension = "102@company"

@@ -5,14 +5,20 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import date, datetime, timedelta
+from html import unescape
 from typing import Any
+from urllib.parse import quote_plus, urlencode
 from xml.etree import ElementTree
+from zoneinfo import ZoneInfo
 
 import pytest
 
+from ctserver.domain.report import DAY_MS, DIMENSIONS
 from ctserver.http.dashboard.filters import COLUMNS
 from ctserver.http.dashboard.reports import BY
 from ctserver.services import reports
@@ -93,6 +99,41 @@ async def test_an_xlsx_file_holds_the_calls_and_no_formula(shop: Any) -> None:
     assert len(sheet.findall(".//x:row", space)) == len(await ids(shop)) + 1
     assert sheet.findall(".//x:f", space) == []
     assert EVIL in "".join(sheet.itertext())
+
+
+async def test_dates_in_a_spreadsheet_are_dates_by_the_readers_clock(shop: Any) -> None:
+    await shop.post("/settings", {"csrf": await shop.csrf(), "language": "en", "zone": "Asia/Kathmandu", "phones": ""})
+    cells = await first_row(shop, "/calls/export.xlsx")
+    row = await shop.db.one("SELECT id, arrived_at FROM calls ORDER BY id DESC")
+    assert cells["A2"] == row["id"]
+    local = datetime.fromtimestamp(row["arrived_at"] // 1000, tz=ZoneInfo("Asia/Kathmandu")).replace(tzinfo=None)
+    assert cells["B2"] == local
+    slots = await first_row(shop, "/reports/export.xlsx?by=time&unit=day&period=7d")
+    assert (slots["A2"].hour, slots["A2"].minute) == (0, 0)
+
+
+async def first_row(site: Any, path: str) -> dict[str, Any]:
+    """The cells below the head; numbers that a cell's style shows as dates are dates."""
+    book = zipfile.ZipFile(io.BytesIO(await (await site.get(path)).read()))
+    assert book.testzip() is None
+    space = {"x": "http://schemas.openxmlformats.org/spreadsheetml/2006/main"}
+    styles = ElementTree.fromstring(book.read("xl/styles.xml"))
+    dates = {
+        each.get("numFmtId") for each in styles.findall(".//x:numFmt", space) if "yyyy" in each.get("formatCode", "")
+    }
+    shown = [each.get("numFmtId") in dates for each in styles.findall("x:cellXfs/x:xf", space)]
+    sheet = ElementTree.fromstring(book.read("xl/worksheets/sheet1.xml"))
+    found: dict[str, Any] = {}
+    for cell in sheet.findall(".//x:row[@r='2']/x:c", space):
+        value = cell.findtext("x:v", None, space)
+        if value is None:
+            found[cell.get("r", "")] = cell.findtext("x:is/x:t", "", space)
+        elif shown[int(cell.get("s", "0"))]:
+            moment = datetime(1899, 12, 30) + timedelta(days=float(value))  # noqa: DTZ001
+            found[cell.get("r", "")] = (moment + timedelta(microseconds=500_000)).replace(microsecond=0)
+        else:
+            found[cell.get("r", "")] = float(value)
+    return found
 
 
 async def test_a_caller_puts_no_formula_into_a_spreadsheet(shop: Any) -> None:
@@ -201,11 +242,76 @@ async def test_a_row_of_a_report_leads_to_its_calls(shop: Any) -> None:
     assert [json.loads(line)["id"] for line in found.splitlines()] == wanted
 
 
+@pytest.mark.parametrize("by", DIMENSIONS)
+async def test_each_row_leads_down_and_to_as_many_calls_as_it_counts(shop: Any, by: str) -> None:
+    html = await shop.page(f"/reports?by={by}&period=30d&site=shop")
+    rows = re.findall(
+        r'<td class="r-value".*?href="(/reports\?[^"]*)".*?<td class="num strong"><a href="(/calls\?[^"]*)"[^>]*>([\d,]+)<',
+        html,
+        re.S,
+    )
+    assert rows
+    for down, calls, count in rows[:4] + rows[-2:]:
+        wanted = int(count.replace(",", ""))
+        found = await shop.page(unescape(calls).replace("/calls?", "/calls/export.ndjson?"))
+        assert len(found.splitlines()) == wanted
+        below = unescape(down).replace("/reports?", "/reports/export.ndjson?")
+        assert f"by={by}&" not in below
+        assert sum(json.loads(line)["calls"] for line in (await shop.page(below)).splitlines()) == wanted
+
+
+async def test_a_report_is_narrowed_in_its_page_files_plot_and_comparison(shop: Any) -> None:
+    given = urlencode({"source": "google / cpc", "outcome": "missed"})
+    wanted = await ids(shop, "source = 'google' AND medium = 'cpc' AND outcome = 'missed'")
+    html = await shop.page(f"/reports?by=keyword&period=30d&compare=previous&{given}")
+    assert "Source: google / cpc" in html
+    assert f'href="/calls?period=30d&amp;source={quote_plus("google / cpc")}&amp;outcome=missed"' in html
+    plot = json.loads(unescape(re.search('data-plot="([^"]*)"', html)[1]))  # type: ignore[index]
+    assert sum(plot["data"][0]) == len(wanted) > 0
+    for by in ("keyword", "time", "hours", "callers"):
+        for kind in ("csv", "ndjson"):
+            text = await shop.page(f"/reports/export.{kind}?by={by}&period=30d&{given}")
+            rows: Any = csv.DictReader(io.StringIO(text)) if kind == "csv" else map(json.loads, text.splitlines())
+            assert sum(int(row["calls"]) for row in rows) == len(wanted), (by, kind)
+    cleared = await shop.page("/reports?by=keyword&period=30d")
+    assert "Source: google" not in cleared
+
+
+async def test_new_and_repeat_callers_are_stacked_over_time(shop: Any) -> None:
+    html = await shop.page("/reports?by=callers&period=7d&unit=day")
+    plot = json.loads(unescape(re.search('data-plot="([^"]*)"', html)[1]))  # type: ignore[index]
+    assert plot["stacked"]
+    assert plot["series"] == ["New callers", "Repeat callers"]
+    text = await shop.page("/reports/export.ndjson?by=callers&period=7d&unit=day")
+    rows = [json.loads(line) for line in text.splitlines()]
+    assert plot["data"] == [[row["newcomers"] for row in rows], [row["repeat"] for row in rows]]
+    assert all(row["newcomers"] + row["repeat"] == row["calls"] for row in rows)
+    assert sum(row["repeat"] for row in rows) > 0
+    day = shop.clock[0] // DAY_MS * DAY_MS
+    assert sum(row["calls"] for row in rows) == len(await ids(shop, f"arrived_at >= {day - 6 * DAY_MS}"))
+
+
+async def test_time_begins_with_the_first_data_and_what_is_not_over_says_so(shop: Any) -> None:
+    text = await shop.page("/reports/export.ndjson?by=time&period=12m&unit=week")
+    weeks = [json.loads(line) for line in text.splitlines()]
+    first = (await shop.db.one("SELECT MIN(started_at) AS at FROM sessions"))["at"]
+    monday = datetime.fromtimestamp(first // 1000, tz=ZoneInfo("Europe/London")).date()
+    assert date.fromisoformat(weeks[0]["from"][:10]) == monday - timedelta(days=monday.weekday())
+    assert len(weeks) in (2, 3)
+    assert [week["whole"] for week in weeks] == [1] * (len(weeks) - 1) + [0]
+    html = await shop.page("/reports?by=time&period=12m&unit=week&compare=year")
+    assert html.count("so far") >= 2
+    assert "No earlier data to compare with" in html
+    assert 'class="delta"' not in html
+    hours = (await shop.page("/reports/export.ndjson?by=time&period=today&unit=hour")).splitlines()
+    assert len(hours) == datetime.fromtimestamp(shop.clock[0] / 1000, tz=ZoneInfo("Europe/London")).hour + 1
+
+
 async def test_rows_are_sorted_as_asked(shop: Any) -> None:
     def column(html: str, cell: int) -> list[int]:
         body = html.split('class="list report')[1].split("<tbody>")[1]
         rows = [row.split('<td class="num')[cell] for row in body.split("<tr>")[1:]]
-        return [int(row.split(">")[1].split("<")[0].replace(",", "")) for row in rows]
+        return [int(re.sub("<[^>]*>", " ", "<" + row).split()[0].replace(",", "")) for row in rows]
 
     by_sessions = column(await shop.page("/reports?by=source&period=30d&sort=sessions"), 1)
     assert by_sessions == sorted(by_sessions, reverse=True)
@@ -228,8 +334,8 @@ async def test_the_zone_of_the_reader_decides_what_a_day_is(shop: Any) -> None:
         return [json.loads(line) for line in text.splitlines()]
 
     there, here = await of("Pacific/Auckland"), await of("America/St_Johns")
-    assert [row["from"][11:] for row in there] == ["00:00+13:00"] * 7
-    assert here[0]["from"].endswith("-03:30")
+    assert [row["from"][11:] for row in there] == ["00:00:00+13:00"] * 7
+    assert here[0]["from"].endswith("00:00:00-03:30")
     assert [row["calls"] for row in there] != [row["calls"] for row in here]
 
 

@@ -15,11 +15,13 @@ from ctserver.domain import report
 from ctserver.domain.model import Attribution, Source
 from ctserver.domain.report import DAY_MS, DIMENSIONS, HOUR_MS, MEASURES
 from ctserver.domain.rights import EVERYTHING, Scope
+from ctserver.http.dashboard.filters import filter_of
 from ctserver.services import reports
 from ctserver.services.demo import shop_of
 from ctserver.services.demo.write import days
 from ctserver.services.reports import Question
-from ctserver.storage import calls, demo
+from ctserver.storage import calls, demo, search
+from ctserver.storage.search import Filters
 from ctserver.storage.sqlite import Sqlite
 
 NOW = 1_793_600_000_000
@@ -312,6 +314,78 @@ async def test_what_changes_while_a_day_is_summed_makes_it_stale_again(shop: Sql
     ready = await shop.read(reports.storage.valid)
     assert day not in ready.days
     await compare(shop, random.Random(4))
+
+
+OTHER_FILTERS = [
+    {"outcome": "missed"}, {"reason": "busy"}, {"caller": "repeat"}, {"target": "yes"}, {"talk_min": 60}, {"sure": 0.9},
+    {"q": "google"}, {"q": "0101"}, {"tag": "vip"}, {"source": "google"}, {"source": "google / cpc", "device": "phone"},
+    {"channel": "paid_search", "line": "office"}, {"campaign": "-", "region": "London, GB"}, {"keyword": "-", "outcome": "answered"},
+]  # fmt: skip
+
+
+async def test_a_narrowed_report_counts_what_the_journal_finds(shop: Sqlite) -> None:
+    """By every value of every dimension, and by what else the journal filters."""
+    zone = ZoneInfo("America/St_Johns")
+    span = (report.midnight(date(2026, 9, 20), zone), report.midnight(date(2026, 11, 2), zone))
+    call = (await shop.one("SELECT id FROM calls WHERE site = 'shop' AND arrived_at > $1 ORDER BY id", (span[0],)))[
+        "id"
+    ]
+    await shop.write(
+        lambda tx: tx.execute("INSERT INTO call_tags (call, tag, login, at) VALUES ($1, 'vip', 'a', 1)", (call,))
+    )
+    kinds = [{name: value} for name in DIMENSIONS for value in await _values(shop, name, span)]
+    for given in [*kinds, *OTHER_FILTERS]:
+        wanted = await _in_journal(shop, Filters(since=span[0], until=span[1], **given))
+        question = Question("line", span, "week", zone, of("shop"), filters=Filters(**given))
+        found = await reports.ask(shop, question)
+        assert sum(line.sums[1] for line in found.lines) == found.total[1] == len(wanted) > 0, given
+        grid = await reports.heat(shop, span, zone, of("shop"), Filters(**given))
+        assert sum(sums[1] for day in grid for sums in day) == len(wanted), given
+
+
+async def test_a_report_narrowed_to_one_value_is_that_line_of_the_whole(shop: Sqlite) -> None:
+    """All measures, sessions among them, in each slot of time."""
+    zone = ZoneInfo("Europe/London")
+    span = (report.midnight(date(2026, 9, 20), zone), report.midnight(date(2026, 11, 2), zone))
+    for name in DIMENSIONS:
+        whole = await reports.ask(shop, Question(name, span, "day", zone))
+        slots = [report.nothing() for _ in whole.series]
+        for line in whole.lines:
+            filters = Filters(**{name: filter_of(name, line.value)})
+            part = await reports.ask(
+                shop, Question(name, span, "day", zone, before=(span[0] - 9 * DAY_MS, span[0]), filters=filters)
+            )
+            assert [(each.value, each.sums) for each in part.lines if any(each.sums)] == [(line.value, line.sums)], (
+                name,
+                line,
+            )
+            assert part.before is not None
+            for total, (_, sums) in zip(slots, part.series, strict=True):
+                report.add(total, sums)
+        assert slots == [sums if name in report.OF_VISITORS else [0, *sums[1:]] for _, sums in whole.series], name
+
+
+async def test_sessions_are_left_out_where_a_filter_says_nothing_of_them(shop: Sqlite) -> None:
+    span = (NOW - 30 * DAY_MS, NOW)
+    for given, counted in (({"source": "google"}, True), ({"line": "office"}, False), ({"outcome": "missed"}, False)):
+        question = Question("source", span, "day", ZoneInfo("UTC"), filters=Filters(**given))
+        found = await reports.ask(shop, question)
+        assert (found.total[0] > 0) is counted is reports.counts_sessions(question)
+
+
+async def _values(db: Sqlite, name: str, span: tuple[int, int]) -> list[str]:
+    found = await reports.ask(db, Question(name, span, "month", ZoneInfo("UTC"), of("shop")))
+    return [filter_of(name, line.value) for line in found.lines if line.sums[1]]
+
+
+async def _in_journal(db: Sqlite, filters: Filters) -> list[str]:
+    found, before = [], ""
+    while True:
+        page = await search.page(db, of("shop"), filters, before=before, limit=1000)
+        found += [row["id"] for row in page.rows]
+        if page.older is None:
+            return found
+        before = page.older
 
 
 async def test_hours_of_the_week_are_those_of_the_zone(shop: Sqlite) -> None:

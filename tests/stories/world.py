@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import os
 import re
 import socket
+import wave
 from collections.abc import AsyncIterator
 from contextlib import closing
 from pathlib import Path
@@ -19,6 +21,7 @@ from tests.stories.phone import Phone
 OVERLAY = Path(__file__).parent / "asterisk"
 PHONES = ("alice", "bob", "carol")
 CALLER = "+447700900123"
+MUSIC_HERTZ = 700
 
 TOML = """
 [server]
@@ -143,13 +146,25 @@ class World(Stack):
         text = self.config.read_text(encoding="utf-8").replace("@CAROL@", f"{carol.host}:{carol.port}")
         self.config.write_text(text, encoding="utf-8")
         super().configure_pbx()
-        values = {"RTP_TIMEOUT": "3"}
+        values = {"RTP_TIMEOUT": "3", "MUSIC": str(self.make_music())}
         for name, phone in self.phones.items():
             values |= {name.upper(): f"{phone.host}:{phone.port}", f"{name.upper()}_HOST": phone.host}
         for template in OVERLAY.glob("*.conf"):
             text = re.sub(r"@([A-Z_]+)@", lambda found: values[found.group(1)], template.read_text(encoding="utf-8"))
             with (self.pbx.etc / template.name).open("a", encoding="utf-8") as out:
                 out.write(text)
+
+    def make_music(self) -> Path:
+        """The folder of the class of music `tones`: one tone."""
+        folder = self.folder / "music"
+        folder.mkdir(exist_ok=True)
+        step = 2 * math.pi * MUSIC_HERTZ / 8000
+        with wave.open(str(folder / "tone.wav"), "wb") as out:
+            out.setparams((1, 2, 8000, 0, "NONE", ""))
+            out.writeframes(
+                b"".join(round(9000 * math.sin(step * n)).to_bytes(2, "little", signed=True) for n in range(16_000))
+            )
+        return folder
 
     def forget(self) -> None:
         """No call of an earlier story is left on the phones."""

@@ -15,35 +15,67 @@
     return found || token(name);
   }
 
+  const faint = (ink) => `color-mix(in srgb, ${ink} 45%, transparent)`;
+
+  // What is drawn: `of` is the place of the series that it shows. What is not whole is a series of its own, which the legend hides.
+  function lines({ labels, data, parts }) {
+    const few = labels.length < 40;
+    return data.flatMap((values, of) => {
+      const [ink, dash] = [colour(LINES[of][0]), LINES[of][1]];
+      const points = { show: few, size: 5, fill: ink };
+      const whole = values.map((value, i) => (parts.includes(i) ? null : value));
+      const part = values.map((value, i) => (parts.some((place) => Math.abs(place - i) < 2) ? value : null));
+      const fill = of === 0 ? `color-mix(in srgb, ${colour("--accent")} 8%, transparent)` : undefined;
+      const found = [{ of, colour: ink, values: whole, options: { stroke: ink, dash: dash || undefined, width: 2, points, fill } }];
+      if (parts.length) {
+        const own = { stroke: faint(ink), size: 5, show: few, fill: faint(ink), filter: () => parts.filter((i) => part[i] != null) };
+        found.push({ of, colour: ink, values: part, options: { class: "u-part", stroke: faint(ink), dash: [2, 4], width: 2, points: own } });
+      }
+      return found;
+    });
+  }
+
+  // One upon the other: the whole height is drawn first, what stands below over it.
+  function bars({ labels, data, parts }) {
+    const heights = labels.map((_, i) => data.reduce((sum, values) => sum + (values[i] ?? 0), 0));
+    const inks = ["--accent", "--company"].map(colour);
+    const paths = uPlot.paths.bars({ size: [0.7, 48] });
+    const bar = (of, values, ink, options) => ({ of, colour: inks[of], values, options: { paths, stroke: ink, fill: ink, width: 0, points: { show: false }, ...options } });
+    return [[1, heights], [0, data[0]]].flatMap(([of, values]) => {
+      const pick = (wanted) => values.map((value, i) => (parts.includes(i) === wanted ? value : null));
+      return [bar(of, pick(false), inks[of]), bar(of, pick(true), `color-mix(in srgb, ${inks[of]} 45%, ${colour("--surface")})`, { class: "u-part" })];
+    });
+  }
+
   function draw() {
     const box = document.getElementById("plot");
     if (!box || !window.uPlot) return;
     if (drawn) drawn.destroy();
-    const { labels, series, data, when } = JSON.parse(box.dataset.plot);
+    const asked = JSON.parse(box.dataset.plot);
+    const { labels, when, stacked } = asked;
     const soft = colour("--soft");
     const line = colour("--line");
     const axis = { stroke: soft, font: "12px sans-serif", grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1 } };
-    const few = labels.length < 40;
+    const drawnSeries = (stacked ? bars : lines)(asked);
+    const said = (i, at) => (asked.data[i][at] == null ? "–" : asked.data[i][at].toLocaleString(document.documentElement.lang));
     drawn = new uPlot({
       width: box.clientWidth,
       height: 190,
-      legend: { live: true, markers: { width: 0, fill: (_plot, i) => colour(LINES[Math.max(0, i - 1)][0]) } },
-      cursor: { y: false, drag: { x: false, y: false } },
-      scales: { x: { time: false }, y: { range: (_plot, _low, high) => [0, Math.max(1, high * 1.05)] } },
+      legend: { live: true, markers: { width: 0, fill: (_plot, i) => drawnSeries[Math.max(0, i - 1)].colour } },
+      cursor: { y: false, drag: { x: false, y: false }, points: { show: !stacked } },
+      scales: {
+        x: { time: false, range: stacked ? () => [-0.5, Math.max(0.5, labels.length - 0.5)] : undefined },
+        y: { range: (_plot, _low, high) => [0, Math.max(1, high * 1.05)] },
+      },
       axes: [
         { ...axis, grid: { show: false }, values: (_plot, at) => at.map((i) => (Number.isInteger(i) ? labels[i] ?? "" : "")), space: 90 },
         { ...axis, size: 48, space: 24, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000, 50000, 100000] },
       ],
       series: [
         { label: when, value: (_plot, i) => (i == null ? "" : labels[i]) },
-        ...series.map((label, i) => ({
-          label, stroke: colour(LINES[i][0]), dash: LINES[i][1] || undefined, width: 2,
-          points: { show: few, size: 5, fill: colour(LINES[i][0]) },
-          fill: i === 0 ? `color-mix(in srgb, ${colour("--accent")} 8%, transparent)` : undefined,
-          value: (_plot, value) => (value == null ? "–" : value.toLocaleString(document.documentElement.lang)),
-        })),
+        ...drawnSeries.map(({ of, options }) => ({ label: asked.series[of], value: (plot) => (plot.cursor.idx == null ? "–" : said(of, plot.cursor.idx)), ...options })),
       ],
-    }, [labels.map((_, i) => i), ...data], box);
+    }, [labels.map((_, i) => i), ...drawnSeries.map((each) => each.values)], box);
     for (const button of document.querySelectorAll("[data-png]")) button.hidden = false;
   }
 

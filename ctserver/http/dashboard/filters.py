@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 from urllib.parse import urlencode
@@ -11,6 +11,7 @@ from ctserver import language
 from ctserver.domain import call as machine
 from ctserver.domain import category, phone
 from ctserver.domain.channel import NAMES as CHANNELS
+from ctserver.domain.rights import Scope
 from ctserver.domain.words import N_
 from ctserver.http.dashboard import period
 from ctserver.http.dashboard.period import Period
@@ -18,7 +19,8 @@ from ctserver.http.deps import Deps
 from ctserver.language import gettext as _
 from ctserver.storage.search import NONE, Filters
 
-MOST = 100  # characters of a filter
+MOST = {"landing": 2000, "source": 410}  # characters of a filter: as long as what is filtered can be
+USUALLY_MOST = 200
 COLUMNS = {
     "when": N_("When"),
     "caller": N_("Caller"),
@@ -48,6 +50,10 @@ LABELS = {
     "source": N_("Source"),
     "campaign": N_("Campaign"),
     "keyword": N_("Keyword"),
+    "ad": N_("Ad"),
+    "landing": N_("Landing page"),
+    "region": N_("Region"),
+    "device": N_("Device"),
     "number": N_("Dialled"),
     "line": N_("Line"),
     "person": N_("Answered by"),
@@ -60,6 +66,7 @@ LABELS = {
 }
 OUTCOMES = {machine.ANSWERED: N_("Answered"), machine.MISSED: N_("Missed"), machine.BLOCKED: N_("Blocked")}
 CALLERS = {"new": N_("New callers"), "repeat": N_("Repeat callers")}
+DEVICES = {"phone": N_("Phone"), "desktop": N_("Desktop"), "tablet": N_("Tablet")}
 TARGETS = {"yes": N_("Target calls"), "no": N_("Not target calls")}
 _WHOLE = {"talk_min", "talk_max"}
 _SHARES = {"sure", "unsure"}  # per cent in addresses
@@ -94,7 +101,7 @@ def read(query: Mapping[str, str], all_columns: list[str], deps: Deps) -> Asked:
     given: dict[str, Any] = {}
     for field in fields(Filters):
         name = field.name
-        text = _clean(query.get(name, ""))
+        text = _clean(query.get(name, ""), MOST.get(name, USUALLY_MOST))
         value = _value(name, text)
         if name not in ("since", "until") and value not in ("", None):
             given[name], texts[name] = value, text
@@ -105,8 +112,8 @@ def read(query: Mapping[str, str], all_columns: list[str], deps: Deps) -> Asked:
     return Asked(filters, span, columns, texts)
 
 
-def _clean(text: str) -> str:
-    return "".join(character for character in text.strip()[:MOST] if character.isprintable())
+def _clean(text: str, most: int = USUALLY_MOST) -> str:
+    return "".join(character for character in text.strip()[:most] if character.isprintable())
 
 
 def _value(name: str, text: str) -> str | int | float | None:
@@ -146,11 +153,16 @@ def chips(asked: Asked, deps: Deps) -> list[dict[str, str]]:
         )
         text = first if first == last else f"{first} – {last}"
         found.append({"text": text, "query": asked.query(**{"from": "", "to": ""})})
-    for name, text in asked.texts.items():
-        if name in ("period", "from", "to"):
-            continue
-        found.append({"text": _chip(name, text, deps), "query": asked.query(**{name: ""})})
-    return found
+    return found + chips_of(asked.texts, asked.query, deps)
+
+
+def chips_of(texts: Mapping[str, str], query: Callable[..., str], deps: Deps) -> list[dict[str, str]]:
+    """As `chips`, without those of time; `query` makes the address of a change."""
+    return [
+        {"text": _chip(name, text, deps), "query": query(**{name: ""})}
+        for name, text in texts.items()
+        if name not in ("period", "from", "to")
+    ]
 
 
 def _chip(name: str, text: str, deps: Deps) -> str:
@@ -168,6 +180,13 @@ def _chip(name: str, text: str, deps: Deps) -> str:
     return f"{_(LABELS[name])}: {in_words(name, text, deps)}"
 
 
+def filter_of(name: str, value: str) -> str:
+    """The filter that finds a dimension's value and nothing else."""
+    if name == "source" and value and " / " not in value:
+        return f"{value} / {NONE}"
+    return value or NONE
+
+
 def in_words(name: str, value: str, deps: Deps) -> str:
     """A value of a filter or of a report's dimension as a person reads it."""
     if value in ("", NONE):
@@ -183,6 +202,31 @@ def in_words(name: str, value: str, deps: Deps) -> str:
         return _(category.name_of(value))
     if name == "number":
         return language.phone(value)
+    if name == "source":
+        return value.removesuffix(f" / {NONE}")
     if name == "device":
-        return _({"phone": N_("Phone"), "desktop": N_("Desktop"), "tablet": N_("Tablet")}.get(value, value))
+        return _(DEVICES.get(value, value))
     return value
+
+
+def options(deps: Deps, scope: Scope) -> dict[str, dict[str, str]]:
+    """What may be chosen where there are few values."""
+    lines = {
+        id: line.name or id for id, line in deps.settings.lines.items() if scope.lines is None or id in scope.lines
+    }
+    return {
+        "channel": {code: _(name) for code, name in CHANNELS.items()},
+        "line": lines,
+        "outcome": {code: _(name) for code, name in OUTCOMES.items()},
+        "caller": {code: _(name) for code, name in CALLERS.items()},
+        "target": {code: _(name) for code, name in TARGETS.items()},
+        "device": {code: _(name) for code, name in DEVICES.items()},
+        "category": {code: _(name) for code, name in _categories(deps).items()},
+    }
+
+
+def _categories(deps: Deps) -> dict[str, str]:
+    found = dict(category.CATEGORIES)
+    for site in deps.settings.sites.values():
+        found |= {name: name for name in site.categories}
+    return found

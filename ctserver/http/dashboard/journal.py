@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
 from collections.abc import AsyncIterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -14,7 +12,6 @@ from aiohttp import web
 
 from ctserver import language
 from ctserver.domain import category
-from ctserver.domain.channel import NAMES as CHANNELS
 from ctserver.domain.rights import Right, Scope
 from ctserver.http import audit, render
 from ctserver.http.dashboard import filters as words
@@ -31,7 +28,7 @@ from ctserver.storage.db import Row
 PAGE = 50
 BLOCK = 1000  # calls at a time in exports
 MEASURED = {"new", "target"}  # columns that take a look at the caller's other calls
-SUGGESTED = ("source", "campaign", "keyword", "person")
+SUGGESTED = ("source", "campaign", "keyword", "ad", "landing", "region", "person")
 
 HEAD = ("id", "arrived_at", "site", "caller", "caller_name", "number", "line", "outcome", "reason", "answered_by",
         "rang_seconds", "talked_seconds", "channel", "source", "medium", "campaign", "keyword", "ad", "attribution",
@@ -62,7 +59,7 @@ async def calls_page(request: web.Request) -> web.StreamResponse:
         "texts": asked.texts,
         "chips": words.chips(asked, deps),
         "periods": period.PERIODS,
-        "options": _options(deps, scope),
+        "options": words.options(deps, scope),
         "all_columns": words.COLUMNS,
         "views": await views.of(deps.db, request[USER].login, "calls"),
         "may_export": request[USER].may(Right.EXPORT),
@@ -127,27 +124,6 @@ def _more(row: Row, deps: Deps) -> dict[str, str]:
         "new": _("new") if row["newcomer"] else "",
         "target": _("yes") if row["target"] else "",
     }
-
-
-def _options(deps: Deps, scope: Scope) -> dict[str, dict[str, str]]:
-    """What may be chosen where there are few values."""
-    lines = {
-        id: line.name or id for id, line in deps.settings.lines.items() if scope.lines is None or id in scope.lines
-    }
-    return {
-        "channel": {code: _(name) for code, name in CHANNELS.items()},
-        "line": lines,
-        "caller": {code: _(name) for code, name in words.CALLERS.items()},
-        "target": {code: _(name) for code, name in words.TARGETS.items()},
-        "category": {code: _(name) for code, name in _categories(deps).items()},
-    }
-
-
-def _categories(deps: Deps) -> dict[str, str]:
-    found = dict(category.CATEGORIES)
-    for site in deps.settings.sites.values():
-        found |= {name: name for name in site.categories}
-    return found
 
 
 async def suggest(request: web.Request) -> web.StreamResponse:
@@ -258,19 +234,9 @@ async def send(
     response = web.StreamResponse(headers={"Content-Disposition": f'attachment; filename="{name}"'})
     response.headers["Content-Type"] = export.KINDS[kind]
     response.headers["Cache-Control"] = "private, no-store"
-    if kind != "xlsx":
-        await response.prepare(request)
-        async for part in export.text(kind, head, blocks):
-            await response.write(part)
-        await response.write_eof()
-        return response
-    with tempfile.TemporaryDirectory(prefix="ctserver-") as folder:
-        path = Path(folder) / name
-        await export.xlsx(path, head, blocks)
-        await response.prepare(request)
-        with path.open("rb") as file:
-            while part := file.read(1 << 16):
-                await response.write(part)
+    await response.prepare(request)
+    async for part in export.stream(kind, head, blocks):
+        await response.write(part)
     await response.write_eof()
     return response
 
@@ -294,7 +260,7 @@ def _exported(row: Row, call: CallRow) -> tuple[export.Cell, ...]:
     """In the order of HEAD."""
     return (
         row["id"],
-        render.local(row["arrived_at"]).isoformat(timespec="seconds"),
+        render.local(row["arrived_at"]),
         row["site"],
         call.caller,
         call.caller_name,

@@ -12,22 +12,24 @@ from aiohttp import web
 
 from ctserver import language
 from ctserver.domain import report
-from ctserver.domain.report import DAY_MS, DIMENSIONS, MEASURES, OF_VISITORS, Span, Sums
+from ctserver.domain.report import DAY_MS, DIMENSIONS, MEASURES, Span, Sums
 from ctserver.domain.rights import Right, Scope
 from ctserver.domain.words import N_
 from ctserver.http import audit, render
+from ctserver.http.dashboard import filters as words
 from ctserver.http.dashboard import period
-from ctserver.http.dashboard.filters import in_words
+from ctserver.http.dashboard.filters import chips_of, filter_of, in_words, options
 from ctserver.http.dashboard.journal import export_kind, send
 from ctserver.http.dashboard.rows import colour, distinct
 from ctserver.http.deps import DEPS, USER, Deps, scope_of
 from ctserver.language import gettext as _
 from ctserver.services import export, reports
-from ctserver.services.reports import Line, Question, Report
+from ctserver.services.reports import Line, Question, Report, counts_sessions
+from ctserver.storage.search import Filters
 
 ROWS = 100
 ALL_ROWS = 5_000
-HOURS, TIME = "hours", "time"
+HOURS, TIME, CALLERS = "hours", "time", "callers"
 BY = {
     "channel": N_("Channel"),
     "source": N_("Source"),
@@ -42,11 +44,14 @@ BY = {
     "person": N_("Answered by"),
     "category": N_("Category"),
     TIME: N_("Over time"),
+    CALLERS: N_("New and repeat"),
     HOURS: N_("Hours of the week"),
 }
 UNITS = {"hour": N_("Hours"), "day": N_("Days"), "week": N_("Weeks"), "month": N_("Months")}
 COMPARE = {"previous": N_("Previous period"), "year": N_("A year earlier")}
-IN_JOURNAL = ("channel", "source", "campaign", "keyword", "number", "line", "person", "category")
+WHO_BRINGS = ("source", "campaign", "keyword", "landing")  # the way down, from a row to what it is made of
+WAY_DOWN = {"channel": WHO_BRINGS, **{name: WHO_BRINGS[place + 1 :] for place, name in enumerate(WHO_BRINGS)},
+            "ad": ("landing",), "line": ("person", "category"), "person": ("category", *WHO_BRINGS)}  # fmt: skip
 MEASURED = {"calls": N_("Calls"), "missed": N_("Missed"), "targets": N_("Target calls"), "sessions": N_("Sessions")}
 HEAT_LEVELS = 8
 MOST_HOURS, MOST_DAYS = 32, 400  # what a plot by the hour or by the day can show
@@ -63,26 +68,52 @@ class Asked:
     unit: str
     compare: str
     site: str
-    line: str
+    texts: dict[str, str]
+    filters: Filters
     sort: str
     measure: str
     all_rows: bool
 
     def query(self, **changes: str) -> str:
-        days = {"from": self.period.first, "to": self.period.last}
+        """The address of the same with changes; "" takes a filter away."""
         kept = {
             "by": self.by,
-            "period": self.period.name,
-            **({} if self.period.name else {name: day.isoformat() for name, day in days.items() if day}),
+            **self._time(),
             "unit": self.unit,
             "compare": self.compare,
             "site": self.site,
-            "line": self.line,
+            **self.texts,
             "sort": "" if self.sort == "calls" else self.sort,
             "measure": "" if self.measure == "calls" else self.measure,
             **changes,
         }
         return urlencode({name: value for name, value in kept.items() if value})
+
+    def journal(self, **changes: str) -> str:
+        """The address of the calls that are counted."""
+        kept = {**self._time(), "site": self.site, **self.texts, **changes}
+        return "/calls?" + urlencode({name: value for name, value in kept.items() if value})
+
+    def below(self, value: str) -> str:
+        """The query of the report of what a row counts, by what is asked next."""
+        way = (name for name in WAY_DOWN.get(self.by, WHO_BRINGS) if name not in self.texts)
+        return self.query(by=next(way, TIME), sort="", **{self.by: filter_of(self.by, value)})
+
+    def _time(self) -> dict[str, str]:
+        if self.period.name:
+            return {"period": self.period.name}
+        days = {"from": self.period.first, "to": self.period.last}
+        return {name: day.isoformat() for name, day in days.items() if day}
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A slot of time. `part` tells how it is not whole: "so far", or "in part" at the edge of the span."""
+
+    at: int
+    part: str
+    sums: Sums
+    before: int | None  # calls in the slot that it is compared with
 
 
 def add_routes(app: web.Application) -> None:
@@ -103,17 +134,21 @@ async def reports_page(request: web.Request) -> web.StreamResponse:
         "compare": COMPARE,
         "measures": MEASURED,
         "sites": {id: site.name or id for id, site in deps.settings.sites.items() if scope.sees_site(id)},
-        "lines_of": _lines_of(deps, scope),
+        "texts": asked.texts,
+        "chips": chips_of(asked.texts, asked.query, deps),
+        "options": options(deps, scope),
         "query": asked.query,
+        "cleared": asked.query(**dict.fromkeys(asked.texts, "")),
+        "journal": asked.journal(),
         "may_export": request[USER].may(Right.EXPORT),
         "days": _days(asked.span),
-        "of_visitors": asked.by in (*OF_VISITORS, TIME, HOURS) and scope.lines is None and not asked.line,
+        "of_visitors": counts_sessions(_question(scope, asked)),
     }
     if asked.by == HOURS:
-        grid = await reports.heat(deps.db, asked.span, language.zone(), _narrowed(scope, asked))
+        grid = await reports.heat(deps.db, asked.span, language.zone(), _of_site(scope, asked), asked.filters)
         context |= {"heat": _heat(grid, PLACE[asked.measure]), "weekdays": _weekdays(asked.span)}
         return render.page(request, "reports.html", context | {"report": None})
-    found = await reports.ask(deps.db, _question(scope, asked))
+    found = _from_the_first(await reports.ask(deps.db, _question(scope, asked)), asked)
     return render.page(request, "reports.html", context | _context(found, asked, deps))
 
 
@@ -123,22 +158,28 @@ async def export_report(request: web.Request) -> web.StreamResponse:
     kind = export_kind(request)
     await audit.write(request, "exported", "report", asked.query())
     if asked.by == HOURS:
-        grid = await reports.heat(deps.db, asked.span, language.zone(), _narrowed(scope, asked))
+        grid = await reports.heat(deps.db, asked.span, language.zone(), _of_site(scope, asked), asked.filters)
         rows = [(day + 1, hour, *sums) for day, hours in enumerate(grid) for hour, sums in enumerate(hours)]
         head: tuple[str, ...] = ("weekday", "hour", *MEASURES)
     else:
-        found = await reports.ask(deps.db, _question(scope, asked))
-        rows, head = _table(found, asked)
+        found = _from_the_first(await reports.ask(deps.db, _question(scope, asked)), asked)
+        rows, head = _table(found, asked, deps.now())
     return await send(request, kind, f"report-{asked.by}.{kind}", head, _one(rows))
 
 
-def _table(found: Report, asked: Asked) -> tuple[list[Any], tuple[str, ...]]:
-    if asked.by == TIME:
-        moments = [(render.local(at).isoformat(timespec="minutes"), *sums) for at, sums in found.series]
-        return moments, ("from", *MEASURES)
+def _table(found: Report, asked: Asked, now: int) -> tuple[list[Any], tuple[str, ...]]:
+    if asked.by in (TIME, CALLERS):
+        measures = ("newcomers", "repeat", "calls") if asked.by == CALLERS else MEASURES
+        return [_row(moment, measures) for moment in _moments(found, asked, now)], ("from", "whole", *measures)
     lines = [(line.value, *line.sums, *(line.before or ())) for line in found.lines]
     before = tuple(f"{name}_before" for name in MEASURES) if found.before is not None else ()
     return lines, (asked.by, *MEASURES, *before)
+
+
+def _row(moment: Moment, measures: tuple[str, ...]) -> tuple[export.Cell, ...]:
+    named = dict(zip(MEASURES, moment.sums, strict=True))
+    named["repeat"] = named["calls"] - named["newcomers"]
+    return (render.local(moment.at), int(not moment.part), *(named[name] for name in measures))
 
 
 async def _one(rows: list[Any]) -> AsyncIterator[export.Rows]:
@@ -157,7 +198,7 @@ def _asked(request: web.Request) -> Asked:
         span = replace(span, first=span.first, last=today) if span.first else named
     since, until = span.since or 0, span.until or deps.now()
     since = max(since, until - 3650 * DAY_MS)
-    site, line = query.get("site", ""), query.get("line", "")
+    site, told = query.get("site", ""), words.read(query, [], deps)
     return Asked(
         by=_one_of(query.get("by", ""), BY, "source"),
         period=span,
@@ -165,7 +206,8 @@ def _asked(request: web.Request) -> Asked:
         unit=_unit(query.get("unit", ""), (since, until)),
         compare=_one_of(query.get("compare", ""), COMPARE, ""),
         site=site if site in deps.settings.sites and scope.sees_site(site) else "",
-        line=line if line in deps.settings.lines and (scope.lines is None or line in scope.lines) else "",
+        texts={name: text for name, text in told.texts.items() if name not in ("period", "from", "to", "site")},
+        filters=replace(told.filters, since=None, until=None, site=""),
         sort=_one_of(query.get("sort", ""), {**PLACE, "value": 0, "conversion": 0}, "calls"),
         measure=_one_of(query.get("measure", ""), MEASURED, "calls"),
         all_rows=query.get("rows") == "all",
@@ -193,20 +235,14 @@ def _unit(text: str, span: Span) -> str:
     return "hour" if days <= 2 else "day" if days <= 95 else "week" if days <= MOST_DAYS else "month"
 
 
-def _lines_of(deps: Deps, scope: Scope) -> dict[str, str]:
-    lines = deps.settings.lines.items()
-    return {id: line.name or id for id, line in lines if scope.lines is None or id in scope.lines}
-
-
-def _narrowed(scope: Scope, asked: Asked) -> Scope:
-    sites = frozenset([asked.site]) if asked.site else scope.sites
-    return replace(scope, sites=sites, lines=frozenset([asked.line]) if asked.line else scope.lines)
+def _of_site(scope: Scope, asked: Asked) -> Scope:
+    return replace(scope, sites=frozenset([asked.site])) if asked.site else scope
 
 
 def _question(scope: Scope, asked: Asked) -> Question:
     by = asked.by if asked.by in DIMENSIONS else "channel"
     before = period.before(asked.span, asked.compare)
-    return Question(by, asked.span, asked.unit, language.zone(), _narrowed(scope, asked), before)
+    return Question(by, asked.span, asked.unit, language.zone(), _of_site(scope, asked), before, asked.filters)
 
 
 # ---- what the page shows
@@ -217,6 +253,7 @@ def _context(found: Report, asked: Asked, deps: Deps) -> dict[str, Any]:
     lines.sort(key=_order(asked.sort, lambda line: in_words(asked.by, line.value, deps).lower()))
     shown = lines[: ALL_ROWS if asked.all_rows else ROWS]
     most = max((line.sums[1] for line in lines), default=0)
+    moments = _moments(found, asked, deps.now())
     colours = distinct([colour(line.value) if asked.by == "source" else None for line in shown])
     return {
         "report": found,
@@ -226,9 +263,46 @@ def _context(found: Report, asked: Asked, deps: Deps) -> dict[str, Any]:
             {**_line(line, asked, deps, most), "colour": dyed} for line, dyed in zip(shown, colours, strict=True)
         ],
         "hidden": len(lines) - len(shown),
-        "plot": _plot(found, asked),
-        "moments": [{"label": _moment(at, asked.unit), **_named(sums)} for at, sums in found.series],
+        "plot": _plot(moments, asked),
+        "moments": [
+            {"label": _label(each.at, asked.unit), "part": _part(each), **_named(each.sums)} for each in moments
+        ],
+        "parts": ", ".join(_said(each, asked.unit) for each in moments if each.part),
+        "begins": language.day(found.first) if asked.compare and found.before is None and found.first else "",
     }
+
+
+def _from_the_first(found: Report, asked: Asked) -> Report:
+    """Without a comparison with days of which there can be nothing."""
+    before = period.before(asked.span, asked.compare)
+    if before is None or found.first is None or before[1] > found.first:
+        return found
+    return replace(found, before=None, series_before=[], lines=[replace(line, before=None) for line in found.lines])
+
+
+def _moments(found: Report, asked: Asked, now: int) -> list[Moment]:
+    """The slots of which there can be something: from the first call or session of all until now."""
+    moments, first, zone = [], found.first or 0, language.zone()
+    earlier: list[int | None] = [
+        sums[PLACE["calls"]] if report.end_of(at, asked.unit, zone) > first else None
+        for at, sums in found.series_before
+    ]
+    earlier += [None] * len(found.series)
+    for (at, sums), before in zip(found.series, earlier, strict=False):
+        end = report.end_of(at, asked.unit, zone)
+        if at > now or end <= first:
+            continue
+        part = N_("so far") if end > now else N_("in part") if at < asked.span[0] or end > asked.span[1] else ""
+        moments.append(Moment(at, part, sums, before))
+    return moments
+
+
+def _part(moment: Moment) -> str:
+    return _(moment.part) if moment.part else ""
+
+
+def _said(moment: Moment, unit: str) -> str:
+    return f"{_label(moment.at, unit)} ({_part(moment)})"
 
 
 def _order(sort: str, words: Callable[[Line], str]) -> Callable[[Line], Any]:
@@ -251,45 +325,48 @@ def _named(sums: Sums) -> dict[str, Any]:
         "talk": found["talk_ms"] / answered / 1000 if answered else None,
         "ring": found["ring_ms"] / calls / 1000 if calls else None,
         "revenue": found["revenue"] / 100,
+        "repeat": calls - found["newcomers"],
+        "new_share": found["newcomers"] / calls if calls else None,
     }
 
 
 def _line(line: Line, asked: Asked, deps: Deps, most: int) -> dict[str, Any]:
-    link = ""
-    if asked.by in IN_JOURNAL:
-        days = {"from": asked.period.first, "to": asked.period.last}
-        query = {"period": asked.period.name} if asked.period.name else {n: d.isoformat() for n, d in days.items() if d}
-        link = "/calls?" + urlencode({**query, "site": asked.site, "line": asked.line, asked.by: line.value or "-"})
     return {
         "words": in_words(asked.by, line.value, deps),
         "known": bool(line.value),
-        "link": link.replace("site=&", "").replace("line=&", ""),
+        "below": asked.below(line.value),
+        "journal": asked.journal(**{asked.by: filter_of(asked.by, line.value)}),
         "share": 100 * line.sums[1] / most if most else 0,
         "before": _named(line.before) if line.before is not None else None,
         **_named(line.sums),
     }
 
 
-def _plot(found: Report, asked: Asked) -> str:
-    """What web/static/plot.js draws: labels, and a series of calls, target calls, and calls before."""
-    names = [(_("Calls"), "calls", found.series), (_("Target calls"), "targets", found.series)]
-    if found.series_before:
-        names.append((_(COMPARE[asked.compare]), "calls", found.series_before))
-    length = len(found.series)
-    data = [[sums[PLACE[name]] for _, sums in series][:length] for _, name, series in names]
+def _plot(moments: list[Moment], asked: Asked) -> str:
+    """What web/static/plot.js draws: labels, and a series of calls, target calls, and calls before; or new and repeat callers,
+    one on top of the other. `parts`: the places of slots that are not whole."""
+    calls, targets, new = ([each.sums[PLACE[name]] for each in moments] for name in ("calls", "targets", "newcomers"))
+    series: list[tuple[str, list[Any]]] = [(_("Calls"), calls), (_("Target calls"), targets)]
+    if asked.by == CALLERS:
+        repeat = [each - fresh for each, fresh in zip(calls, new, strict=True)]
+        series = [(_("New callers"), new), (_("Repeat callers"), repeat)]
+    elif any(each.before is not None for each in moments):
+        series.append((_(COMPARE[asked.compare]), [each.before for each in moments]))
     return json.dumps(
         {
             "name": f"{asked.by}-{asked.unit}",
             "when": _("When"),
-            "labels": [_moment(at, asked.unit) for at, _ in found.series],
-            "series": [label for label, _, _ in names],
-            "data": [values + [None] * (length - len(values)) for values in data],
+            "labels": [_said(each, asked.unit) if each.part else _label(each.at, asked.unit) for each in moments],
+            "series": [label for label, _values in series],
+            "data": [values for _label, values in series],
+            "stacked": asked.by == CALLERS,
+            "parts": [place for place, each in enumerate(moments) if each.part],
         },
         ensure_ascii=False,
     )
 
 
-def _moment(at: int, unit: str) -> str:
+def _label(at: int, unit: str) -> str:
     if unit == "hour":
         return f"{language.day(at, 'short')}, {language.hour_minute(at)}"
     return language.month(at) if unit == "month" else language.day(at, "short")
