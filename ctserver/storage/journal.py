@@ -36,16 +36,16 @@ async def neighbours(db: Database, scope: Scope, id: str) -> tuple[str | None, s
     return (newer["id"] if newer else None), (older["id"] if older else None)
 
 
-async def earlier(db: Database, scope: Scope, caller: str, id: str) -> list[Row]:
-    """Earlier calls from the same number, newest first."""
+async def earlier(db: Database, scope: Scope, call: Row) -> list[Row]:
+    """Earlier calls from the same number, newest first; `call` is a row of calls."""
     return await db.fetch(
         """
         SELECT c.*, r.state AS recording FROM calls c LEFT JOIN recordings r ON r.call = c.id
-        WHERE c.caller = $3 AND c.id < $4 AND ($1 = '' OR REPLACE($1, ' ' || c.site || ' ', '') <> $1)
+        WHERE c.caller = $3 AND (c.arrived_at, c.id) < ($4, $5) AND ($1 = '' OR REPLACE($1, ' ' || c.site || ' ', '') <> $1)
           AND ($2 = '' OR REPLACE($2, ' ' || c.line || ' ', '') <> $2)
-        ORDER BY c.id DESC LIMIT 20
+        ORDER BY c.arrived_at DESC, c.id DESC LIMIT 20
         """,
-        (*scope.values, caller, id),
+        (*scope.values, call["caller"], call["arrived_at"], call["id"]),
     )
 
 

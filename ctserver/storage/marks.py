@@ -32,17 +32,21 @@ async def of_call(db: Database, row: Row) -> Marks:
 
 async def known_tags(db: Database, scope: Scope) -> list[str]:
     """Tags of the latest calls that have some and are in the scope, the commonest first, for those who type one."""
-    rows = await db.fetch(
-        """
-        SELECT latest.tag, COUNT(*) AS uses
-        FROM (SELECT call, tag FROM call_tags ORDER BY call DESC LIMIT 5000) AS latest JOIN calls c ON c.id = latest.call
-        WHERE ($1 = '' OR REPLACE($1, ' ' || c.site || ' ', '') <> $1)
-          AND ($2 = '' OR REPLACE($2, ' ' || c.line || ' ', '') <> $2)
-        GROUP BY latest.tag ORDER BY uses DESC, latest.tag LIMIT 100
-        """,
-        scope.values,
-    )
+    rows = await db.fetch(_SEEN_TAGS, scope.values) if any(scope.values) else await db.fetch(_KNOWN_TAGS)
     return [row["tag"] for row in rows]
+
+
+_KNOWN_TAGS = """
+    SELECT latest.tag, COUNT(*) AS uses FROM (SELECT call, tag FROM call_tags ORDER BY call DESC LIMIT 5000) AS latest
+    GROUP BY latest.tag ORDER BY uses DESC, latest.tag LIMIT 100
+"""
+_SEEN_TAGS = """
+    SELECT latest.tag, COUNT(*) AS uses
+    FROM (SELECT call, tag FROM call_tags ORDER BY call DESC LIMIT 5000) AS latest JOIN calls c ON c.id = latest.call
+    WHERE ($1 = '' OR REPLACE($1, ' ' || c.site || ' ', '') <> $1)
+      AND ($2 = '' OR REPLACE($2, ' ' || c.line || ' ', '') <> $2)
+    GROUP BY latest.tag ORDER BY uses DESC, latest.tag LIMIT 100
+"""
 
 
 def set_category(tx: Transaction, call: str, category: str) -> None:

@@ -13,6 +13,7 @@ from ctserver.domain.fact import Fact
 from ctserver.domain.rights import EVERYTHING, Scope
 from ctserver.storage.db import Database, Row, Transaction
 from ctserver.storage.present import Recent
+from ctserver.storage.search import Page, looks_of
 
 _ENCODE = json.JSONEncoder(ensure_ascii=False).encode
 WAITING, SENDING, DONE, FAILED, DROPPED = "waiting", "sending", "done", "failed", "dropped"
@@ -271,30 +272,49 @@ class Wanted:
 
     @property
     def narrowed(self) -> bool:
-        return bool(self.via or self.state or self.kind or self.text)
+        return bool(self.state) or self.picks
+
+    @property
+    def picks(self) -> bool:
+        """Is anything asked for that has no index in the order of the page?"""
+        return bool(self.via or self.kind or self.text)
 
 
-async def page(db: Database, wanted: Wanted, scope: Scope, limit: int) -> list[Row]:
+async def page(db: Database, wanted: Wanted, scope: Scope, limit: int) -> Page:
     """The newest first, with their facts and whose calls they are about (site, line, caller; None where about none). Of
-    those about a call, only what the scope sees."""
+    those about a call, only what the scope sees. Like a page of the journal it looks through so many and no more."""
     before, text = wanted.before or "~", wanted.text.lower()
-    values = (*scope.values, wanted.via, wanted.state, before, wanted.kind, text, limit)
-    return await db.fetch(_PAGE if wanted.state in ("", DONE) else _PAGE_OF_FEW, values)
+    floor_sql, page_sql = (_FLOOR_IN_STATE, _PAGE_IN_STATE) if wanted.state else (_FLOOR, _PAGE)
+    state = (wanted.state,) if wanted.state else ()
+
+    def unit(tx: Transaction) -> Page:
+        low: Row | None = None
+        for looks in looks_of(wanted.picks or any(scope.values), limit):
+            low = tx.one(floor_sql, (before, looks, *state)) if looks else None
+            values = (*scope.values, wanted.via, wanted.kind, text, low["id"] if low else "", before, limit + 1, *state)
+            rows = tx.fetch(page_sql, values)
+            if len(rows) > limit:
+                return Page(rows[:limit], rows[limit - 1]["id"], None)
+            if low is None:
+                break
+        return Page(rows, low["id"], low["written_at"]) if low else Page(rows, None, None)
+
+    return await db.read(unit)
 
 
-_PAGE = """
+_WITHIN = """
     SELECT o.*, f.kind, f.at, f.subject, f.detail, f.call, c.caller, c.site, c.line
     FROM outbox o CROSS JOIN facts f LEFT JOIN calls c ON c.id = f.call
     WHERE f.id = o.fact AND (f.call = '' OR (($1 = '' OR REPLACE($1, ' ' || c.site || ' ', '') <> $1)
                                              AND ($2 = '' OR REPLACE($2, ' ' || c.line || ' ', '') <> $2)))
-      AND o.id < $5 AND ($3 = '' OR o.via = $3) AND ($4 = '' OR o.state = $4)
-      AND ($6 = '' OR f.kind = $6) AND ($7 = '' OR LOWER(o.addressee) LIKE '%' || $7 || '%' OR f.call = $7)
-    ORDER BY o.id DESC LIMIT $8
+      AND ($3 = '' OR o.via = $3) AND ($4 = '' OR f.kind = $4)
+      AND ($5 = '' OR LOWER(o.addressee) LIKE '%' || $5 || '%' OR f.call = $5)
+      AND o.id >= $6 AND o.id < $7
 """
-# Few rows are in any other state: they are found by it and put into order.
-_PAGE_OF_FEW = _PAGE.replace("AND ($4 = '' OR o.state = $4)", "AND o.state = $4").replace(
-    "ORDER BY o.id DESC", "ORDER BY o.id || '' DESC"
-)
+_PAGE = _WITHIN + "ORDER BY o.id DESC LIMIT $8"
+_PAGE_IN_STATE = _WITHIN + "AND o.state = $9 ORDER BY o.id DESC LIMIT $8"
+_FLOOR = "SELECT id, written_at FROM outbox WHERE id < $1 ORDER BY id DESC LIMIT 1 OFFSET $2"
+_FLOOR_IN_STATE = "SELECT id, written_at FROM outbox WHERE state = $3 AND id < $1 ORDER BY id DESC LIMIT 1 OFFSET $2"
 
 
 async def one(db: Database, id: str, scope: Scope = EVERYTHING) -> Row | None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from ctserver import ids
 from ctserver.domain.rights import Scope
 from ctserver.storage.db import Database, Row, Transaction
+
+MOST_NOTES = 5_000
 
 
 async def scores_of(db: Database, call: str) -> list[Row]:
@@ -61,14 +63,18 @@ _UNRATED = """
       AND NOT EXISTS (SELECT 1 FROM call_scores s WHERE s.call = c.id)
     ORDER BY c.id DESC LIMIT $6
 """
+# The newest cards that fit are found first, in the order of their index.
 _RATED = """
     SELECT c.*, r.state AS recording, s.score
-    FROM (SELECT call, AVG(score) * 20.0 AS score FROM call_scores WHERE call >= $3 GROUP BY call) s
-    CROSS JOIN calls c LEFT JOIN recordings r ON r.call = c.id
-    WHERE c.id = s.call AND s.score < $7 AND c.outcome = 'answered' AND c.ended_at - c.answered_at BETWEEN $4 AND $5
-      AND ($1 = '' OR REPLACE($1, ' ' || c.site || ' ', '') <> $1)
-      AND ($2 = '' OR REPLACE($2, ' ' || c.line || ' ', '') <> $2)
-    ORDER BY s.call DESC LIMIT $6
+    FROM (
+        SELECT m.call, AVG(m.score) * 20.0 AS score FROM call_scores m
+        WHERE m.call >= $3 AND EXISTS (
+            SELECT 1 FROM calls c WHERE c.id = m.call AND c.outcome = 'answered' AND c.ended_at - c.answered_at BETWEEN $4 AND $5
+              AND ($1 = '' OR REPLACE($1, ' ' || c.site || ' ', '') <> $1)
+              AND ($2 = '' OR REPLACE($2, ' ' || c.line || ' ', '') <> $2))
+        GROUP BY m.call HAVING AVG(m.score) * 20.0 < $7 ORDER BY m.call DESC LIMIT $6
+    ) AS s CROSS JOIN calls c LEFT JOIN recordings r ON r.call = c.id
+    WHERE c.id = s.call ORDER BY s.call DESC
 """
 
 
@@ -86,19 +92,30 @@ async def missed(db: Database, scope: Scope, since: int, limit: int) -> list[Row
     )
 
 
-async def noted(db: Database, scope: Scope, since: int, limit: int) -> list[Row]:
-    """Calls since then that have a note, newest first; the note is `note`."""
-    return await db.fetch(
-        """
-        SELECT c.*, r.state AS recording, n.text AS note,
-               (SELECT AVG(score) * 20.0 FROM call_scores WHERE call = c.id) AS score
-        FROM call_notes n CROSS JOIN calls c LEFT JOIN recordings r ON r.call = c.id
-        WHERE c.id = n.call AND n.call >= $3 AND ($1 = '' OR REPLACE($1, ' ' || c.site || ' ', '') <> $1)
-          AND ($2 = '' OR REPLACE($2, ' ' || c.line || ' ', '') <> $2)
-        ORDER BY n.call DESC LIMIT $4
-        """,
-        (*scope.values, ids.first(since), limit),
-    )
+async def noted(db: Database, scope: Scope, since: int, words: Sequence[str], limit: int) -> list[Row]:
+    """Calls since then that have a note with all these words (casefolded), newest first; the note is `note`. MOST_NOTES are looked
+    through."""
+
+    def unit(tx: Transaction) -> list[Row]:
+        found: list[Row] = []
+        for note in tx.fetch(_NOTES, (ids.first(since), MOST_NOTES)):
+            if all(word in note["text"].casefold() for word in words):
+                found += tx.fetch(_NOTED, (*scope.values, note["call"]))
+            if len(found) == limit:
+                break
+        return found
+
+    return await db.read(unit)
+
+
+_NOTES = "SELECT call, text FROM call_notes WHERE call >= $1 ORDER BY call DESC LIMIT $2"
+_NOTED = """
+    SELECT c.*, r.state AS recording, n.text AS note,
+           (SELECT AVG(score) * 20.0 FROM call_scores WHERE call = c.id) AS score
+    FROM call_notes n JOIN calls c ON c.id = n.call LEFT JOIN recordings r ON r.call = c.id
+    WHERE n.call = $3 AND ($1 = '' OR REPLACE($1, ' ' || c.site || ' ', '') <> $1)
+      AND ($2 = '' OR REPLACE($2, ' ' || c.line || ' ', '') <> $2)
+"""
 
 
 async def models(db: Database, scope: Scope, limit: int) -> list[Row]:

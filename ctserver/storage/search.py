@@ -112,16 +112,21 @@ async def common(db: Database, scope: Scope, dimension: str, now: int) -> list[s
     """The values of a dimension that brought most calls in the last month, for suggestions."""
     if scope.lines is not None:
         return []
-    rows = await db.fetch(
-        """
-        SELECT value, SUM(calls) AS calls FROM rollups
-        WHERE dimension = $2 AND span = 'day' AND start >= $3 AND value <> '' AND calls > 0
-          AND ($1 = '' OR REPLACE($1, ' ' || site || ' ', '') <> $1)
-        GROUP BY value ORDER BY calls DESC LIMIT 200
-        """,
-        (scope.values[0], dimension, now - 31 * DAY_MS),
-    )
+    rows = await db.fetch(_COMMON, (scope.values[0], dimension, now - 31 * DAY_MS))
     return [row["value"] for row in rows]
+
+
+# By whole weeks, and by the days that belong to none yet.
+_COMMON = """
+    SELECT value, SUM(calls) AS calls FROM (
+        SELECT value, calls, site FROM rollups WHERE dimension = $2 AND span = 'week' AND start >= $3
+        UNION ALL
+        SELECT value, calls, site FROM rollups WHERE dimension = $2 AND span = 'day' AND start >= COALESCE((
+            SELECT MAX(w.start) + 604800000 FROM rollups w WHERE w.dimension = $2 AND w.span = 'week' AND w.start >= $3), $3)
+    ) AS lately
+    WHERE value <> '' AND calls > 0 AND ($1 = '' OR REPLACE($1, ' ' || site || ' ', '') <> $1)
+    GROUP BY value ORDER BY calls DESC LIMIT 200
+"""
 
 
 Span = tuple[int, int, str, str]  # `$1` to `$4` of the pages' SQL: arrived in [$1, $2), ids in [$3, $4)
@@ -150,8 +155,13 @@ def _above(span: Span, low: Row | None, lead: str) -> Span:
 
 
 def _looks(scope: Scope, filters: Filters, lead: str, limit: int) -> tuple[int, ...]:
-    """How many calls of the leading filter are looked through, at first and at most; 0: only what fits is found."""
-    if not any(scope.values) and not _tried(filters, lead):
+    """How many calls of the leading filter are looked through."""
+    return looks_of(any(scope.values) or _tried(filters, lead), limit)
+
+
+def looks_of(tries: bool, limit: int) -> tuple[int, ...]:
+    """How many rows are looked through, at first and at most, where each is tried; 0 where each fits."""
+    if not tries:
         return (0,)
     return (FIRST_LOOK, LOOKS_THROUGH) if limit < FIRST_LOOK else (LOOKS_THROUGH,)
 

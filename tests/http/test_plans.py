@@ -180,15 +180,6 @@ async def test_no_page_walks_through_what_grows(alice: Any, db: Any, scans: Any,
     assert not wrong, "\n".join(wrong)
 
 
-async def test_what_has_changed_is_found_in_its_order(alice: Any, db: Any, tmp_path: Path) -> None:
-    assert (await alice.get("/api/v1/calls?updated_after=2023-01-01T00:00:00Z")).status == 200
-    sql, values = next((sql, values) for sql, values in db.asked.items() if "ORDER BY c.updated_at" in sql)
-    with closing(sqlite3.connect(tmp_path / "ctserver.db")) as connection:
-        plan = connection.execute("EXPLAIN QUERY PLAN " + re.sub(r"\$(\d+)", r"?\1", sql), values).fetchall()
-    assert "calls_updated" in plan[0][3]
-    assert not [row for row in plan if "TEMP B-TREE" in row[3]]
-
-
 async def test_no_upkeep_walks_through_what_grows(site: Any, db: Any, scans: Any, settings: Any, now: int) -> None:
     await _a_day(db, settings, now)
     told = Facts(settings)

@@ -81,18 +81,16 @@ async def list_calls(asked: Asked[CallsQuery, Nothing]) -> models.Calls:
     now = await feed.last_change(db)  # before the calls are read: what changes meanwhile comes twice rather than never
     if query.updated_after:
         after = place(query.cursor, _change(query.updated_after))
-        rows = await feed.changed(db, asked.scope, wanted, after, query.limit + 1)
+        found = await feed.changed(db, asked.scope, wanted, after, query.limit)
     else:
-        after = place(query.cursor, FIRST)
-        rows = await feed.newest(db, asked.scope, wanted, after, query.limit + 1)
-    shown = rows[: query.limit]
-    column = "updated_at" if query.updated_after else "arrived_at"
-    last = cursor(shown[-1][column], shown[-1]["id"]) if shown else cursor(*after)
-    more = asked.next_page(last) if len(rows) > query.limit else None
+        found = await feed.newest(db, asked.scope, wanted, place(query.cursor, FIRST), query.limit)
+    seen = (
+        found.place if found.more else max(found.place, now)
+    )  # what is not asked for need not be looked through again
     return models.Calls(
-        data=await as_calls(asked.deps, asked.scope, shown),
-        next=more,
-        cursor=last if query.updated_after else cursor(*now),
+        data=await as_calls(asked.deps, asked.scope, found.rows),
+        next=asked.next_page(cursor(*found.place)) if found.more else None,
+        cursor=cursor(*(seen if query.updated_after else now)),
     )
 
 

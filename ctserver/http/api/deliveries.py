@@ -32,10 +32,9 @@ class DeliveriesQuery(Taken):
 async def list_deliveries(asked: Asked[DeliveriesQuery, Nothing]) -> models.Deliveries:
     query = asked.query
     wanted = outbox.Wanted(via=query.via, state=query.state, before=query.cursor)
-    rows = await outbox.page(asked.deps.db, wanted, asked.scope, query.limit + 1)
-    shown = rows[: query.limit]
-    more = asked.next_page(shown[-1]["id"]) if len(rows) > query.limit else None
-    return models.Deliveries(data=[_delivery(row, asked.scope) for row in shown], next=more)
+    found = await outbox.page(asked.deps.db, wanted, asked.scope, query.limit)
+    more = asked.next_page(found.older) if found.older else None
+    return models.Deliveries(data=[_delivery(row, asked.scope) for row in found.rows], next=more)
 
 
 @operation("GET", "/deliveries/{id}", "One delivery, with every try", part="Deliveries", gives=models.DeliveryTries)

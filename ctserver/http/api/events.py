@@ -42,15 +42,13 @@ async def events(request: web.Request) -> web.StreamResponse:
         while loop.time() < until and not deps.live.closed:
             await asyncio.wait_for(response.write(text.encode()), SEND_SECONDS)
             version = deps.live.version
-            rows = await feed.changed(deps.db, scope, wanted, after, BURST)
-            if not rows:
+            found = await feed.changed(deps.db, scope, wanted, after, BURST)
+            if not found.rows and not found.more:
                 await deps.live.after(version, BEAT_SECONDS)
-                rows = await feed.changed(deps.db, scope, wanted, after, BURST)
-            text = ": still here\n\n"
-            if rows:
-                after = rows[-1]["updated_at"], rows[-1]["id"]
-                found = await calls.as_calls(deps, scope, rows)
-                pairs = zip(rows, found, strict=True)
+                found = await feed.changed(deps.db, scope, wanted, after, BURST)
+            text, after = ": still here\n\n", found.place
+            if found.rows:
+                pairs = zip(found.rows, await calls.as_calls(deps, scope, found.rows), strict=True)
                 text = "".join(
                     f"id: {cursor(row['updated_at'], row['id'])}\nevent: call\ndata: {call.model_dump_json()}\n\n"
                     for row, call in pairs

@@ -44,13 +44,11 @@ async def calls_csv(asked: Asked[CsvQuery, Nothing]) -> web.StreamResponse:
 
 async def _pages(asked: Asked[Any, Nothing]) -> AsyncIterator[list[models.Call]]:
     wanted = asked.query.wanted(asked.deps, asked.scope)
-    place, full = (-1, ""), True
-    while full:
-        rows = await feed.oldest(asked.deps.db, asked.scope, wanted, place, CHUNK)
-        yield await as_calls(asked.deps, asked.scope, rows)
-        full = len(rows) == CHUNK
-        if rows:
-            place = rows[-1]["arrived_at"], rows[-1]["id"]
+    place, more = (-1, ""), True
+    while more:
+        found = await feed.oldest(asked.deps.db, asked.scope, wanted, place, CHUNK)
+        yield await as_calls(asked.deps, asked.scope, found.rows)
+        place, more = found.place, found.more
 
 
 async def _stream(asked: Asked[Any, Nothing], kind: str, parts: AsyncIterator[str]) -> web.StreamResponse:

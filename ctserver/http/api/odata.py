@@ -75,20 +75,17 @@ async def calls(request: web.Request) -> web.StreamResponse:
         return _error(501, str(reason))
     except Problem as refused:
         return _error(refused.status, refused.detail)
-    rows = await read(deps.db, scope, wanted, after, min(PAGE, limit) + 1)
-    shown = rows[: min(PAGE, limit)]
-    found = await as_calls(deps, scope, shown)
+    found = await read(deps.db, scope, wanted, after, min(PAGE, limit))
+    shown = await as_calls(deps, scope, found.rows)
     body: dict[str, Any] = {
         "@odata.context": f"{_base(request)}/$metadata#Calls",
-        "value": [call.model_dump(mode="json", include=columns) for call in found],
+        "value": [call.model_dump(mode="json", include=columns) for call in shown],
     }
-    if len(rows) > len(shown) and limit > PAGE:
-        last = shown[-1]
-        token = cursor(last["updated_at" if changed is not None else "arrived_at"], last["id"])
+    if found.more and limit > len(shown):
         kept = {name: value for name, value in query.items() if name not in ("$skiptoken", "api_key", "$top")}
         if "$top" in query:
-            kept["$top"] = str(limit - PAGE)
-        body["@odata.nextLink"] = f"{_base(request)}/Calls?{urlencode({**kept, '$skiptoken': token})}"
+            kept["$top"] = str(limit - len(shown))
+        body["@odata.nextLink"] = f"{_base(request)}/Calls?{urlencode({**kept, '$skiptoken': cursor(*found.place)})}"
     audit.describe(request, "exported", request.path, audit.asked(request))
     return _json(body)
 

@@ -8,8 +8,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer, WithJsonSchema
 
 from ctserver.http.api.registry import Problem
-
-_LATEST = 253_402_300_799_999  # the end of the year 9999
+from ctserver.storage.feed import LATEST
 
 
 def iso(ms: int) -> str:
@@ -31,7 +30,7 @@ def _moment(value: object) -> object:
 
 
 def _possible(value: int) -> int:
-    if not 0 <= value <= _LATEST:
+    if not 0 <= value <= LATEST:
         raise ValueError("not between the years 1970 and 9999")
     return value
 
@@ -47,7 +46,7 @@ Moment = Annotated[
 ]
 """Taken."""
 
-START, END = 0, _LATEST
+START, END = 0, LATEST
 
 
 def cursor(at: int, id: str) -> str:

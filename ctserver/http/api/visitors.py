@@ -27,12 +27,10 @@ class SessionsQuery(PageQuery):
 )
 async def list_sessions(asked: Asked[SessionsQuery, Nothing]) -> models.Sessions:
     query = asked.query
-    rows = await feed.sessions(
-        asked.deps.db, asked.scope, query.since, query.until, query.site, query.visitor, query.cursor, query.limit + 1
+    rows, on = await feed.sessions(
+        asked.deps.db, asked.scope, query.since, query.until, query.site, query.visitor, query.cursor, query.limit
     )
-    shown = rows[: query.limit]
-    more = asked.next_page(shown[-1]["id"]) if len(rows) > query.limit else None
-    return models.Sessions(data=[models.session(row) for row in shown], next=more)
+    return models.Sessions(data=[models.session(row) for row in rows], next=asked.next_page(on) if on else None)
 
 
 @operation("GET", "/sessions/{id}", "One session with its page views", part="Visitors", gives=models.WholeSession)
@@ -52,10 +50,8 @@ async def get_session(asked: Asked[Nothing, Nothing]) -> models.WholeSession:
 @operation("GET", "/visitors", "Visitors, the newest first", part="Visitors", takes=PageQuery, gives=models.Visitors)
 async def list_visitors(asked: Asked[PageQuery, Nothing]) -> models.Visitors:
     query = asked.query
-    rows = await feed.visitors(asked.deps.db, asked.scope, query.cursor, query.limit + 1)
-    shown = rows[: query.limit]
-    more = asked.next_page(shown[-1]["visitor"]) if len(rows) > query.limit else None
-    return models.Visitors(data=[models.visitor(row) for row in shown], next=more)
+    rows, on = await feed.visitors(asked.deps.db, asked.scope, query.cursor, query.limit)
+    return models.Visitors(data=[models.visitor(row) for row in rows], next=asked.next_page(on) if on else None)
 
 
 @operation("GET", "/visitors/{id}", "One visitor", part="Visitors", gives=models.Visitor)

@@ -48,7 +48,7 @@ async def call_page(request: web.Request) -> web.StreamResponse:
     now = deps.now()
     call = call_row(row, deps.settings, now, scope)
     newer, older = await journal.neighbours(deps.db, scope, call.id)
-    earlier = await journal.earlier(deps.db, scope, row["caller"], call.id) if row["caller"] else []
+    earlier = await journal.earlier(deps.db, scope, row) if row["caller"] else []
     context = {
         "page": "calls",
         "health": await deps.health(),

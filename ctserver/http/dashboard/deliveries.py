@@ -145,17 +145,18 @@ async def _body(request: web.Request) -> dict[str, Any]:
     deps, scope = request.app[DEPS], scope_of(request)
     channels = await _channels(deps)
     wanted = _wanted(request, deps)
-    found = await outbox.page(deps.db, wanted, scope, PAGE + 1)
+    found = await outbox.page(deps.db, wanted, scope, PAGE)
     kept = {name: request.query[name] for name in ("via", "state", "kind", "q") if request.query.get(name)}
-    older = {**kept, "before": found[PAGE - 1]["id"]} if len(found) > PAGE else None
+    older = {**kept, "before": found.older} if found.older else None
     sums = {state: sum(one.states[state] for one in channels if wanted.via in ("", one.via)) for state in outbox.STATES}
     return {
         "channels": channels,
-        "rows": [_shown(row, deps.settings, scope) for row in found[:PAGE]],
+        "rows": [_shown(row, deps.settings, scope) for row in found.rows],
         "wanted": wanted,
         "kept": kept,
         "link": lambda **change: _address({**kept, **change}),
         "older": _address(older) if older else None,
+        "looked_to": found.looked_to,
         "live": not wanted.before,
         "query": urlencode(kept),
         "states": outbox.STATES,

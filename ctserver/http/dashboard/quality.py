@@ -22,7 +22,6 @@ DAY_MS = 86_400_000
 LOOKS_BACK_DAYS = 30
 SHOWN = 100
 HOUR_MS = 3_600_000
-NOTES = 5_000  # are looked through for words
 QUEUES = ("long", "short", "missed", "low", "rated", "noted", "models")
 
 
@@ -65,8 +64,7 @@ async def _queue(deps: Deps, request: web.Request, queue: str) -> list[Row]:
         return await store.missed(deps.db, scope, since, SHOWN)
     if queue == "noted":
         words = request.query.get("q", "")[:100].casefold().split()
-        noted = await store.noted(deps.db, scope, since, NOTES)
-        return [row for row in noted if all(word in row["note"].casefold() for word in words)][:SHOWN]
+        return await store.noted(deps.db, scope, since, words, SHOWN)
     least, most, rated = {
         "long": (settings.long_minutes * 60_000, ever, 0),
         "short": (0, settings.short_seconds * 1000, 0),
