@@ -17,30 +17,31 @@ from typing import NamedTuple
 
 from ctserver.domain.model import Source
 from ctserver.domain.sources_table import MAPS, MESSENGER, SEARCH, SHOP, SOCIAL, VIDEO, kind_of
+from ctserver.domain.words import N_
 
 NAMES: dict[str, str] = {
-    "direct": "Direct",
-    "organic_search": "Organic Search",
-    "paid_search": "Paid Search",
-    "organic_social": "Organic Social",
-    "paid_social": "Paid Social",
-    "messengers": "Messengers",
-    "maps": "Maps",
-    "referral": "Referral",
-    "email": "Email",
-    "display": "Display",
-    "affiliates": "Affiliates",
-    "organic_video": "Organic Video",
-    "paid_video": "Paid Video",
-    "organic_shopping": "Organic Shopping",
-    "paid_shopping": "Paid Shopping",
-    "paid_other": "Paid Other",
-    "cross_network": "Cross-network",
-    "audio": "Audio",
-    "sms": "SMS",
-    "mobile_push": "Mobile Push Notifications",
-    "offline": "Offline",
-    "unassigned": "Unassigned",
+    "direct": N_("Direct"),
+    "organic_search": N_("Organic search"),
+    "paid_search": N_("Paid search"),
+    "organic_social": N_("Organic social"),
+    "paid_social": N_("Paid social"),
+    "messengers": N_("Messengers"),
+    "maps": N_("Maps"),
+    "referral": N_("Referral"),
+    "email": N_("E-mail"),
+    "display": N_("Display"),
+    "affiliates": N_("Affiliates"),
+    "organic_video": N_("Organic video"),
+    "paid_video": N_("Paid video"),
+    "organic_shopping": N_("Organic shopping"),
+    "paid_shopping": N_("Paid shopping"),
+    "paid_other": N_("Paid other"),
+    "cross_network": N_("Cross-network"),
+    "audio": N_("Audio"),
+    "sms": N_("SMS"),
+    "mobile_push": N_("Mobile push notifications"),
+    "offline": N_("Offline"),
+    "unassigned": N_("Unassigned"),
 }
 
 _PAID = re.compile(r".*cp.*|ppc|retargeting|paid.*")

@@ -44,12 +44,15 @@ def forget_model(tx: Transaction, call: str) -> None:
     tx.execute("DELETE FROM model_calls WHERE call = $1", (call,))
 
 
+LAST = "~"  # comes after every id
+
+
 async def answered(
-    db: Database, scope: Scope, since: int, least_ms: int, most_ms: int, rated: int, limit: int
+    db: Database, scope: Scope, since: int, least_ms: int, most_ms: int, rated: int, limit: int, before: str = LAST
 ) -> list[Row]:
-    """Answered calls with a talk of so long since then, newest first. `rated`: 0 those without a score card, 1 those with
-    one, 2 those with one below 60 of 100."""
-    values = (*scope.values, ids.first(since), least_ms, most_ms, limit)
+    """Answered calls with a talk of so long since then and older than the call `before`, newest first. `rated`: 0 those
+    without a score card, 1 those with one, 2 those with one below 60 of 100."""
+    values = (*scope.values, ids.first(since), least_ms, most_ms, limit, before)
     if rated:
         return await db.fetch(_RATED, (*values, 60 if rated == 2 else 1000))
     return await db.fetch(_UNRATED, values)
@@ -57,7 +60,7 @@ async def answered(
 
 _UNRATED = """
     SELECT c.*, r.state AS recording, NULL AS score FROM calls c LEFT JOIN recordings r ON r.call = c.id
-    WHERE c.outcome = 'answered' AND c.id >= $3 AND c.ended_at - c.answered_at BETWEEN $4 AND $5
+    WHERE c.outcome = 'answered' AND c.id >= $3 AND c.id < $7 AND c.ended_at - c.answered_at BETWEEN $4 AND $5
       AND ($1 = '' OR REPLACE($1, ' ' || c.site || ' ', '') <> $1)
       AND ($2 = '' OR REPLACE($2, ' ' || c.line || ' ', '') <> $2)
       AND NOT EXISTS (SELECT 1 FROM call_scores s WHERE s.call = c.id)
@@ -68,37 +71,39 @@ _RATED = """
     SELECT c.*, r.state AS recording, s.score
     FROM (
         SELECT m.call, AVG(m.score) * 20.0 AS score FROM call_scores m
-        WHERE m.call >= $3 AND EXISTS (
+        WHERE m.call >= $3 AND m.call < $7 AND EXISTS (
             SELECT 1 FROM calls c WHERE c.id = m.call AND c.outcome = 'answered' AND c.ended_at - c.answered_at BETWEEN $4 AND $5
               AND ($1 = '' OR REPLACE($1, ' ' || c.site || ' ', '') <> $1)
               AND ($2 = '' OR REPLACE($2, ' ' || c.line || ' ', '') <> $2))
-        GROUP BY m.call HAVING AVG(m.score) * 20.0 < $7 ORDER BY m.call DESC LIMIT $6
+        GROUP BY m.call HAVING AVG(m.score) * 20.0 < $8 ORDER BY m.call DESC LIMIT $6
     ) AS s CROSS JOIN calls c LEFT JOIN recordings r ON r.call = c.id
     WHERE c.id = s.call ORDER BY s.call DESC
 """
 
 
-async def missed(db: Database, scope: Scope, since: int, limit: int) -> list[Row]:
-    """Missed calls since then, newest first."""
+async def missed(db: Database, scope: Scope, since: int, limit: int, before: str = LAST) -> list[Row]:
+    """Missed calls since then and older than the call `before`, newest first."""
     return await db.fetch(
         """
         SELECT c.*, r.state AS recording, NULL AS score FROM calls c LEFT JOIN recordings r ON r.call = c.id
-        WHERE c.outcome = 'missed' AND c.id >= $3
+        WHERE c.outcome = 'missed' AND c.id >= $3 AND c.id < $5
           AND ($1 = '' OR REPLACE($1, ' ' || c.site || ' ', '') <> $1)
           AND ($2 = '' OR REPLACE($2, ' ' || c.line || ' ', '') <> $2)
         ORDER BY c.id DESC LIMIT $4
         """,
-        (*scope.values, ids.first(since), limit),
+        (*scope.values, ids.first(since), limit, before),
     )
 
 
-async def noted(db: Database, scope: Scope, since: int, words: Sequence[str], limit: int) -> list[Row]:
-    """Calls since then that have a note with all these words (casefolded), newest first; the note is `note`. MOST_NOTES are looked
-    through."""
+async def noted(
+    db: Database, scope: Scope, since: int, words: Sequence[str], limit: int, before: str = LAST
+) -> list[Row]:
+    """Calls since then and older than the call `before` that have a note with all these words (casefolded), newest first; the
+    note is `note`. MOST_NOTES are looked through."""
 
     def unit(tx: Transaction) -> list[Row]:
         found: list[Row] = []
-        for note in tx.fetch(_NOTES, (ids.first(since), MOST_NOTES)):
+        for note in tx.fetch(_NOTES, (ids.first(since), MOST_NOTES, before)):
             if all(word in note["text"].casefold() for word in words):
                 found += tx.fetch(_NOTED, (*scope.values, note["call"]))
             if len(found) == limit:
@@ -108,7 +113,7 @@ async def noted(db: Database, scope: Scope, since: int, words: Sequence[str], li
     return await db.read(unit)
 
 
-_NOTES = "SELECT call, text FROM call_notes WHERE call >= $1 ORDER BY call DESC LIMIT $2"
+_NOTES = "SELECT call, text FROM call_notes WHERE call >= $1 AND call < $3 ORDER BY call DESC LIMIT $2"
 _NOTED = """
     SELECT c.*, r.state AS recording, n.text AS note,
            (SELECT AVG(score) * 20.0 FROM call_scores WHERE call = c.id) AS score
@@ -118,18 +123,19 @@ _NOTED = """
 """
 
 
-async def models(db: Database, scope: Scope, limit: int) -> list[Row]:
-    """The library, the latest addition first, with `why` it is there as model_why."""
+async def models(db: Database, scope: Scope, limit: int, before: str = LAST) -> list[Row]:
+    """The library, the latest addition first, with `why` it is there as model_why; only what was added earlier than the
+    call `before`."""
     return await db.fetch(
         """
         SELECT c.*, r.state AS recording, m.why AS model_why,
                (SELECT AVG(score) * 20.0 FROM call_scores WHERE call = c.id) AS score
         FROM model_calls m CROSS JOIN calls c LEFT JOIN recordings r ON r.call = c.id
-        WHERE c.id = m.call AND ($1 = '' OR REPLACE($1, ' ' || c.site || ' ', '') <> $1)
+        WHERE c.id = m.call AND m.at < COALESCE((SELECT at FROM model_calls WHERE call = $4), m.at + 1) AND ($1 = '' OR REPLACE($1, ' ' || c.site || ' ', '') <> $1)
           AND ($2 = '' OR REPLACE($2, ' ' || c.line || ' ', '') <> $2)
         ORDER BY m.at DESC LIMIT $3
         """,
-        (*scope.values, limit),
+        (*scope.values, limit, before),
     )
 
 

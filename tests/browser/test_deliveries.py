@@ -183,7 +183,7 @@ async def test_each_channel_says_how_it_is_and_what_to_do(alice, office):
 async def test_the_log_is_narrowed_paged_and_goes_back(alice, office):
     address, _, _ = office
     assert await alice.locator(".log tbody tr").count() == 50
-    await alice.get_by_role("link", name="Show older ones").click()
+    await alice.get_by_role("link", name="Show older").click()
     await alice.wait_for_url("**before=*")
     assert await alice.locator(".log tbody tr").count() == 6
     await alice.goto(f"{address}/deliveries")
@@ -209,7 +209,7 @@ async def test_the_page_changes_while_it_is_looked_at(alice, office):
     first = await alice.locator(".log tbody tr").first.get_attribute("id")
     await alice.locator(".log tbody a.open").first.focus()
     await db.write(lambda tx: put(tx, now + 5, "notify.mail", "done", kind=ENDED))
-    await alice.locator(".log tbody tr:first-child", has_text="A call has ended").wait_for(timeout=9_000)
+    await alice.locator(".log tbody tr:first-child", has_text="Call ended").wait_for(timeout=9_000)
     assert await alice.evaluate("document.activeElement.closest('tr').id") == first, "the place of a reader is kept"
     assert delivery.problems().keys() == {"notify.sms", "hook.crm"}
 

@@ -114,7 +114,7 @@ async def test_the_switch_is_turned_on_and_off_and_the_server_knows(opened, plac
     await page.get_by_role("button", name="Notify me in this browser").click()
     await page.wait_for_url(f"{address}/account?done=push-on")
     assert await state(page) == "on"
-    assert "A call is ringing · A call is missed" in await page.locator("#notifications").inner_text()
+    assert "Incoming call · Missed call" in await page.locator("#notifications").inner_text()
     ((kept, person),) = await push.readers(db, "")
     assert (person.login, kept.endpoint.startswith("https://push.example/")) == ("alice", True)
     row = page.locator(".devices tbody tr")

@@ -18,7 +18,7 @@ async def test_an_owner_sees_gives_out_and_erases_what_there_is(alice: Any) -> N
     address = f"/calls/{life.call}/person"
     assert f'href="{address}"' in await alice.page(f"/calls/{life.call}")
     text = await alice.page(address)
-    assert "<li>recordings: <b>1</b></li>" in text
+    assert "<dt>recordings</dt><dd>1</dd>" in text
     csrf = {"csrf": await alice.csrf()}
     given = await alice.post(f"{address}/export", csrf)
     assert given.status == 200

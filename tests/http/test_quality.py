@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 import sys
 from pathlib import Path
@@ -28,8 +29,8 @@ async def shared(site: Any) -> tuple[str, str]:
     call = await ring(site)
     make_wave(site.recordings / "a.wav")
     await site.db.write(lambda tx: recordings.adopted(tx, call, "a.wav", 1, 1000))
-    html = await (await act(site, f"/calls/{call}/share")).text()
-    found = re.search(r"/shared/[\w-]+", html)
+    page = await (await act(site, f"/calls/{call}/share")).text()
+    found = re.search(r"/shared/[\w-]+", page)
     assert found
     return call, found[0]
 
@@ -54,10 +55,35 @@ async def test_the_library_holds_calls_to_learn_from(alice: Any) -> None:
 async def test_calls_are_found_by_words_of_their_notes(alice: Any) -> None:
     call = await ring(alice)
     await act(alice, f"/calls/{call}/marks", note="Перезвонить Ёлкину <b>")
-    html = await alice.page("/quality?queue=noted&q=ёлкину+ПЕРЕЗВОНИТЬ")
-    assert f'id="q-{call}"' in html
-    assert "Перезвонить Ёлкину &lt;b&gt;" in html
+    page = await alice.page("/quality?queue=noted&q=ёлкину+ПЕРЕЗВОНИТЬ")
+    assert f'id="q-{call}"' in page
+    assert "Перезвонить Ёлкину &lt;b&gt;" in page
     assert f'id="q-{call}"' not in await alice.page("/quality?queue=noted&q=ёлкину+завтра")
+
+
+async def test_a_queue_shows_a_hundred_calls_and_leads_to_the_older_ones(alice: Any) -> None:
+    call = await ring(alice)
+    copies = [f"{call[:-3]}{n:03}" for n in range(120)]
+
+    def copy(tx: Any) -> None:
+        (row,) = tx.fetch("SELECT * FROM calls WHERE id = $1", (call,))
+        names = ", ".join(row.keys())
+        places = ", ".join(f"${n + 1}" for n in range(len(row.keys())))
+        for id in copies:
+            values = {**dict(row), "id": id, "linkedid": id}
+            tx.execute(f"INSERT INTO calls ({names}) VALUES ({places})", tuple(values.values()))
+            tx.execute("INSERT INTO call_notes (call, text, login, at) VALUES ($1, $2, '', 0)", (id, "asks for red"))
+
+    await alice.db.write(copy)
+    for path in ("/quality?queue=short", "/quality?queue=noted&q=red"):
+        first = await alice.page(path)
+        found = re.search(r'href="(/quality\?[^"]*before=[^"]*)"', first)
+        assert found
+        second = await alice.page(html.unescape(found[1]))
+        told = [re.findall(r'id="q-(\w+)"', page) for page in (first, second)]
+        assert [len(told[0]), "Show older calls" in second] == [100, False]
+        assert set(copies) <= {*told[0], *told[1]}
+        assert len({*told[0], *told[1]}) == len(told[0]) + len(told[1])
 
 
 async def test_tags_of_lines_that_somebody_does_not_see_are_not_offered_to_him(alice: Any) -> None:
@@ -69,17 +95,17 @@ async def test_tags_of_lines_that_somebody_does_not_see_are_not_offered_to_him(a
     await act(alice, f"/calls/{night}/marks", tag="plain")
     assert '<option value="secret">' in await alice.page(f"/calls/{night}")
     await alice.log_in_as("operator", lines="night")
-    html = await alice.page(f"/calls/{night}")
-    assert '<option value="plain">' in html
-    assert "secret" not in html
+    page = await alice.page(f"/calls/{night}")
+    assert '<option value="plain">' in page
+    assert "secret" not in page
 
 
 async def test_a_link_lets_somebody_without_a_login_hear_one_call_until_it_ends(alice: Any) -> None:
     call, path = await shared(alice)
     alice.client.session.cookie_jar.clear()
-    html = await alice.page(path)
-    assert "+44 7700 900123" not in html
-    assert "+447700900123" not in html
+    page = await alice.page(path)
+    assert "+44 7700 900123" not in page
+    assert "+447700900123" not in page
     assert (await (await alice.get(f"{path}/recording")).read()).startswith(b"RIFF")
     assert (await alice.get(f"/calls/{call}")).status == 303
     alice.clock[0] += 8 * DAY
@@ -98,14 +124,14 @@ async def test_a_visitor_has_a_page_with_his_path_and_his_calls(alice: Any) -> N
     call = await ring(alice)
     row = await alice.db.one("SELECT session FROM calls WHERE id = $1", (call,))
     assert f"/visitors/{row['session']}" in await alice.page("/visitors?called=1")
-    html = await alice.page(f"/visitors/{row['session']}")
-    assert f"/calls/{call}" in html
-    assert "title x" in html
+    page = await alice.page(f"/visitors/{row['session']}")
+    assert f"/calls/{call}" in page
+    assert "title x" in page
     assert (await alice.get("/visitors/" + "0" * 26)).status == 404
 
 
 async def test_the_system_page_shows_the_settings_and_no_secret(alice: Any) -> None:
-    html = await alice.page("/system")
-    assert "ami_secret_file" in html
-    assert "s3cret" not in html
-    assert "PJSIP/100&amp;PJSIP/101" in html
+    page = await alice.page("/system")
+    assert "ami_secret_file" in page
+    assert "s3cret" not in page
+    assert "PJSIP/100&amp;PJSIP/101" in page

@@ -11,6 +11,7 @@ from aiohttp import web
 from ctserver import ids
 from ctserver.domain import secondfactor
 from ctserver.domain.rights import Right
+from ctserver.domain.words import N_
 from ctserver.http import audit, render
 from ctserver.http.auth import PUSH_COOKIE, TOKEN_PREFIX, hash_password
 from ctserver.http.dashboard import devices
@@ -24,7 +25,21 @@ from ctserver.storage.db import Transaction
 
 DAY_MS = 86_400_000
 JUST_NOW_MS = 10 * 60_000
-NOT_OF_THE_API = (Right.TOKENS, Right.TESTCALL, Right.USERS, Right.AUDIT)
+SCOPES = {  # what a token may be let do, as a person reads it
+    Right.CALLS: N_("Read calls"),
+    Right.CALLERS: N_("Callers' whole numbers and names"),
+    Right.LISTEN: N_("Listen to recordings"),
+    Right.DOWNLOAD: N_("Download recordings"),
+    Right.EXPORT: N_("Export lists"),
+    Right.WORK: N_("Change calls: tags, notes, categories"),
+    Right.BLOCK: N_("Block callers"),
+    Right.REPORTS: N_("Read reports"),
+    Right.VISITORS: N_("Read visitors"),
+    Right.NUMBERS: N_("Read numbers and pools"),
+    Right.DELIVERIES: N_("Deliveries: read, send again"),
+    Right.SYSTEM: N_("State of the server"),
+    Right.PRIVACY: N_("Export and erase a caller's data"),
+}
 LIFETIMES = (0, 30, 90, 365)  # days that a new token is good; 0: until it is revoked
 
 
@@ -160,7 +175,7 @@ async def new_token(request: web.Request) -> web.StreamResponse:
     """A key to the API with some of one's rights; it is shown this once."""
     deps, user, form, now = request.app[DEPS], request[USER], await request.post(), request.app[DEPS].now()
     name, days = str(form.get("name", "")).strip()[:100], str(form.get("days", ""))
-    scopes = tokens.rights_of(" ".join(map(str, form.getall("scope", [])))) & user.rights - set(NOT_OF_THE_API)
+    scopes = tokens.rights_of(" ".join(map(str, form.getall("scope", [])))) & user.rights & set(SCOPES)
     if not name or not scopes or days not in {str(count) for count in LIFETIMES}:
         return await _page(request, error=_("A token needs a name and at least one permission."), status=400)
     text, id = TOKEN_PREFIX + ids.token(), ids.new(now)
@@ -193,7 +208,7 @@ async def _page(
         "session": user.session,
         "logins": await logins.of_user(deps.db, user.login, deps.now()),
         "tokens": await tokens.of_user(deps.db, user.login),
-        "rights": [right.value for right in Right if user.may(right) and right not in NOT_OF_THE_API],
+        "rights": {right.value: words for right, words in SCOPES.items() if user.may(right)},
         "lifetimes": LIFETIMES,
         "codes_left": await users.recovery_codes_left(deps.db, user.login),
         "min_password": MIN_PASSWORD,

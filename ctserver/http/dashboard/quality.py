@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from typing import Any
+from urllib.parse import urlencode
 
 from aiohttp import web
 
 from ctserver import ids
 from ctserver.domain import phone, quality
-from ctserver.domain.rights import EVERYTHING, Right
+from ctserver.domain.rights import EVERYTHING, Right, Scope
 from ctserver.http import audit, render
 from ctserver.http.dashboard.rows import call_row
 from ctserver.http.dashboard.sound import file_of, peaks_of, send_file
@@ -20,7 +21,7 @@ from ctserver.storage.db import Row
 
 DAY_MS = 86_400_000
 LOOKS_BACK_DAYS = 30
-SHOWN = 100
+SHOWN = 100  # calls at a time
 HOUR_MS = 3_600_000
 QUEUES = ("long", "short", "missed", "low", "rated", "noted", "models")
 
@@ -39,39 +40,41 @@ async def quality_page(request: web.Request) -> web.StreamResponse:
     deps, scope = request.app[DEPS], scope_of(request)
     queue = request.query.get("queue", "")
     queue = queue if queue in QUEUES else "long"
-    rows = await _queue(deps, request, queue)
+    words, before = request.query.get("q", "")[:100], request.query.get("before", "")[:26] or store.LAST
+    rows = await _queue(deps, scope, queue, words, before)
+    older = rows[SHOWN - 1]["id"] if len(rows) > SHOWN else ""
     context = {
         "page": "quality",
         "health": await deps.health(),
         "queue": queue,
         "queues": QUEUES,
         "days": LOOKS_BACK_DAYS,
-        "words": request.query.get("q", "")[:100],
+        "words": words,
+        "older": "/quality?" + urlencode({"queue": queue, "q": words, "before": older}) if older else "",
         "rows": [
             {"call": call_row(row, deps.settings, deps.now(), scope), "score": row["score"], "why": _why(row, queue)}
-            for row in rows
+            for row in rows[:SHOWN]
         ],
     }
     return render.page(request, "quality.html", context)
 
 
-async def _queue(deps: Deps, request: web.Request, queue: str) -> list[Row]:
-    scope, settings = scope_of(request), deps.settings.quality
-    since, ever = deps.now() - LOOKS_BACK_DAYS * DAY_MS, DAY_MS
+async def _queue(deps: Deps, scope: Scope, queue: str, words: str, before: str) -> list[Row]:
+    """The calls of a queue that come after the call `before`: one more than are shown, to know whether there are more."""
+    settings, since, ever = deps.settings.quality, deps.now() - LOOKS_BACK_DAYS * DAY_MS, DAY_MS
     if queue == "models":
-        return await store.models(deps.db, scope, SHOWN)
+        return await store.models(deps.db, scope, SHOWN + 1, before)
     if queue == "missed":
-        return await store.missed(deps.db, scope, since, SHOWN)
+        return await store.missed(deps.db, scope, since, SHOWN + 1, before)
     if queue == "noted":
-        words = request.query.get("q", "")[:100].casefold().split()
-        return await store.noted(deps.db, scope, since, words, SHOWN)
+        return await store.noted(deps.db, scope, since, words.casefold().split(), SHOWN + 1, before)
     least, most, rated = {
         "long": (settings.long_minutes * 60_000, ever, 0),
         "short": (0, settings.short_seconds * 1000, 0),
         "rated": (0, ever, 1),
         "low": (0, ever, 2),
     }[queue]
-    return await store.answered(deps.db, scope, since, least, most, rated, SHOWN)
+    return await store.answered(deps.db, scope, since, least, most, rated, SHOWN + 1, before)
 
 
 def _why(row: Row, queue: str) -> str:
