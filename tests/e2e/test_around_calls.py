@@ -26,11 +26,18 @@ pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
 
 ASKED = {line: number.replace("+4420794602", "+4420794604") for line, number in NUMBERS.items()}
 SECONDS = 3  # how long a key is waited for
-MOST = 5  # calls of one caller in an hour
+ASKED |= {"inside": "+442079460498", "merged": "+442079460499"}
+MOST = 7  # calls of one caller in an hour
 SETTINGS = f"""
 [callbacks]
 dial = "PJSIP/ct-out/sip:{{{{number}}}}@@CAROL@"
 ring_seconds = 5
+[lines.inside]
+dial = "Local/102@company/n"
+ring_seconds = 4
+[lines.merged]
+dial = "Local/102@company"
+ring_seconds = 4
 [sites.spoken]
 domains = ["spoken.example"]
 number = "+44 20 7946 0002"
@@ -144,9 +151,10 @@ def noted(world: Around) -> list[str]:
 
 
 async def test_who_answered_says_by_a_key_what_the_call_was_about(world: Around) -> None:
-    """On a line of one phone, of several, of one after another, and of a queue; by SIP INFO and by keys in the sound."""
+    """On a line of one phone, of several, of one after another, of a queue, and of the PBX's own dialplan behind a Local channel; by
+    SIP INFO and by keys in the sound."""
     began = time.time()
-    answers = {"plain": "alice", "group": "alice", "sequence": "bob", "queue": "bob"}
+    answers = {"plain": "alice", "group": "alice", "sequence": "bob", "queue": "bob", "inside": "bob"}
     world.phones["bob"].keys_in_sound = True
     for line, phone in answers.items():
         for other in world.phones.values():
@@ -165,7 +173,8 @@ async def test_who_answered_says_by_a_key_what_the_call_was_about(world: Around)
         await world.eventually("SELECT 1 FROM calls WHERE id = ? AND category = 'Repair'", call["id"])
         assert (call["outcome"], call["reason"], call["hung_up_by"]) == ("answered", "completed", "caller")
         (entry,) = world.rows("SELECT login, via, detail FROM audit WHERE subject = ?", call["id"])
-        assert tuple(entry) == (f"PJSIP/{phone}", "phone", "category=Repair key=2")
+        whose = "Local/102@company" if line == "inside" else f"PJSIP/{phone}"
+        assert tuple(entry) == (whose, "phone", "category=Repair key=2")
     assert len(world.rows("SELECT 1 FROM calls")) == len(answers), "being asked is no call"
 
 
@@ -273,6 +282,15 @@ async def test_transfers_and_pick_ups_go_on_as_before(world: Around) -> None:
     assert not carol.over.is_set()
     await carol.press("1")
     await carol.ended(2)
+
+
+async def test_a_local_channel_that_melts_away_takes_the_question_with_it(world: Around) -> None:
+    """Without /n Asterisk joins the phone to the caller itself."""
+    caller, answered = await connect(world, "merged", "bob")
+    assert not caller.over.is_set()
+    assert not answered.over.is_set()
+    await caller.hang_up()
+    await answered.ended(SECONDS + 1)
 
 
 async def test_the_sound_of_the_settings_is_what_asks(world: Around) -> None:
