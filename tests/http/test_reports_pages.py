@@ -59,6 +59,13 @@ async def ids(site: Any, where: str = "1 = 1") -> list[str]:
 # ---- the journal
 
 
+async def test_the_journal_says_how_many_calls_fit(shop: Any) -> None:
+    wanted = len(await ids(shop, "outcome = 'missed'"))
+    assert f">{wanted} calls match<" in await shop.page("/calls?outcome=missed")
+    assert "calls match" not in await shop.page("/calls")
+    assert "calls match" not in await shop.page("/calls?q=nobody")
+
+
 @pytest.mark.parametrize(
     ("query", "where"),
     [

@@ -15,8 +15,8 @@ FOUND_BY = {
     "deliveries": (outbox._PAGE, "o USING INDEX sqlite_autoindex_outbox_1 (id>? AND id<?)"),
     "deliveries in a state": (outbox._PAGE_IN_STATE, "o USING INDEX outbox_state (state=? AND id>? AND id<?)"),
     "how far back, in a state": (outbox._FLOOR_IN_STATE, "outbox USING INDEX outbox_state (state=? AND id<?)"),
-    "rated calls": (quality._RATED, "m USING INDEX sqlite_autoindex_call_scores_1 (call>?)"),
-    "notes": (quality._NOTES, "call_notes USING INDEX sqlite_autoindex_call_notes_1 (call>?)"),
+    "rated calls": (quality._RATED, "m USING INDEX sqlite_autoindex_call_scores_1 (call>? AND call<?)"),
+    "notes": (quality._NOTES, "call_notes USING INDEX sqlite_autoindex_call_notes_1 (call>? AND call<?)"),
     "known tags": (marks._KNOWN_TAGS, "call_tags USING COVERING INDEX sqlite_autoindex_call_tags_1"),
     "suggestions": (search._COMMON, "rollups USING INDEX sqlite_autoindex_rollups_1 (dimension=? AND span=? AND start>?)"),
     "a day's figures": (journal._COUNTS, "calls USING COVERING INDEX calls_arrived (arrived_at>? AND arrived_at<?)"),
@@ -40,7 +40,7 @@ async def test_a_list_is_read_from_its_index(db: Sqlite, name: str) -> None:
 
 async def test_the_newest_cards_are_rated_one_by_one(db: Sqlite) -> None:
     """Not all of them first: what is put into order is what is shown."""
-    rows = await db.fetch("EXPLAIN QUERY PLAN " + quality._RATED, (None,) * 7)
+    rows = await db.fetch("EXPLAIN QUERY PLAN " + quality._RATED, (None,) * 8)
     inner = " ".join(row["detail"] for row in rows).split("SCAN s")[0]
     assert "CO-ROUTINE s" in inner
     assert "TEMP B-TREE" not in inner, inner
