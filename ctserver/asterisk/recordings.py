@@ -158,7 +158,7 @@ def _write_stereo(target: Path, rate: int, parts: list[Path], length: int) -> No
 
 def _stereo_header(rate: int, length: int) -> bytes:
     size = 4 * length
-    shape = (16, 1, 2, rate, 4 * rate, 4, 16)  # bytes that follow, PCM, channels, and what follows from 16 bits a sample
+    shape = (16, 1, 2, rate, 4 * rate, 4, 16)  # its bytes, PCM, channels, and what follows from 16 bits a sample
     return _HEADER.pack(b"RIFF", HEADER_BYTES - 8 + size, b"WAVE", b"fmt ", *shape, b"data", size)
 
 
