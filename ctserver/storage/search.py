@@ -17,6 +17,8 @@ from ctserver.storage.db import Database, Row, Value
 
 LOOKS_THROUGH = 20_000  # calls of the leading filter, for one page
 FIRST_LOOK = 1_000  # of them: these fill most pages
+LOOKS_UP = 5_000  # where what is asked for stands elsewhere, with the call or its session
+FAR = frozenset({"ad", "landing", "region", "device"})
 NONE = "-"  # as a filter: where it is not known
 LAST = "~"  # sorts after every id
 END = 1 << 50  # later than every call, epoch milliseconds
@@ -142,14 +144,16 @@ def _above(span: Span, low: Row | None, lead: str) -> Span:
 
 def _looks(scope: Scope, filters: Filters, lead: str, limit: int) -> tuple[int, ...]:
     """How many calls of the leading filter are looked through."""
-    return looks_of(any(scope.values) or _tried(filters, lead), limit)
+    most = min(LOOKS_UP, LOOKS_THROUGH) if FAR & filters.given else LOOKS_THROUGH
+    return looks_of(any(scope.values) or _tried(filters, lead), limit, most)
 
 
-def looks_of(tries: bool, limit: int) -> tuple[int, ...]:
+def looks_of(tries: bool, limit: int, most: int | None = None) -> tuple[int, ...]:
     """How many rows are looked through, at first and at most, where each is tried; 0 where each fits."""
     if not tries:
         return (0,)
-    return (FIRST_LOOK, LOOKS_THROUGH) if limit < FIRST_LOOK else (LOOKS_THROUGH,)
+    most = most or LOOKS_THROUGH
+    return (FIRST_LOOK, most) if limit < FIRST_LOOK else (most,)
 
 
 def _tried(filters: Filters, lead: str) -> bool:
