@@ -49,16 +49,17 @@ _EARLIER = """
 """
 
 
-async def counts(db: Database, scope: Scope, since: int, until: int) -> tuple[int, int, int]:
-    """(calls, answered, missed) that arrived in [since, until)."""
+async def counts(db: Database, scope: Scope, since: int, until: int) -> tuple[int, int, int, int]:
+    """(calls, answered, missed, ringing) that arrived in [since, until); those that are blocked are none of the three."""
     row = await db.one(_COUNTS, (*scope.values, since, until))
-    return (row["calls"], row["answered"], row["missed"]) if row else (0, 0, 0)
+    return (row["calls"], row["answered"], row["missed"], row["ringing"]) if row else (0, 0, 0, 0)
 
 
 _COUNTS = """
     SELECT COUNT(*) AS calls,
            COALESCE(SUM(CASE WHEN answered_at IS NOT NULL THEN 1 ELSE 0 END), 0) AS answered,
-           COALESCE(SUM(CASE WHEN outcome = 'missed' THEN 1 ELSE 0 END), 0) AS missed
+           COALESCE(SUM(CASE WHEN outcome = 'missed' THEN 1 ELSE 0 END), 0) AS missed,
+           COALESCE(SUM(CASE WHEN ended_at IS NULL AND answered_at IS NULL THEN 1 ELSE 0 END), 0) AS ringing
     FROM calls WHERE arrived_at >= $3 AND arrived_at < $4
       AND ($1 = '' OR REPLACE($1, ' ' || site || ' ', '') <> $1)
       AND ($2 = '' OR REPLACE($2, ' ' || line || ' ', '') <> $2)

@@ -81,6 +81,7 @@ async def test_a_filter_finds_what_it_says(shop: Sqlite, filters: Filters, fits:
     rows = await shop.fetch("SELECT * FROM calls ORDER BY id DESC")
     wanted = [row["id"] for row in rows if fits(row)]
     assert await everything(shop, filters) == wanted
+    assert await search.count(shop, EVERYTHING, filters) == (len(wanted), True)
     assert filters.q == "%" or len(wanted) > 0
 
 
@@ -129,6 +130,16 @@ async def test_a_filter_that_finds_little_says_how_far_it_has_looked(
     assert page.looked_to is not None
     wanted = await shop.fetch("SELECT id FROM calls WHERE caller_name LIKE '%Jürgen%' ORDER BY id DESC")
     assert await everything(shop, Filters(q="Jürgen")) == [row["id"] for row in wanted]
+
+
+async def test_counting_ends_where_it_would_take_long(shop: Sqlite, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search, "COUNTS_TO", 10)
+    assert await search.count(shop, EVERYTHING, Filters(outcome="answered")) == (10, False)
+    monkeypatch.setattr(search, "LOOKS_THROUGH", 20)
+    latest = await shop.fetch("SELECT caller_name FROM calls ORDER BY arrived_at DESC, id DESC LIMIT 21")
+    count, whole = await search.count(shop, EVERYTHING, Filters(q="Jürgen"))
+    assert not whole
+    assert count == sum("Jürgen" in row["caller_name"] for row in latest)
 
 
 def _values(sql: str) -> int:
