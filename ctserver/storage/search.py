@@ -101,10 +101,15 @@ async def count(db: Database, scope: Scope, filters: Filters) -> tuple[int, bool
     """(how many calls fit, True), or (so many at least, False): counting ends at COUNTS_TO, and at what a page looks through."""
     lead = lead_of(scope, filters)
     span = await _span(db, filters, "", lead)
+    within = span if lead in BY_ARRIVAL else span[2:]
     low: Row | None = None
-    if any(scope.values) or _tried(filters, lead):
-        within = span if lead in BY_ARRIVAL else span[2:]
-        low = await db.one(_FLOORS[lead], (*within, *_led(scope, filters, lead), LOOKS_THROUGH))
+    if looks := _looks(scope, filters, lead, COUNTS_TO)[-1]:
+        low = await db.one(_FLOORS[lead], (*within, *_led(scope, filters, lead), looks))
+    elif lead and (
+        lead in BY_ARRIVAL or not filters.given & {"since", "until"}
+    ):  # its index says it, without the calls
+        row = await db.one(_COUNTS_LED[lead], (*within, *_led(scope, filters, lead), COUNTS_TO + 1))
+        return min(row["found"], COUNTS_TO) if row else 0, row is None or row["found"] <= COUNTS_TO
     row = await db.one(_COUNTS[lead], (*_above(span, low, lead), *values_of(scope, filters, COUNTS_TO + 1)))
     found = int(row["found"]) if row else 0
     return min(found, COUNTS_TO), low is None and found <= COUNTS_TO
@@ -370,7 +375,6 @@ _PAGES = {
     "site": _BY_ID + "AND c.site = $19" + _NEWEST,
     "outcome": _BY_ID + "AND c.outcome = $28" + _NEWEST,
 }
-_COUNTS = {lead: "SELECT COUNT(*) AS found FROM (" + sql + ") AS fits" for lead, sql in _PAGES.items()}  # noqa: S608 - constants
 # The call that so many others of the leading filter come before.
 _FLOORS = {
     "": """
@@ -397,4 +401,22 @@ _FLOORS = {
     "site": "SELECT id, arrived_at FROM calls WHERE site = $3 AND id >= $1 AND id < $2 ORDER BY id DESC LIMIT 1 OFFSET $4",
     "outcome": "SELECT id, arrived_at FROM calls WHERE outcome = $3 AND id >= $1 AND id < $2 ORDER BY id DESC LIMIT 1 OFFSET $4",
 }
+
+
+def _counted(sql: str) -> str:
+    """How many rows it finds."""
+    return "SELECT COUNT(*) AS found FROM (" + sql + ") AS fits"  # noqa: S608 - a constant
+
+
+_COUNTS = {lead: _counted(sql) for lead, sql in _PAGES.items()} | {"": _counted(_FOUND + _LOOSE_FILTERS + _LATEST)}
+_OF_INDEX = {
+    lead: sql.replace("id, arrived_at", "id").replace("ORDER BY id DESC LIMIT 1 OFFSET $4", "LIMIT $4")
+    for lead, sql in _FLOORS.items()
+} | {
+    "tag": "SELECT call FROM call_tags WHERE tag = $3 AND call >= $1 AND call < $2 LIMIT $4",
+    "caller_number": """
+        SELECT id FROM calls WHERE caller = $5 AND (arrived_at, id) >= ($1, $3) AND (arrived_at, id) < ($2, $4) LIMIT $6
+    """,
+}
+_COUNTS_LED = {lead: _counted(sql) for lead, sql in _OF_INDEX.items()}
 _PLACE = "SELECT arrived_at FROM calls WHERE id <= $1 ORDER BY id DESC LIMIT 1"  # the call itself, or the one before it if it has gone

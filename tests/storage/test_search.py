@@ -160,6 +160,17 @@ async def test_every_leading_filter_has_an_index(shop: Sqlite) -> None:
         assert sorts == (name == ""), f"{name}: {text}"  # there, what was found is sorted, and no more
 
 
+async def test_what_one_filter_finds_is_counted_in_its_index(shop: Sqlite) -> None:
+    for name in search._PAGES:
+        sql = search._COUNTS_LED[name] if name else search._COUNTS[name]
+        plan = await shop.fetch("EXPLAIN QUERY PLAN " + sql, (None,) * _values(sql))
+        assert any("USING COVERING INDEX" in row["detail"] for row in plan), name
+    for filters, fits in CASES:
+        if not filters.given & {"since", "q"}:
+            rows = await shop.fetch("SELECT * FROM calls")
+            assert await search.count(shop, EVERYTHING, filters) == (sum(map(fits, rows)), True), filters
+
+
 async def test_where_no_filter_leads_one_index_is_read_and_no_call(shop: Sqlite) -> None:
     for sql in (search._FLOORS[""], search._PAGES[""]):
         plan = await shop.fetch("EXPLAIN QUERY PLAN " + sql, (None,) * _values(sql))
