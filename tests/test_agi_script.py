@@ -118,10 +118,27 @@ def test_a_number_finds_its_route_and_all_others_the_default(
 
 
 @pytest.mark.parametrize(
-    "name", ["Алексей".encode(), b"\xc0\xeb\xe5\xea\xf1", b"\xff\xfe\x00", b"x: y", b'"quoted"', b"", b"agi_arg_1: 999"]
+    "name",
+    [
+        "Алексей".encode(),
+        b"\xc0\xeb\xe5\xea\xf1",
+        b"\xff\xfe\x00",
+        b"x: y",
+        b'"quoted"',
+        b"",
+        b"agi_arg_1: 999",
+        b"${SHELL(id)}$[1+1]",
+        b"$(id);`id`|id&&id>x",
+        b"'\\\";${SHELL(id)}" * 700,
+    ],
 )
 def test_a_caller_may_be_called_anything_in_any_encoding(root: Path, database: Path, name: bytes) -> None:
     assert answer(run(root, database, environment("02079460190", name))) == NIGHT
+
+
+@pytest.mark.parametrize("number", ["${SHELL(id)}", "'; DROP TABLE routes; --", '"`id`"', "9" * 10_240, "%", "*"])
+def test_a_hostile_called_number_gets_the_default(root: Path, database: Path, number: str) -> None:
+    assert answer(run(root, database, environment(number))) == answer(run(root, database, environment("999")))
 
 
 def test_quotes_and_backslashes_in_a_route_are_escaped(root: Path, tmp_path: Path) -> None:

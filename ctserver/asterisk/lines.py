@@ -127,7 +127,9 @@ def _people(line: Line) -> Iterator[str]:
 
 
 def _ring(line: Line) -> Iterator[str]:
-    """Ends with DIALSTATUS as the last of the steps left it."""
+    """Ends with DIALSTATUS as the last of the steps left it. The class of music is the channel's own: it is heard on hold too."""
+    if line.music:
+        yield f"Set(CHANNEL(musicclass)={line.music})"
     if line.whisper_sound or line.whisper_text:
         yield f"Set(CT_SAY={line.whisper_sound})"
         yield 'ExecIf($["${CT_WHISPER}" != ""]?Set(CT_SAY=${CT_WHISPER}))'
@@ -150,7 +152,6 @@ def _queue(line: Line) -> Iterator[str]:
     options = f"{'' if line.music else 'r'}{_header(line)}${{CT_AFTER}}"
     if line.music:
         yield 'ExecIf($["${CT_CALLBACK}" = ""]?Answer())'  # a visitor is rung once a member has answered
-        yield f"Set(CHANNEL(musicclass)={line.music})"
     said = "${CT_SAY}" if line.whisper_sound or line.whisper_text else ""
     yield f"Queue({line.queue},{options},,{said},{line.ring_seconds})"
 

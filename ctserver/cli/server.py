@@ -9,7 +9,7 @@ from pathlib import Path
 
 import uvloop
 
-from ctserver import app, logs
+from ctserver import app, logs, memory
 from ctserver.asterisk import dialplan
 from ctserver.check import check
 from ctserver.cli.common import MISTAKE, Add, add_pbx, chosen_pbx, load_settings
@@ -30,6 +30,7 @@ def register(add: Add) -> None:
 
 
 def _serve(options: argparse.Namespace) -> int:
+    memory.few_heaps()
     settings = load_settings(options)
     logs.setup(settings.log.level, settings.log.format)
     uvloop.run(app.run(settings))

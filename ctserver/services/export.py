@@ -35,10 +35,12 @@ _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _LIKE_ESCAPE = re.compile("_(?=x[0-9A-Fa-f]{4}_)")  # Excel reads _x0041_ as A
 
 
-async def stream(kind: str, head: Sequence[str], blocks: AsyncIterator[Rows]) -> AsyncIterator[bytes]:
+async def stream(
+    kind: str, head: Sequence[str], blocks: AsyncIterator[Rows], sheet_rows: int = XLSX_ROWS
+) -> AsyncIterator[bytes]:
     """A file of one of KINDS, block by block."""
     if kind == "xlsx":
-        async for part in _xlsx(head, blocks):
+        async for part in _xlsx(_Book(head, sheet_rows), blocks):
             yield part
         return
     if kind == "csv":
@@ -73,8 +75,7 @@ def _ndjson(head: Sequence[str], rows: Rows) -> str:
 # ---- XLSX: a ZIP file of XML, of which XlsxWriter makes everything but the rows, so that these need not wait on the disk
 
 
-async def _xlsx(head: Sequence[str], blocks: AsyncIterator[Rows]) -> AsyncIterator[bytes]:
-    book = _Book(head)
+async def _xlsx(book: _Book, blocks: AsyncIterator[Rows]) -> AsyncIterator[bytes]:
     async for rows in blocks:
         await asyncio.to_thread(book.write, rows)
         yield book.sent.take()
@@ -105,9 +106,9 @@ class _Sent:
 class _Book:
     """Another sheet begins where one is full."""
 
-    def __init__(self, head: Sequence[str]) -> None:
+    def __init__(self, head: Sequence[str], sheet_rows: int) -> None:
         self.sent = _Sent()
-        self._head = head
+        self._head, self._sheet_rows = head, sheet_rows
         self._frame, self._moment = _frame(head, 2)
         self._letters = [xl_col_to_name(column) for column in range(len(head))]
         self._file = zipfile.ZipFile(self.sent, "w", zipfile.ZIP_DEFLATED, compresslevel=4)  # type: ignore[call-overload]
@@ -116,7 +117,7 @@ class _Book:
 
     def write(self, rows: Rows) -> None:
         for row in rows:
-            if self._row > XLSX_ROWS or self._bytes > XLSX_BYTES:
+            if self._row > self._sheet_rows or self._bytes > XLSX_BYTES:
                 self._end_sheet()
                 self._next_sheet()
             self._row += 1

@@ -46,7 +46,7 @@ def history(tx: Transaction, site: str, caller: str, number: str, since: int, be
         SELECT c.arrived_at, c.session, c.confidence, s.visitor, c.medium, c.source, c.campaign, c.term, c.content,
                c.click_ids
         FROM calls c JOIN sessions s ON s.id = c.session
-        WHERE c.caller = $1 AND c.site = $2 AND c.arrived_at BETWEEN $3 AND $4
+        WHERE c.caller = $1 AND c.site = $2 AND c.arrived_at BETWEEN $3 AND $4 AND c.session <> ''
           AND (c.did = $5 OR s.visitor IN (
               SELECT v.visitor FROM leases l JOIN sessions v ON v.id = l.session
               WHERE l.number = $5 AND l.shown_at BETWEEN $3 AND $4))

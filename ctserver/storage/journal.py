@@ -38,43 +38,44 @@ async def neighbours(db: Database, scope: Scope, id: str) -> tuple[str | None, s
 
 async def earlier(db: Database, scope: Scope, call: Row) -> list[Row]:
     """Earlier calls from the same number, newest first; `call` is a row of calls."""
-    return await db.fetch(
-        """
-        SELECT c.*, r.state AS recording FROM calls c LEFT JOIN recordings r ON r.call = c.id
-        WHERE c.caller = $3 AND (c.arrived_at, c.id) < ($4, $5) AND ($1 = '' OR REPLACE($1, ' ' || c.site || ' ', '') <> $1)
-          AND ($2 = '' OR REPLACE($2, ' ' || c.line || ' ', '') <> $2)
-        ORDER BY c.arrived_at DESC, c.id DESC LIMIT 20
-        """,
-        (*scope.values, call["caller"], call["arrived_at"], call["id"]),
-    )
+    return await db.fetch(_EARLIER, (*scope.values, call["caller"], call["arrived_at"], call["id"]))
 
 
-async def counts(db: Database, scope: Scope, since: int, until: int) -> tuple[int, int, int]:
-    """(calls, answered, missed) that arrived in [since, until)."""
-    row = await db.one(
-        """
-        SELECT COUNT(*) AS calls,
-               COALESCE(SUM(CASE WHEN answered_at IS NOT NULL THEN 1 ELSE 0 END), 0) AS answered,
-               COALESCE(SUM(CASE WHEN outcome = 'missed' THEN 1 ELSE 0 END), 0) AS missed
-        FROM calls WHERE arrived_at >= $3 AND arrived_at < $4
-          AND ($1 = '' OR REPLACE($1, ' ' || site || ' ', '') <> $1)
-          AND ($2 = '' OR REPLACE($2, ' ' || line || ' ', '') <> $2)
-        """,
-        (*scope.values, since, until),
-    )
-    return (row["calls"], row["answered"], row["missed"]) if row else (0, 0, 0)
+_EARLIER = """
+    SELECT c.*, r.state AS recording FROM calls c LEFT JOIN recordings r ON r.call = c.id
+    WHERE c.caller = $3 AND (c.arrived_at, c.id) < ($4, $5) AND ($1 = '' OR REPLACE($1, ' ' || c.site || ' ', '') <> $1)
+      AND ($2 = '' OR REPLACE($2, ' ' || c.line || ' ', '') <> $2)
+    ORDER BY c.arrived_at DESC, c.id DESC LIMIT 20
+"""
+
+
+async def counts(db: Database, scope: Scope, since: int, until: int) -> tuple[int, int, int, int]:
+    """(calls, answered, missed, ringing) that arrived in [since, until); those that are blocked are none of the three."""
+    row = await db.one(_COUNTS, (*scope.values, since, until))
+    return (row["calls"], row["answered"], row["missed"], row["ringing"]) if row else (0, 0, 0, 0)
+
+
+_COUNTS = """
+    SELECT COUNT(*) AS calls,
+           COALESCE(SUM(CASE WHEN answered_at IS NOT NULL THEN 1 ELSE 0 END), 0) AS answered,
+           COALESCE(SUM(CASE WHEN outcome = 'missed' THEN 1 ELSE 0 END), 0) AS missed,
+           COALESCE(SUM(CASE WHEN ended_at IS NULL AND answered_at IS NULL THEN 1 ELSE 0 END), 0) AS ringing
+    FROM calls WHERE arrived_at >= $3 AND arrived_at < $4
+      AND ($1 = '' OR REPLACE($1, ' ' || site || ' ', '') <> $1)
+      AND ($2 = '' OR REPLACE($2, ' ' || line || ' ', '') <> $2)
+"""
 
 
 async def by_number(db: Database, scope: Scope, since: int) -> dict[str, tuple[int, int, int]]:
     """For each DID called since then: (calls, open calls, arrival of the last)."""
-    rows = await db.fetch(
-        """
-        WITH late AS MATERIALIZED (SELECT did, state, arrived_at, site, line FROM calls WHERE arrived_at >= $3)
-        SELECT did, COUNT(*) AS calls, SUM(CASE WHEN state <> 'ended' THEN 1 ELSE 0 END) AS open, MAX(arrived_at) AS last
-        FROM late WHERE ($1 = '' OR REPLACE($1, ' ' || site || ' ', '') <> $1)
-          AND ($2 = '' OR REPLACE($2, ' ' || line || ' ', '') <> $2)
-        GROUP BY did
-        """,
-        (*scope.values, since),
-    )
+    rows = await db.fetch(_BY_NUMBER, (*scope.values, since))
     return {row["did"]: (row["calls"], row["open"], row["last"]) for row in rows}
+
+
+_BY_NUMBER = """
+    WITH late AS MATERIALIZED (SELECT did, state, arrived_at, site, line FROM calls WHERE arrived_at >= $3)
+    SELECT did, COUNT(*) AS calls, SUM(CASE WHEN state <> 'ended' THEN 1 ELSE 0 END) AS open, MAX(arrived_at) AS last
+    FROM late WHERE ($1 = '' OR REPLACE($1, ' ' || site || ' ', '') <> $1)
+      AND ($2 = '' OR REPLACE($2, ' ' || line || ' ', '') <> $2)
+    GROUP BY did
+"""

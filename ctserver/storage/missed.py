@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ctserver import ids
+from collections.abc import Iterable
+
 from ctserver.domain.missed import MissedCall
 from ctserver.domain.rights import Scope
 from ctserver.storage.db import Row, Transaction
@@ -11,24 +12,37 @@ MOST = 5_000
 
 
 def since(tx: Transaction, scope: Scope, at: int) -> list[Row]:
-    """The missed calls since then that are in the scope, newest first, as rows of the journal with the work on them and
+    """The missed calls since then that are in the scope, the newest first: id, caller, site, line, arrived_at, the work on them, and
     `rang_again_at`, the caller's next call to this site that was answered, and `called_back_at`, when a call of ours to him was."""
-    return tx.fetch(
-        """
-        SELECT c.*, '' AS recording, w.assignee, w.state AS work_state, w.at AS work_at,
-               CASE WHEN c.caller = '' THEN NULL ELSE (
-                   SELECT MIN(a.arrived_at) FROM calls a WHERE a.caller = c.caller AND a.arrived_at > c.arrived_at
-                   AND a.site = c.site AND a.answered_at IS NOT NULL AND a.routed_by <> 'callback') END AS rang_again_at,
-               CASE WHEN c.caller = '' THEN NULL ELSE (
-                   SELECT MIN(o.answered_at) FROM outgoing o WHERE o.number = c.caller
-                   AND o.began_at > c.arrived_at) END AS called_back_at
-        FROM calls c LEFT JOIN missed_work w ON w.call = c.id
-        WHERE c.outcome = 'missed' AND c.id >= $3 AND ($1 = '' OR REPLACE($1, ' ' || c.site || ' ', '') <> $1)
+    return tx.fetch(_SINCE, (*scope.values, at, MOST))
+
+
+# Both the missed calls and the talks after them are read from the index of arrivals: || '' keeps other indexes out, by which
+# each caller would be looked for where nobody has looked lately.
+_SINCE = """
+    WITH lost AS MATERIALIZED (
+        SELECT c.id, c.caller, c.site, c.line, c.arrived_at FROM calls c
+        WHERE c.arrived_at >= $3 AND c.outcome || '' = 'missed' AND ($1 = '' OR REPLACE($1, ' ' || c.site || ' ', '') <> $1)
           AND ($2 = '' OR REPLACE($2, ' ' || c.line || ' ', '') <> $2)
-        ORDER BY c.id DESC LIMIT $4
-        """,
-        (*scope.values, ids.first(at), MOST),
+        ORDER BY c.arrived_at DESC, c.id DESC LIMIT $4
+    ), talks AS MATERIALIZED (
+        SELECT t.caller, t.site, t.arrived_at FROM calls t
+        WHERE t.arrived_at > (SELECT MIN(l.arrived_at) FROM lost l) AND t.answered_at IS NOT NULL AND t.routed_by <> 'callback'
+          AND t.caller || '' IN (SELECT l.caller FROM lost l WHERE l.caller <> '')
     )
+    SELECT l.id, l.caller, l.site, l.line, l.arrived_at, w.assignee, w.state AS work_state, w.at AS work_at,
+           (SELECT MIN(t.arrived_at) FROM talks t
+            WHERE t.caller = l.caller AND t.site = l.site AND t.arrived_at > l.arrived_at) AS rang_again_at,
+           CASE WHEN l.caller = '' THEN NULL ELSE (
+               SELECT MIN(o.answered_at) FROM outgoing o WHERE o.number = l.caller AND o.began_at > l.arrived_at) END AS called_back_at
+    FROM lost l LEFT JOIN missed_work w ON w.call = l.id ORDER BY l.arrived_at DESC, l.id DESC
+"""
+
+
+def rows(tx: Transaction, calls: Iterable[str]) -> dict[str, Row]:
+    """These calls, as rows of the journal, by their ids."""
+    sql = "SELECT c.*, '' AS recording FROM calls c WHERE c.id = $1"
+    return {call: row for call in calls if (row := tx.one(sql, (call,)))}
 
 
 def missed_call(row: Row) -> MissedCall:

@@ -283,6 +283,11 @@ def first_day(tx: Transaction) -> int | None:
     return min(firsts) // DAY_MS * DAY_MS if firsts else None
 
 
+_FIRST_SUMS = """
+    SELECT start AS at FROM rollups WHERE dimension = 'device' AND span = 'day' AND site = $1 ORDER BY start LIMIT 1
+"""
+
+
 def first_of(tx: Transaction, scope: Scope) -> int | None:
     """The day of the first call that the scope sees, or of the first session of its sites that is summed; None if there is none."""
     if scope.sites is None and scope.lines is None:
@@ -292,7 +297,7 @@ def first_of(tx: Transaction, scope: Scope) -> int | None:
         found.append(tx.one("SELECT arrived_at AS at FROM calls WHERE line = $1 ORDER BY id LIMIT 1", (line,)))
     for site in scope.sites or () if scope.lines is None else ():
         found.append(tx.one("SELECT arrived_at AS at FROM calls WHERE site = $1 ORDER BY id LIMIT 1", (site,)))
-        found.append(tx.one("SELECT start AS at FROM hours WHERE site = $1 ORDER BY start LIMIT 1", (site,)))
+        found.append(tx.one(_FIRST_SUMS, (site,)))
     firsts = [row["at"] for row in found if row]
     return min(firsts) // DAY_MS * DAY_MS if firsts else None
 

@@ -17,6 +17,7 @@ from ctserver.storage.db import Database, Row, Value
 
 LOOKS_THROUGH = 20_000  # calls of the leading filter, for one page
 FIRST_LOOK = 1_000  # of them: these fill most pages
+COUNTS_TO = 1_000
 NONE = "-"  # as a filter: where it is not known
 LAST = "~"  # sorts after every id
 END = 1 << 50  # later than every call, epoch milliseconds
@@ -92,6 +93,19 @@ async def page(
         if low is None:
             break
     return Page(rows, low["id"], low["arrived_at"]) if low else Page(rows, None, None)
+
+
+async def count(db: Database, scope: Scope, filters: Filters) -> tuple[int, bool]:
+    """(how many calls fit, True), or (so many at least, False): counting ends at COUNTS_TO, and at what a page looks through."""
+    lead = lead_of(scope, filters)
+    span = await _span(db, filters, "", lead)
+    low: Row | None = None
+    if any(scope.values) or _tried(filters, lead):
+        within = span if lead in BY_ARRIVAL else span[2:]
+        low = await db.one(_FLOORS[lead], (*within, *_led(scope, filters, lead), LOOKS_THROUGH))
+    row = await db.one(_COUNTS[lead], (*_above(span, low, lead), *values_of(scope, filters, COUNTS_TO + 1)))
+    found = int(row["found"]) if row else 0
+    return min(found, COUNTS_TO), low is None and found <= COUNTS_TO
 
 
 async def common(db: Database, scope: Scope, dimension: str, now: int) -> list[str]:
@@ -352,6 +366,7 @@ _PAGES = {
     "site": _BY_ID + "AND c.site = $19" + _NEWEST,
     "outcome": _BY_ID + "AND c.outcome = $28" + _NEWEST,
 }
+_COUNTS = {lead: "SELECT COUNT(*) AS found FROM (" + sql + ") AS fits" for lead, sql in _PAGES.items()}  # noqa: S608 - constants
 # The call that so many others of the leading filter come before.
 _FLOORS = {
     "": """

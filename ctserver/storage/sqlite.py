@@ -172,7 +172,9 @@ async def open(path: Path) -> Sqlite:
     """Open or make the file. Raises Unavailable, with what to do."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        writer = await _connect(path, ["PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL"])
+        writer = await _connect(
+            path, ["PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", "PRAGMA temp_store = MEMORY"]
+        )
         readers = [await _connect(path, ["PRAGMA query_only = 1"]) for _ in range(READERS)]
     except (OSError, sqlite3.Error) as error:
         raise Unavailable(f"the database {path} cannot be opened: {error}") from error
@@ -187,7 +189,7 @@ async def _connect(path: Path, pragmas: list[str]) -> _Worker:
     worker = _Worker(connector, 64)
     try:
         await worker
-        await worker.run(partial(_prepare, pragmas=[*pragmas, "PRAGMA foreign_keys = 1", "PRAGMA temp_store = MEMORY"]))
+        await worker.run(partial(_prepare, pragmas=[*pragmas, "PRAGMA foreign_keys = 1"]))
     except BaseException:
         with contextlib.suppress(Exception):
             await worker.close()

@@ -72,6 +72,11 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
+def children(pid: int) -> list[int]:
+    """The processes that a process has started."""
+    return [int(id) for file in Path(f"/proc/{pid}/task").glob("*/children") for id in file.read_text().split()]
+
+
 class Ctserver:
     """A real `ctserver serve` with the shipped settings and these overrides, everything it writes below `folder`."""
 

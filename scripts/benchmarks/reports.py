@@ -20,7 +20,7 @@ from pathlib import Path
 from argon2 import PasswordHasher
 
 from benchmarks import reports_data, reports_load, reports_pages
-from benchmarks.common import CHECKOUT, Ctserver, Figure, cpu_seconds, free_port, percentile
+from benchmarks.common import CHECKOUT, Ctserver, Figure, children, cpu_seconds, free_port, percentile
 from benchmarks.reports_load import Browser, Load, Readers
 from benchmarks.reports_pages import JOURNAL_MS, REPORT_MS, Kind
 from ctserver import config, ids
@@ -34,6 +34,7 @@ ABOUT = "every page over a million calls, beside bare SQL, while visits are writ
 DAY_MS = 86_400_000
 RSS_MB = 200
 EXPORT_SECONDS = 15
+ZONE = "Europe/Moscow"  # where no day is one of UTC's, as it is for most who look at reports
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -78,6 +79,7 @@ def _server(folder: Path, database: Path) -> Ctserver:
             "database.path": str(database),
             "limits.new_visitors_per_minute": "0",
             "pools.demo.numbers": reports_load.POOL,
+            "server.time_zone": ZONE,
         },
     )
 
@@ -154,7 +156,9 @@ def _measured(
     figures.append(
         Figure("journal_beside_reports_p95_ms", round(percentile([ms for ms, _ in journal], 95), 1), "any filter")
     )
-    figures.append(Figure("rss_mb", _rss_mb(server.pid), "of the server, at its highest", f"<= {RSS_MB}"))
+    figures.append(
+        Figure("rss_mb", _rss_mb(server.pid), "of the server and its processes, at their highest", f"<= {RSS_MB}")
+    )
     return [*figures, *load.lost(database)]
 
 
@@ -251,6 +255,10 @@ async def _prepare(database: Path) -> str:
 
 
 def _rss_mb(pid: int) -> float:
-    text = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
-    found = re.search(r"VmHWM:\s+(\d+) kB", text)
-    return round(int(found[1]) / 1000, 1) if found else 0.0
+    """The highest that the server and what it has started ever held, each by itself, together; pages of files count too."""
+    kilobytes = 0
+    for process in [pid, *children(pid)]:
+        text = Path(f"/proc/{process}/status").read_text(encoding="ascii", errors="replace")
+        found = re.search(r"VmHWM:\s+(\d+) kB", text)
+        kilobytes += int(found[1]) if found else 0
+    return round(kilobytes / 1000, 1)

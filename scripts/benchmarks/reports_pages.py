@@ -96,13 +96,16 @@ def _values(connection: sqlite3.Connection, column: str) -> list[str]:
 
 
 def reports(now: int) -> Iterator[Kind]:
-    """Each dimension over each span, alone and compared. Bare SQL of a year takes seconds: it is asked of one of them."""
+    """Each dimension over each span, alone and compared, and over days that somebody picks. Bare SQL of a year takes seconds: it
+    is asked of one of them."""
     for by in (*DIMENSIONS, "time", "hours"):
         pages = [
-            "/reports?" + urlencode({"by": by, "period": period, "compare": compare})
-            for period in PERIODS
+            "/reports?" + urlencode({"by": by, "compare": compare, **span})
+            for span in [*({"period": period} for period in PERIODS), *_picked(now)]
             for compare in ("", "previous")
         ]
+        if by == "time":
+            pages += [f"/reports?by=time&period=30d&unit={unit}" for unit in ("hour", "day", "week")]
         yield Kind(
             by,
             pages,
@@ -113,6 +116,13 @@ def reports(now: int) -> Iterator[Kind]:
             ],
             REPORT_MS,
         )
+
+
+def _picked(now: int) -> Iterator[dict[str, str]]:
+    """Days from the calendar: in the last weeks, over the turns of the clocks, most of the year."""
+    for first, last in ((17, 3), (52, 29), (130, 75), (300, 18)):
+        days = [time.strftime("%Y-%m-%d", time.gmtime(now / 1000 - back * 86_400)) for back in (first, last)]
+        yield {"from": days[0], "to": days[1]}
 
 
 def _grouped(by: str, since: int) -> Iterator[tuple[str, tuple[Any, ...]]]:

@@ -11,6 +11,9 @@ import json
 import re
 import sys
 import time
+from typing import cast
+
+import uvloop
 
 ID_LENGTH = 26
 VISITOR = re.compile(rb'"v": ?"(\w{26})"')
@@ -36,8 +39,7 @@ class Browser(asyncio.Protocol):
         self.done = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast(asyncio.Transport, transport)
         self._send()
 
     def _send(self) -> None:
@@ -129,4 +131,8 @@ async def run(port: int, connections: int, seconds: float, returning: float) -> 
 
 
 if __name__ == "__main__":
-    print(json.dumps(asyncio.run(run(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]), float(sys.argv[4])))))
+    found = uvloop.run(run(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]), float(sys.argv[4])))
+    with open(
+        sys.stdout.fileno(), "w", closefd=False
+    ) as out:  # buffered, even with PYTHONUNBUFFERED: a pipe takes it in pieces
+        json.dump(found, out)

@@ -92,6 +92,29 @@ async def test_a_name_in_any_encoding_does_no_harm(server: Server) -> None:
     assert b"CT_ROUTE" in await server.ask(question("02079460101").replace("Алексей".encode(), b"\xc0\xeb\xff"))
 
 
+HOSTILE = {
+    "quotes": '"\'`\\" \\\\"',
+    "a function": "${SHELL(id)}$[1+1]",
+    "shell": "$(id);`id`|id&&id>x",
+    "a command": 'x"\rSET VARIABLE CT_ROUTE "evil|1|no|yes|Local"',
+    "a header": "x\nagi_arg_1: 02079460190",
+    "ten kilobytes": "${SHELL(id)}'\";" * 700,
+}
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+async def test_a_hostile_name_or_number_changes_no_command(server: Server, text: str) -> None:
+    """A name has no part in the answer; a caller and a called number that are none get the route of any other."""
+    default = await server.ask(question("999"))
+    assert default == b'SET VARIABLE CT_ROUTE "office|30|yes|no|PJSIP/100&PJSIP/101"\n'
+    assert await server.ask(question("999", name=text.replace("\n", " "))) == default
+    assert await server.ask(question(text.partition("\n")[0])) == default
+    told = question("999").replace(
+        b"agi_callerid", b"agi_arg_2: " + text.partition("\n")[0].encode() + b"\nagi_callerid"
+    )
+    assert await server.ask(told) == default
+
+
 async def test_an_unknown_script_is_closed_without_a_word(server: Server) -> None:
     assert await server.ask(question("02079460101", script="elsewhere")) == b""
 

@@ -1,8 +1,13 @@
-"""Streams of Asterisk 1.4, 11 and 13 with chan_sip, as JSON lists: the names are theirs, the calls are made up."""
+"""Streams of Asterisk 1.4, 11 and 13 with chan_sip, as JSON lists: the names are theirs, the calls are made up. older/chan_sip.json is
+such a list as a whole: a ring group, a busy phone meanwhile, an internal call, a queue, a blind transfer, and all that an AMI user
+without filters is told besides."""
 
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +17,9 @@ from ctserver.domain.call import Call
 
 TRUNK, ALICE, CONSULT, BOB = "1529936170.1", "1529936170.2", "1529936180.3", "1529936180.4"
 NAMES = {TRUNK: "SIP/trunk-00000001", ALICE: "SIP/101-00000002", CONSULT: "SIP/101-00000003", BOB: "SIP/102-00000004"}
+
+
+FILE = Path(__file__).parent / "older" / "chan_sip.json"
 
 
 def new(uniqueid: str, state: str = "Down", **own: str) -> dict[str, Any]:
@@ -213,3 +221,30 @@ def test_half_a_character_in_json_harms_nobody() -> None:
     call = only([new(TRUNK, "Ring", Context="ct-inbound", Exten="02079460101", CallerIDName="\ud800x"), bye(TRUNK)])
     assert call.caller_name == "?x"
     json.dumps(replay.summary(call), ensure_ascii=False).encode()
+
+
+# ---- a whole file
+
+
+def test_the_command_tells_the_calls_of_a_file_of_asterisk_11() -> None:
+    command = [sys.executable, "-m", "ctserver", "replay", str(FILE), "--json", "--inbound-context", "from-trunk"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+    calls = [json.loads(line) for line in done.stdout.splitlines()]
+    names = ("caller", "did", "outcome", "reason", "answered_by", "hung_up_by")
+    assert [tuple(call[name] for name in names) for call in calls] == [
+        ("07700900123", "02079460101", "answered", "completed", "SIP/102-0000000d", "caller"),
+        ("", "02079460102", "missed", "busy", None, "system"),
+        ("447700900155", "02079460103", "missed", "abandoned", None, "caller"),
+        ("447700900777", "02079460101", "answered", "completed", "SIP/101-00000015", "company"),
+    ]
+    assert [len(call["legs"]) for call in calls] == [2, 1, 1, 2]
+    assert [step["kind"] for call in calls for step in call["steps"]] == ["queued", "transfer"]
+    assert (calls[0]["wait"], calls[0]["talk"]) == (2.0, 8.0)  # as far as seconds in Uniqueids tell
+
+
+def test_a_file_of_asterisk_11_may_be_met_at_any_message() -> None:
+    messages = list(replay.read(FILE.read_bytes()))
+    whole = {call.linkedid for call in replay.calls(messages, ["from-trunk"])}
+    for start in range(len(messages)):
+        met = [call.linkedid for call in replay.calls(messages[start:], ["from-trunk"])]
+        assert len(met) == len(set(met)) <= len(whole)

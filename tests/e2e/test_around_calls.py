@@ -26,11 +26,18 @@ pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
 
 ASKED = {line: number.replace("+4420794602", "+4420794604") for line, number in NUMBERS.items()}
 SECONDS = 3  # how long a key is waited for
-MOST = 5  # calls of one caller in an hour
+ASKED |= {"inside": "+442079460498", "merged": "+442079460499"}
+MOST = 7  # calls of one caller in an hour
 SETTINGS = f"""
 [callbacks]
 dial = "PJSIP/ct-out/sip:{{{{number}}}}@@CAROL@"
 ring_seconds = 5
+[lines.inside]
+dial = "Local/102@company/n"
+ring_seconds = 4
+[lines.merged]
+dial = "Local/102@company"
+ring_seconds = 4
 [sites.spoken]
 domains = ["spoken.example"]
 number = "+44 20 7946 0002"
@@ -144,9 +151,10 @@ def noted(world: Around) -> list[str]:
 
 
 async def test_who_answered_says_by_a_key_what_the_call_was_about(world: Around) -> None:
-    """On a line of one phone, of several, of one after another, and of a queue; by SIP INFO and by keys in the sound."""
+    """On a line of one phone, of several, of one after another, of a queue, and of the PBX's own dialplan behind a Local channel; by
+    SIP INFO and by keys in the sound."""
     began = time.time()
-    answers = {"plain": "alice", "group": "alice", "sequence": "bob", "queue": "bob"}
+    answers = {"plain": "alice", "group": "alice", "sequence": "bob", "queue": "bob", "inside": "bob"}
     world.phones["bob"].keys_in_sound = True
     for line, phone in answers.items():
         for other in world.phones.values():
@@ -165,7 +173,8 @@ async def test_who_answered_says_by_a_key_what_the_call_was_about(world: Around)
         await world.eventually("SELECT 1 FROM calls WHERE id = ? AND category = 'Repair'", call["id"])
         assert (call["outcome"], call["reason"], call["hung_up_by"]) == ("answered", "completed", "caller")
         (entry,) = world.rows("SELECT login, via, detail FROM audit WHERE subject = ?", call["id"])
-        assert tuple(entry) == (f"PJSIP/{phone}", "phone", "category=Repair key=2")
+        whose = "Local/102@company" if line == "inside" else f"PJSIP/{phone}"
+        assert tuple(entry) == (whose, "phone", "category=Repair key=2")
     assert len(world.rows("SELECT 1 FROM calls")) == len(answers), "being asked is no call"
 
 
@@ -275,6 +284,15 @@ async def test_transfers_and_pick_ups_go_on_as_before(world: Around) -> None:
     await carol.ended(2)
 
 
+async def test_a_local_channel_that_melts_away_takes_the_question_with_it(world: Around) -> None:
+    """Without /n Asterisk joins the phone to the caller itself."""
+    caller, answered = await connect(world, "merged", "bob")
+    assert not caller.over.is_set()
+    assert not answered.over.is_set()
+    await caller.hang_up()
+    await answered.ended(SECONDS + 1)
+
+
 async def test_the_sound_of_the_settings_is_what_asks(world: Around) -> None:
     caller, answered = await connect(world, "spoken", "alice", {"spoken": "+442079460302"})
     await caller.hang_up()
@@ -307,16 +325,28 @@ async def test_after_a_callback_the_company_is_asked_too(world: Around) -> None:
 
 
 @pytest.mark.parametrize(("line", "early"), [("group", True), ("held", False)])
-async def test_who_waits_hears_the_music_of_the_line(world: Around, line: str, early: bool) -> None:
+async def test_who_waits_or_is_on_hold_hears_the_music_of_the_line(world: Around, line: str, early: bool) -> None:
     """While phones ring, before anybody has answered; in a queue, which answers at once."""
-    world.trunk.heard.sound.clear()
     call = world.trunk.dial(NUMBERS[line])
     await call.status(183 if early else 200)
     call.speak()
-    await world.phones["alice"].rings()
-    await asyncio.sleep(1)
-    assert share(world.trunk.heard.sound[-6400:], MUSIC_HERTZ) > 0.9
-    await (call.hang_up() if not early else asyncio.to_thread(call.cancel))
+    alice = await world.phones["alice"].rings()
+    assert await hears_music(world)
+    await alice.answer()
+    await asyncio.sleep(0.2)
+    assert not await hears_music(world)
+    await alice.hold()
+    assert await hears_music(world)
+    await call.hang_up()
+
+
+async def hears_music(world: Around) -> bool:
+    """Is most of what the caller hears in the next half second the tone?"""
+    ear = world.trunk.heard
+    await asyncio.sleep(0.2)
+    ear.sound.clear()
+    await asyncio.sleep(0.5)
+    return len(ear.sound) > 2_000 and share(ear.sound, MUSIC_HERTZ) > 0.9
 
 
 # ---- messages

@@ -300,6 +300,15 @@ async def test_reports_numbers_and_pools_answer(alice: Any, program: Program) ->
     report = await program.json("/api/v1/reports?by=source&since=2023-11-01&until=2023-12-01")
     assert report["total"]["calls"] == 1
     assert [line["value"] for line in report["lines"]][:1] == ["x / x"]
+    for query, calls in (
+        ("channel=-", 0),
+        ("line=office", 1),
+        ("source=x&line=office", 1),
+        ("source=y", 0),
+        ("number=%2B1", 0),
+    ):
+        narrowed = await program.json(f"/api/v1/reports?by=source&since=2023-11-01&until=2023-12-01&{query}")
+        assert narrowed["total"]["calls"] == calls, query
     assert {row["number"] for row in (await program.json("/api/v1/numbers"))["data"]} >= {
         "+442079460101",
         "+442079460190",

@@ -9,11 +9,13 @@ import pytest
 
 from ctserver import ids
 from ctserver.domain.fact import Fact
-from ctserver.domain.rights import Role
+from ctserver.domain.rights import EVERYTHING, Role
 from ctserver.http.deps import DEPS
 from ctserver.outbound import GiveUp
 from ctserver.services.delivery import Delivery
 from ctserver.services.facts import Facts
+from ctserver.storage import outbox, search
+from ctserver.storage.outbox import Wanted
 from tests.http.conftest import Site
 from tests.http.test_api import Program, token
 from tests.http.test_pages import ring
@@ -156,3 +158,20 @@ async def test_the_log_is_narrowed_by_what_it_is_about_and_to_whom(alice: Site, 
         html = await alice.page(f"/deliveries/rows?{query}")
         assert ("9 MB free" in html) is shown, query
     assert "9 MB free" not in await alice.page("/deliveries?before=" + "0" * 26)
+
+
+async def test_nobody_waits_for_what_was_told_to_nobody(
+    alice: Site, other: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "FIRST_LOOK", 1)
+    monkeypatch.setattr(search, "LOOKS_THROUGH", 2)
+    facts = Facts(alice.settings, [All("notify.mail")])
+    for number in range(4):
+        fact = Fact("disk", ids.now_ms(), "disk", str(number))
+        await alice.db.write(lambda tx, fact=fact: facts.record(tx, fact, ids.now_ms()))  # type: ignore[misc]
+    newest = [row["id"] for row in await alice.db.fetch("SELECT id FROM outbox ORDER BY id DESC")]
+    page = await alice.page("/deliveries/rows?q=nobody")
+    assert "Looked through what was sent back to" in page
+    assert f"before={newest[2]}" in page
+    found = await outbox.page(alice.db, Wanted(text="nobody", before=newest[2]), EVERYTHING, 50)
+    assert (found.rows, found.older) == ([], None)

@@ -43,7 +43,7 @@ COUNTS_ALL = {
 
 JOURNAL = ["", "from=2023-11-01", "to=2023-11-02", "from=2023-11-01&to=2023-11-02", "period=30d", "site=shop", "channel=direct",
            "source=google", "source=google+/+cpc", "source=-", "campaign=brand", "keyword=-", "number=%2B442079460101", "line=office",
-           "person=x", "outcome=missed", "reason=busy", "category=order", "tag=vip", "talk_min=60", "talk_max=5", "caller=new",
+           "person=x", "outcome=missed", "reason=busy", "category=order", "ad=x", "landing=a.example/b", "region=GB", "device=phone", "tag=vip", "talk_min=60", "talk_max=5", "caller=new",
            "caller=repeat", "target=yes", "target=no", "sure=90", "unsure=10", "q=google", "q=%2B447700900123", "q=900123",
            "before=7", "outcome=missed&before=7"]  # fmt: skip
 BY = ("channel", "source", "campaign", "keyword", "ad", "landing", "region", "device", "number", "line", "person", "category",
@@ -54,6 +54,7 @@ PAGES = [
     "/deliveries", "/deliveries?state=failed", "/deliveries?state=done", "/audit", "/system", "/calls/suggest",
     *(f"/calls?{query}" for query in JOURNAL),
     *(f"/reports?by={by}&period={period}&compare=previous" for by in BY for period in ("today", "12m")),
+    *(f"/reports?by=campaign&period={period}&{query}" for query in JOURNAL[5:] for period in ("today", "12m")),
     "/calls/export.csv", "/calls/export.ndjson?outcome=missed",
 ]  # fmt: skip
 LISTS = [

@@ -23,12 +23,12 @@
     return data.flatMap((values, of) => {
       const [ink, dash] = [colour(LINES[of][0]), LINES[of][1]];
       const points = { show: few, size: 5, fill: ink };
-      const whole = values.map((value, i) => (parts.includes(i) ? null : value));
-      const part = values.map((value, i) => (parts.some((place) => Math.abs(place - i) < 2) ? value : null));
+      const whole = values.map((value, i) => (i in parts ? null : value));
+      const part = values.map((value, i) => ([i - 1, i, i + 1].some((place) => place in parts) ? value : null));
       const fill = of === 0 ? `color-mix(in srgb, ${colour("--accent")} 8%, transparent)` : undefined;
       const found = [{ of, colour: ink, values: whole, options: { stroke: ink, dash: dash || undefined, width: 2, points, fill } }];
-      if (parts.length) {
-        const own = { stroke: faint(ink), size: 5, show: few, fill: faint(ink), filter: () => parts.filter((i) => part[i] != null) };
+      if (Object.keys(parts).length) {
+        const own = { stroke: faint(ink), size: 5, show: few, fill: faint(ink), filter: () => Object.keys(parts).map(Number) };
         found.push({ of, colour: ink, values: part, options: { class: "u-part", stroke: faint(ink), dash: [2, 4], width: 2, points: own } });
       }
       return found;
@@ -42,7 +42,7 @@
     const paths = uPlot.paths.bars({ size: [0.7, 48] });
     const bar = (of, values, ink, options) => ({ of, colour: inks[of], values, options: { paths, stroke: ink, fill: ink, width: 0, points: { show: false }, ...options } });
     return [[1, heights], [0, data[0]]].flatMap(([of, values]) => {
-      const pick = (wanted) => values.map((value, i) => (parts.includes(i) === wanted ? value : null));
+      const pick = (wanted) => values.map((value, i) => ((i in parts) === wanted ? value : null));
       return [bar(of, pick(false), inks[of]), bar(of, pick(true), `color-mix(in srgb, ${inks[of]} 45%, ${colour("--surface")})`, { class: "u-part" })];
     });
   }
@@ -52,7 +52,8 @@
     if (!box || !window.uPlot) return;
     if (drawn) drawn.destroy();
     const asked = JSON.parse(box.dataset.plot);
-    const { labels, when, stacked } = asked;
+    const { labels, when, stacked, parts } = asked;
+    const padded = stacked || labels.length < 2;
     const soft = colour("--soft");
     const line = colour("--line");
     const axis = { stroke: soft, font: "12px sans-serif", grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1 } };
@@ -64,7 +65,7 @@
       legend: { live: true, markers: { width: 0, fill: (_plot, i) => drawnSeries[Math.max(0, i - 1)].colour } },
       cursor: { y: false, drag: { x: false, y: false }, points: { show: !stacked } },
       scales: {
-        x: { time: false, range: stacked ? () => [-0.5, Math.max(0.5, labels.length - 0.5)] : undefined },
+        x: { time: false, range: padded ? () => [-0.5, Math.max(0.5, labels.length - 0.5)] : undefined },
         y: { range: (_plot, _low, high) => [0, Math.max(1, high * 1.05)] },
       },
       axes: [
@@ -72,7 +73,7 @@
         { ...axis, size: 48, space: 24, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000, 50000, 100000] },
       ],
       series: [
-        { label: when, value: (_plot, i) => (i == null ? "" : labels[i]) },
+        { label: when, value: (_plot, i) => (i == null ? "" : labels[i] + (parts[i] ? ` (${parts[i]})` : "")) },
         ...drawnSeries.map(({ of, options }) => ({ label: asked.series[of], value: (plot) => (plot.cursor.idx == null ? "–" : said(of, plot.cursor.idx)), ...options })),
       ],
     }, [labels.map((_, i) => i), ...drawnSeries.map((each) => each.values)], box);

@@ -14,7 +14,6 @@ from ctserver.http.api import openapi
 from ctserver.http.api.registry import with_etag
 from ctserver.http.deps import DEPS
 
-
 N_("Feeds")  # the other parts of the API are called as their pages are
 
 

@@ -9,11 +9,12 @@ from zoneinfo import ZoneInfo
 from pydantic import Field
 
 from ctserver import language
-from ctserver.domain.report import DAY_MS, MEASURES, Sums
+from ctserver.domain.report import DAY_MS, DIMENSIONS, MEASURES, Sums
 from ctserver.http.api.registry import Asked, Model, Nothing, Problem, Taken, operation
 from ctserver.http.api.types import Moment, Time
 from ctserver.services import reports
 from ctserver.services.reports import Question
+from ctserver.storage.search import Filters
 
 MOST_SLOTS = 5000
 _SLOT_MS = {"hour": 3_600_000, "day": DAY_MS, "week": 7 * DAY_MS, "month": 28 * DAY_MS}
@@ -28,6 +29,28 @@ class ReportQuery(Taken):
     unit: Literal["hour", "day", "week", "month"] = Field(default="day", description="of the series")
     zone: str = Field(default="UTC", max_length=60, description="IANA time zone of the days")
     site: str = Field(default="", max_length=100)
+    channel: str = Field(
+        default="",
+        max_length=200,
+        description='this channel alone; of this and the others below, "-" is what is not known',
+    )
+    source: str = Field(default="", max_length=410, description='like "google / cpc", or "google" whatever the medium')
+    campaign: str = Field(default="", max_length=200)
+    keyword: str = Field(default="", max_length=200)
+    ad: str = Field(default="", max_length=200)
+    landing: str = Field(default="", max_length=2000, description="landing page, as the report by it writes them")
+    region: str = Field(
+        default="", max_length=200, description='like "Kent, GB", or "GB" where only the country is known'
+    )
+    device: str = Field(default="", max_length=200)
+    number: str = Field(default="", max_length=200, description="dialled number, E.164")
+    line: str = Field(default="", max_length=200)
+    person: str = Field(default="", max_length=200, description="who answered")
+    category: str = Field(default="", max_length=200)
+
+    def filters(self) -> Filters:
+        """Sessions are counted as far as the filters can be asked of them."""
+        return Filters(**{name: getattr(self, name) for name in DIMENSIONS})
 
 
 class Counts(Model):
@@ -79,7 +102,9 @@ async def get_report(asked: Asked[ReportQuery, Nothing]) -> Report:
     since = query.since if query.since is not None else max(0, until - 30 * DAY_MS)
     if until <= since or (until - since) // _SLOT_MS[query.unit] > MOST_SLOTS:
         raise Problem(400, f"since, until: a span of 1 to {MOST_SLOTS} units")
-    found = await reports.ask(deps.db, Question(query.by, (since, until), query.unit, ZoneInfo(query.zone), scope))
+    zone = ZoneInfo(query.zone)
+    question = Question(query.by, (since, until), query.unit, zone, scope, filters=query.filters())
+    found = await reports.ask(deps.db, question)
     return Report(
         lines=[Line(value=line.value, **_counts(line.sums)) for line in found.lines],
         total=Counts(**_counts(found.total)),

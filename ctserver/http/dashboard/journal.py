@@ -53,6 +53,7 @@ async def calls_page(request: web.Request) -> web.StreamResponse:
         "health": await deps.health(),
         "sites": _sites(deps, scope),
         "today": await today(deps, scope),
+        "found": await _found(request, asked, context),
         "live": not request.query.get("before"),
         "flash": _flash(request),
         "texts": asked.texts,
@@ -96,6 +97,18 @@ async def _rows(request: web.Request, asked: Asked) -> dict[str, Any]:
     }
 
 
+async def _found(request: web.Request, asked: Asked, shown: dict[str, Any]) -> str:
+    """How many calls the filters find, in words; "" without filters, and where the list itself says that there are none."""
+    if not asked.texts or not shown["calls"]:
+        return ""
+    count, whole = len(shown["calls"]), not (shown["older"] or request.query.get("before"))
+    if not whole:
+        count, whole = await search.count(request.app[DEPS].db, scope_of(request), asked.filters)
+    if not whole:
+        return _("At least %(count)s calls match") % {"count": language.number(count)}
+    return ngettext("%(count)s call matches", "%(count)s calls match", count) % {"count": language.number(count)}
+
+
 def _more(row: Row, deps: Deps) -> dict[str, str]:
     """The columns that a row of the journal does not have by itself."""
     return {
@@ -132,10 +145,18 @@ async def today(deps: Deps, scope: Scope) -> dict[str, Any]:
     now = render.local(deps.now())
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     week = timedelta(days=7)
-    total, answered, missed = await journal.counts(deps.db, scope, _ms(midnight), _ms(now) + 1)
+    total, answered, missed, ringing = await journal.counts(deps.db, scope, _ms(midnight), _ms(now) + 1)
     before, *_rest = await journal.counts(deps.db, scope, _ms(midnight - week), _ms(now - week))
     summary = _summary(total, before, language.weekday(_ms(now)))
-    return {"calls": total, "answered": answered, "missed": missed, "last_week_calls": before, "summary": summary}
+    other = max(0, total - answered - missed - ringing)
+    return {
+        "calls": total,
+        "answered": answered,
+        "missed": missed,
+        "ringing": ringing,
+        "other": other,
+        "summary": summary,
+    }
 
 
 def _summary(total: int, before: int, day: str) -> str:

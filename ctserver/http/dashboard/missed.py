@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from aiohttp import web
@@ -60,19 +61,24 @@ async def change(request: web.Request) -> web.StreamResponse:
 
 async def waiting(deps: Deps) -> list[tuple[str, str]]:
     """(site, line) of every caller of the last days who waits, for the dot in the navigation."""
-    found, rows = await cases(deps, EVERYTHING, DAYS)
-    return [(case.site, rows[case.id]["line"]) for case in found if case.state == work.NEW and case.caller]
+    found, lines = await cases(deps, EVERYTHING, DAYS)
+    return [(case.site, lines[case.id]) for case in found if case.state == work.NEW and case.caller]
 
 
-async def cases(deps: Deps, scope: Scope, days: int) -> tuple[list[Case], dict[str, Row]]:
-    """The cases of the last days, the latest first, and the rows of their calls. Away from the event loop: there may be
+async def cases(deps: Deps, scope: Scope, days: int) -> tuple[list[Case], dict[str, str]]:
+    """The cases of the last days, the latest first, and the lines of their calls. Away from the event loop: there may be
     thousands."""
 
-    def read(tx: Transaction) -> tuple[list[Case], dict[str, Row]]:
-        rows = {row["id"]: row for row in missed.since(tx, scope, deps.now() - days * DAY_MS)}
-        return work.cases(map(missed.missed_call, rows.values())), rows
+    def read(tx: Transaction) -> tuple[list[Case], dict[str, str]]:
+        rows = missed.since(tx, scope, deps.now() - days * DAY_MS)
+        return work.cases(map(missed.missed_call, rows)), {row["id"]: row["line"] for row in rows}
 
     return await deps.db.read(read)
+
+
+async def rows_of(deps: Deps, shown: Sequence[Case]) -> dict[str, Row]:
+    """The calls of cases, as rows of the journal."""
+    return await deps.db.read(lambda tx: missed.rows(tx, (case.id for case in shown)))
 
 
 async def _context(request: web.Request) -> dict[str, Any]:
@@ -80,7 +86,7 @@ async def _context(request: web.Request) -> dict[str, Any]:
     show = request.query.get("show", "")
     show = show if show in ("mine", "done") else "todo"
     days = next((days for days in PERIODS if str(days) == request.query.get("days")), DAYS)
-    found, rows = await cases(deps, scope, days)
+    found, _lines = await cases(deps, scope, days)
     wanted = {
         "todo": lambda case: case.state == work.NEW,
         "mine": lambda case: case.state == work.NEW and case.assignee == login,
@@ -88,6 +94,7 @@ async def _context(request: web.Request) -> dict[str, Any]:
     }
     counts = {name: sum(map(wanted[name], found)) for name in wanted}
     listed = [case for case in found if wanted[show](case)]
+    rows = await rows_of(deps, listed[:SHOWN])
     return {
         "show": show,
         "days": days,
@@ -95,7 +102,7 @@ async def _context(request: web.Request) -> dict[str, Any]:
         "counts": counts,
         "merit": work.merit(found),
         "hidden": max(0, len(listed) - SHOWN),
-        "cases": [_case(deps, case, rows[case.id], request) for case in listed[:SHOWN]],
+        "cases": [_case(deps, case, rows[case.id], request) for case in listed[:SHOWN] if case.id in rows],
         "people": await _people(deps) if request[USER].may(Right.WORK) else [],
         "may_work": request[USER].may(Right.WORK),
         "wishes": await callback.waiting(request),

@@ -99,11 +99,13 @@ def _source(line: Line, deps: Deps) -> dict[str, Any]:
 async def _waiting(request: web.Request, now: int) -> dict[str, Any]:
     """Missed callers nobody has spoken with yet, the latest first."""
     deps, scope = request.app[DEPS], scope_of(request)
-    found, rows = await missed.cases(deps, scope, missed.DAYS)
+    found, _lines = await missed.cases(deps, scope, missed.DAYS)
     cases = [case for case in found if case.state == work.NEW and case.caller]
+    rows = await missed.rows_of(deps, cases[:WAITING])
     shown = [
         {"call": call_row(rows[case.id], deps.settings, now, scope), "times": len(case.calls)}
         for case in cases[:WAITING]
+        if case.id in rows
     ]
     return {"waiting": shown, "waiting_count": len(cases), "waiting_days": missed.DAYS}
 

@@ -344,7 +344,7 @@ def _line(line: Line, asked: Asked, deps: Deps, most: int) -> dict[str, Any]:
 
 def _plot(moments: list[Moment], asked: Asked) -> str:
     """What web/static/plot.js draws: labels, and a series of calls, target calls, and calls before; or new and repeat callers,
-    one on top of the other. `parts`: the places of slots that are not whole."""
+    one on top of the other. `parts`: of slots that are not whole, place -> how."""
     calls, targets, new = ([each.sums[PLACE[name]] for each in moments] for name in ("calls", "targets", "newcomers"))
     series: list[tuple[str, list[Any]]] = [(_("Calls"), calls), (_("Target calls"), targets)]
     if asked.by == CALLERS:
@@ -356,11 +356,11 @@ def _plot(moments: list[Moment], asked: Asked) -> str:
         {
             "name": f"{asked.by}-{asked.unit}",
             "when": _("When"),
-            "labels": [_said(each, asked.unit) if each.part else _label(each.at, asked.unit) for each in moments],
+            "labels": [_label(each.at, asked.unit) for each in moments],
             "series": [label for label, _values in series],
             "data": [values for _label, values in series],
             "stacked": asked.by == CALLERS,
-            "parts": [place for place, each in enumerate(moments) if each.part],
+            "parts": {place: _part(each) for place, each in enumerate(moments) if each.part},
         },
         ensure_ascii=False,
     )
