@@ -12,8 +12,8 @@ AGAIN_MS = 10 * 60_000  # a player asks for its file piece by piece: that is one
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """`action` is a word such as "listened"; `subject` what it was done to (a call's id, a login, a number); `via`: page, api
-    or command."""
+    """`action` is a word such as "listened"; `subject` what it was done to (a call's id, a login, a number); `via`: page, api,
+    command, or phone (`login` is the phone then: PJSIP/101)."""
 
     at: int
     login: str
