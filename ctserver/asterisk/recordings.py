@@ -12,9 +12,8 @@ import logging
 import os
 import re
 import struct
-import wave
 from array import array
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +25,8 @@ from ctserver.storage.db import Database, Row, StorageError, Transaction
 
 log = logging.getLogger(__name__)
 
-HEADER_BYTES = 44
+_HEADER = struct.Struct("<4sI4s4sIHHIIHH4sI")  # of a WAV file as Asterisk and we write it: RIFF, fmt, data
+HEADER_BYTES = _HEADER.size
 RATE = 8000  # of what Asterisk writes, unless the file says otherwise
 BLOCK = 16_000  # samples joined at a time
 PATIENCE_MS = 60_000  # files that Asterisk has not closed by then were left by a crash
@@ -83,7 +83,7 @@ def adopt(folder: Path, spool: Path, uniqueid: str, call: str, *, patient: bool)
         return None
     _write_stereo(folder / target, max(rates), parts, max(lengths))
     _remove(parts)
-    return Adopted(target, (folder / target).stat().st_size, max(lengths) * 1000 // max(rates))
+    return Adopted(target, HEADER_BYTES + 4 * max(lengths), max(lengths) * 1000 // max(rates))
 
 
 def trace(spool: Path, uniqueid: str) -> Trace | None:
@@ -111,39 +111,55 @@ def _joined_before(folder: Path, target: str) -> Adopted | None:
 def _header(file: Path, *, patient: bool) -> tuple[int, int]:
     """(rate, 16-bit samples) of a mono WAV file, also of one whose header was never completed. A side that was never heard
     has no file; one whose first block was never written has an empty one."""
-    if not file.exists():
-        return 0, 0
-    with file.open("rb") as sound:
-        head = sound.read(HEADER_BYTES)
+    with _opened(file) as sound:
+        if sound is None:
+            return 0, 0
+        head, size = sound.read(HEADER_BYTES), os.fstat(sound.fileno()).st_size - HEADER_BYTES
     if len(head) < HEADER_BYTES and not patient:
         return 0, 0
     if len(head) < HEADER_BYTES or head[:4] != b"RIFF":
         raise StillOpen if patient else Unreadable(f"{file} is no WAV file")
-    rate = struct.unpack_from("<I", head, 24)[0] or RATE
-    told = struct.unpack_from("<I", head, 40)[0]
-    size = file.stat().st_size - HEADER_BYTES
+    *_, rate, _, _, _, _, told = _HEADER.unpack(head)
     if patient and told != size:
         raise StillOpen
-    return rate, size // 2
+    return rate or RATE, size // 2
+
+
+@contextlib.contextmanager
+def _opened(file: Path) -> Iterator[io.FileIO | None]:
+    """Without a buffer: what is read here is read in large pieces. None if there is no such file."""
+    try:
+        sound = io.FileIO(file)
+    except FileNotFoundError:
+        yield None
+        return
+    with sound:
+        yield sound
 
 
 def _write_stereo(target: Path, rate: int, parts: list[Path], length: int) -> None:
     """`length` samples of both parts side by side, block by block: a long call must not hold up a ringing one."""
-    target.parent.mkdir(exist_ok=True)
+    if not target.parent.is_dir():
+        target.parent.mkdir(exist_ok=True)
     temporary = target.with_suffix(".new")
     with contextlib.ExitStack() as files:
         out = files.enter_context(temporary.open("wb"))
-        sounds = [files.enter_context(part.open("rb") if part.exists() else io.BytesIO()) for part in parts]
-        with wave.open(out, "wb") as stereo:
-            stereo.setparams((2, 2, rate, length, "NONE", ""))
-            for sound in sounds:
-                sound.seek(HEADER_BYTES)
-            for start in range(0, length, BLOCK):
-                count = min(BLOCK, length - start)
-                stereo.writeframesraw(_side_by_side([sound.read(2 * count) for sound in sounds], count))
+        sounds = [files.enter_context(_opened(part)) or io.BytesIO() for part in parts]
+        for sound in sounds:
+            sound.seek(HEADER_BYTES)
+        out.write(_stereo_header(rate, length))
+        for start in range(0, length, BLOCK):
+            count = min(BLOCK, length - start)
+            out.write(_side_by_side([sound.read(2 * count) for sound in sounds], count))
         out.flush()
         os.fsync(out.fileno())
     temporary.replace(target)
+
+
+def _stereo_header(rate: int, length: int) -> bytes:
+    size = 4 * length
+    shape = (16, 1, 2, rate, 4 * rate, 4, 16)  # its bytes, PCM, channels, and what follows from 16 bits a sample
+    return _HEADER.pack(b"RIFF", HEADER_BYTES - 8 + size, b"WAVE", b"fmt ", *shape, b"data", size)
 
 
 def _side_by_side(blocks: list[bytes], count: int) -> bytes:

@@ -181,6 +181,27 @@ async def test_no_page_walks_through_what_grows(alice: Any, db: Any, scans: Any,
     assert not wrong, "\n".join(wrong)
 
 
+@pytest.mark.parametrize(
+    ("path", "part", "searched"),
+    [
+        ("/reports?by=keyword&period=12m", "FROM spans p", "r USING INDEX sqlite_autoindex_rollups_1 (dimension=? AND span=? AND start>? AND start<?)"),
+        ("/reports?by=time&period=12m", "FROM hours", "hours USING INDEX sqlite_autoindex_hours_1 (start>? AND start<?)"),
+        ("/live", "ORDER BY id DESC LIMIT $3", "leases USING COVERING INDEX sqlite_autoindex_leases_1 (id>?)"),
+    ],
+)  # fmt: skip
+async def test_what_is_read_is_bounded(
+    alice: Any, db: Any, tmp_path: Path, settings: Any, now: int, path: str, part: str, searched: str
+) -> None:
+    await _a_day(db, settings, now)
+    while await reports.roll(db, now):
+        pass
+    assert (await alice.get(path)).status == 200
+    sql, values = next((sql, values) for sql, values in db.asked.items() if part in sql)
+    with closing(sqlite3.connect(tmp_path / "ctserver.db")) as connection:
+        plan = connection.execute("EXPLAIN QUERY PLAN " + re.sub(r"\$(\d+)", r"?\1", sql), values).fetchall()
+    assert f"SEARCH {searched}" in [row[3] for row in plan]
+
+
 async def test_no_upkeep_walks_through_what_grows(site: Any, db: Any, scans: Any, settings: Any, now: int) -> None:
     await _a_day(db, settings, now)
     told = Facts(settings)
