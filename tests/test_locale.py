@@ -22,8 +22,8 @@ sys.path.insert(0, str(ROOT / "scripts"))
 import catalogues  # noqa: E402
 
 TEMPLATES = sorted(path for path in (ROOT / "web" / "templates").rglob("*.*") if path.suffix in (".html", ".txt"))
-OWN_NAMES = {"ctserver", "PNG", "CSV", "XLSX", "NDJSON", "ms"}
-NOT_TRANSLATED = {"demo.html", "api.html"}  # the pretend shop, and the reference for programmers, speak English
+OWN_NAMES = {"ctserver", "OpenAPI", "PNG", "CSV", "XLSX", "NDJSON", "ms"}
+NOT_TRANSLATED = {"demo.html"}  # the pretend shop speaks English
 VALUES = re.compile(r"%\(\w+\)s|\{\w+\}|</?\w+[^>]*>")
 
 

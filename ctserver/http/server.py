@@ -148,6 +148,8 @@ def _unavailable(request: web.Request) -> web.StreamResponse:
 
 
 def _is_machine(request: web.Request) -> bool:
+    if request.path == "/api/docs":  # a page for people
+        return False
     return request.path.startswith(("/v1/", "/ct", "/health", "/static/", "/api/", "/odata/", "/metrics"))
 
 

@@ -17,6 +17,7 @@ from ctserver.storage.reports import plain
 from ctserver.storage.search import Filters
 
 OF_SESSIONS = frozenset(("since", "until", "site", *OF_VISITORS))  # the other filters say nothing of sessions
+_BESIDE = frozenset(("landing", "region", "device"))  # what a call's session says; the others are columns of the call
 _REST = frozenset((
     "q", "outcome", "reason", "tag", "talk_min", "talk_max", "caller", "target", "sure", "unsure"))  # fmt: skip
 
@@ -38,7 +39,7 @@ def count(
     since, until = span
     asked = (*search.values_of(scope, filters), offset, slot_ms, turn, dimension)
     near = ids.first(max(0, since - DAY_MS)), ids.first(until + DAY_MS)  # an id's time is near that of its call
-    rows = tx.fetch(_CALLS[search.lead_of(scope, filters)], (*span, *near, *asked, int(bool(filters.given & _REST))))
+    rows = tx.fetch(_calls(dimension, scope, filters), (*span, *near, *asked, int(bool(filters.given & _REST))))
     for value, slot, *sums in rows:
         yield plain(dimension, value), slot, [0, *sums]
     if counts_sessions(dimension, scope, filters):
@@ -46,21 +47,33 @@ def count(
             yield plain(dimension, value), slot, [sessions, *nothing()[1:]]
 
 
+def _calls(dimension: str, scope: Scope, filters: Filters) -> str:
+    """Sessions are looked up where they are asked for: that is a third of the work."""
+    value = _BY_SESSION if dimension in _BESIDE else _BY_CALL
+    part = _PART + _PART_OF_SESSIONS if filters.given & _BESIDE else _PART
+    return value + _SUMS + _FROM[search.lead_of(scope, filters)] + part + "GROUP BY 1, 2"
+
+
 # $36 offset, $37 length of a slot, $38 turn, $39 dimension, $40: is one of _REST set?
-_MEASURES = """
+_BY_CALL = """
     SELECT CASE $39
         WHEN 'channel' THEN m.source_channel
         WHEN 'source' THEN CASE WHEN m.medium IN ('', '(none)') THEN m.source ELSE m.source || ' / ' || m.medium END
         WHEN 'campaign' THEN m.campaign
         WHEN 'keyword' THEN m.term
         WHEN 'ad' THEN m.content
-        WHEN 'landing' THEN COALESCE(m.landing_url, '')
-        WHEN 'region' THEN CASE WHEN m.region <> '' THEN m.region || ', ' || m.country ELSE COALESCE(m.country, '') END
-        WHEN 'device' THEN COALESCE(m.device, '')
         WHEN 'number' THEN m.did
         WHEN 'line' THEN m.line
         WHEN 'person' THEN m.answered_by
         ELSE m.category END AS value,
+"""
+_BY_SESSION = """
+    SELECT CASE $39
+        WHEN 'landing' THEN COALESCE(m.landing_url, '')
+        WHEN 'region' THEN CASE WHEN m.region <> '' THEN m.region || ', ' || m.country ELSE COALESCE(m.country, '') END
+        ELSE COALESCE(m.device, '') END AS value,
+"""
+_SUMS = """
     (m.arrived_at + $36) / $37 % $38 AS slot,
     COUNT(*), SUM(m.answered), SUM(m.missed), SUM(m.target), SUM(m.newcomer), SUM(m.talk_ms), SUM(m.ring_ms),
     SUM(m.deal), SUM(m.revenue)
@@ -88,15 +101,6 @@ _PART = """
     AND ($14 IS NULL OR m.newcomer = $14)
     AND ($15 IS NULL OR m.target = $15)
     AND ($32 IS NULL OR m.content = $32)
-    AND ($34 IS NULL
-         OR CASE WHEN m.region <> '' THEN m.region || ', ' || m.country ELSE COALESCE(m.country, '') END = $34)
-    AND ($35 IS NULL OR COALESCE(m.device, '') = $35)
-    AND ($33 IS NULL OR $33 = '' AND COALESCE(m.landing_url, '') = ''
-         OR $33 <> '' AND (
-             SUBSTR(m.landing_url, 1, LENGTH($33) + 8) = 'https://' || $33
-             AND SUBSTR(LTRIM(SUBSTR(m.landing_url, LENGTH($33) + 9), '/'), 1, 1) IN ('', '?', '#')
-             OR SUBSTR(m.landing_url, 1, LENGTH($33) + 7) = 'http://' || $33
-             AND SUBSTR(LTRIM(SUBSTR(m.landing_url, LENGTH($33) + 8), '/'), 1, 1) IN ('', '?', '#')))
     AND ($40 = 0 OR EXISTS (
         SELECT 1 FROM calls c WHERE c.id = m.id
         AND ($28 IS NULL OR c.outcome = $28)
@@ -111,23 +115,33 @@ _PART = """
                              OR c.caller_name LIKE $11 ESCAPE '\\'))
         AND ($18 IS NULL OR c.caller = $18)
         AND ($31 IS NULL OR EXISTS (SELECT 1 FROM call_tags g WHERE g.call = c.id AND g.tag = $31))))
-    GROUP BY 1, 2
 """
-_CALLS = {
-    "": _MEASURES + "FROM call_measures m WHERE m.arrived_at >= $1 AND m.arrived_at < $2" + _PART,
-    "tag": _MEASURES + _TAGGED + " AND l.tag = $31" + _PART,
-    "caller_number": _MEASURES + _OF_CALLER + _PART,
-    "reason": _MEASURES + _OTHER_TABLE + " AND l.reason = $29" + _PART,
-    "outcome": _MEASURES + _OTHER_TABLE + " AND l.outcome = $28" + _PART,
-    "keyword": _MEASURES + _CALLS_BY_ID + " AND m.term = $24" + _PART,
-    "campaign": _MEASURES + _CALLS_BY_ID + " AND m.campaign = $23" + _PART,
-    "number": _MEASURES + _CALLS_BY_ID + " AND m.did = $25" + _PART,
-    "person": _MEASURES + _CALLS_BY_ID + " AND m.answered_by = $27" + _PART,
-    "category": _MEASURES + _CALLS_BY_ID + " AND m.category = $30" + _PART,
-    "line": _MEASURES + _CALLS_BY_ID + " AND m.line = $26" + _PART,
-    "source": _MEASURES + _CALLS_BY_ID + " AND m.source = $21" + _PART,
-    "channel": _MEASURES + _CALLS_BY_ID + " AND m.source_channel = $20" + _PART,
-    "site": _MEASURES + _CALLS_BY_ID + " AND m.site = $19" + _PART,
+_PART_OF_SESSIONS = """
+    AND ($34 IS NULL
+         OR CASE WHEN m.region <> '' THEN m.region || ', ' || m.country ELSE COALESCE(m.country, '') END = $34)
+    AND ($35 IS NULL OR COALESCE(m.device, '') = $35)
+    AND ($33 IS NULL OR $33 = '' AND COALESCE(m.landing_url, '') = ''
+         OR $33 <> '' AND (
+             SUBSTR(m.landing_url, 1, LENGTH($33) + 8) = 'https://' || $33
+             AND SUBSTR(LTRIM(SUBSTR(m.landing_url, LENGTH($33) + 9), '/'), 1, 1) IN ('', '?', '#')
+             OR SUBSTR(m.landing_url, 1, LENGTH($33) + 7) = 'http://' || $33
+             AND SUBSTR(LTRIM(SUBSTR(m.landing_url, LENGTH($33) + 8), '/'), 1, 1) IN ('', '?', '#')))
+"""
+_FROM = {
+    "": "FROM call_measures m WHERE m.arrived_at >= $1 AND m.arrived_at < $2",
+    "tag": _TAGGED + " AND l.tag = $31",
+    "caller_number": _OF_CALLER,
+    "reason": _OTHER_TABLE + " AND l.reason = $29",
+    "outcome": _OTHER_TABLE + " AND l.outcome = $28",
+    "keyword": _CALLS_BY_ID + " AND m.term = $24",
+    "campaign": _CALLS_BY_ID + " AND m.campaign = $23",
+    "number": _CALLS_BY_ID + " AND m.did = $25",
+    "person": _CALLS_BY_ID + " AND m.answered_by = $27",
+    "category": _CALLS_BY_ID + " AND m.category = $30",
+    "line": _CALLS_BY_ID + " AND m.line = $26",
+    "source": _CALLS_BY_ID + " AND m.source = $21",
+    "channel": _CALLS_BY_ID + " AND m.source_channel = $20",
+    "site": _CALLS_BY_ID + " AND m.site = $19",
 }
 _SESSIONS = """
     SELECT CASE $39

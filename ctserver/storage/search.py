@@ -17,6 +17,8 @@ from ctserver.storage.db import Database, Row, Value
 
 LOOKS_THROUGH = 20_000  # calls of the leading filter, for one page
 FIRST_LOOK = 1_000  # of them: these fill most pages
+LOOKS_UP = 5_000  # where what is asked for stands elsewhere, with the call or its session
+FAR = frozenset({"ad", "landing", "region", "device"})
 COUNTS_TO = 1_000
 NONE = "-"  # as a filter: where it is not known
 LAST = "~"  # sorts after every id
@@ -99,10 +101,15 @@ async def count(db: Database, scope: Scope, filters: Filters) -> tuple[int, bool
     """(how many calls fit, True), or (so many at least, False): counting ends at COUNTS_TO, and at what a page looks through."""
     lead = lead_of(scope, filters)
     span = await _span(db, filters, "", lead)
+    within = span if lead in BY_ARRIVAL else span[2:]
     low: Row | None = None
-    if any(scope.values) or _tried(filters, lead):
-        within = span if lead in BY_ARRIVAL else span[2:]
-        low = await db.one(_FLOORS[lead], (*within, *_led(scope, filters, lead), LOOKS_THROUGH))
+    if looks := _looks(scope, filters, lead, COUNTS_TO)[-1]:
+        low = await db.one(_FLOORS[lead], (*within, *_led(scope, filters, lead), looks))
+    elif lead and (
+        lead in BY_ARRIVAL or not filters.given & {"since", "until"}
+    ):  # its index says it, without the calls
+        row = await db.one(_COUNTS_LED[lead], (*within, *_led(scope, filters, lead), COUNTS_TO + 1))
+        return min(row["found"], COUNTS_TO) if row else 0, row is None or row["found"] <= COUNTS_TO
     row = await db.one(_COUNTS[lead], (*_above(span, low, lead), *values_of(scope, filters, COUNTS_TO + 1)))
     found = int(row["found"]) if row else 0
     return min(found, COUNTS_TO), low is None and found <= COUNTS_TO
@@ -156,14 +163,16 @@ def _above(span: Span, low: Row | None, lead: str) -> Span:
 
 def _looks(scope: Scope, filters: Filters, lead: str, limit: int) -> tuple[int, ...]:
     """How many calls of the leading filter are looked through."""
-    return looks_of(any(scope.values) or _tried(filters, lead), limit)
+    most = min(LOOKS_UP, LOOKS_THROUGH) if FAR & filters.given else LOOKS_THROUGH
+    return looks_of(any(scope.values) or _tried(filters, lead), limit, most)
 
 
-def looks_of(tries: bool, limit: int) -> tuple[int, ...]:
+def looks_of(tries: bool, limit: int, most: int | None = None) -> tuple[int, ...]:
     """How many rows are looked through, at first and at most, where each is tried; 0 where each fits."""
     if not tries:
         return (0,)
-    return (FIRST_LOOK, LOOKS_THROUGH) if limit < FIRST_LOOK else (LOOKS_THROUGH,)
+    most = most or LOOKS_THROUGH
+    return (FIRST_LOOK, most) if limit < FIRST_LOOK else (most,)
 
 
 def _tried(filters: Filters, lead: str) -> bool:
@@ -366,7 +375,6 @@ _PAGES = {
     "site": _BY_ID + "AND c.site = $19" + _NEWEST,
     "outcome": _BY_ID + "AND c.outcome = $28" + _NEWEST,
 }
-_COUNTS = {lead: "SELECT COUNT(*) AS found FROM (" + sql + ") AS fits" for lead, sql in _PAGES.items()}  # noqa: S608 - constants
 # The call that so many others of the leading filter come before.
 _FLOORS = {
     "": """
@@ -393,4 +401,22 @@ _FLOORS = {
     "site": "SELECT id, arrived_at FROM calls WHERE site = $3 AND id >= $1 AND id < $2 ORDER BY id DESC LIMIT 1 OFFSET $4",
     "outcome": "SELECT id, arrived_at FROM calls WHERE outcome = $3 AND id >= $1 AND id < $2 ORDER BY id DESC LIMIT 1 OFFSET $4",
 }
+
+
+def _counted(sql: str) -> str:
+    """How many rows it finds."""
+    return "SELECT COUNT(*) AS found FROM (" + sql + ") AS fits"  # noqa: S608 - a constant
+
+
+_COUNTS = {lead: _counted(sql) for lead, sql in _PAGES.items()} | {"": _counted(_FOUND + _LOOSE_FILTERS + _LATEST)}
+_OF_INDEX = {
+    lead: sql.replace("id, arrived_at", "id").replace("ORDER BY id DESC LIMIT 1 OFFSET $4", "LIMIT $4")
+    for lead, sql in _FLOORS.items()
+} | {
+    "tag": "SELECT call FROM call_tags WHERE tag = $3 AND call >= $1 AND call < $2 LIMIT $4",
+    "caller_number": """
+        SELECT id FROM calls WHERE caller = $5 AND (arrived_at, id) >= ($1, $3) AND (arrived_at, id) < ($2, $4) LIMIT $6
+    """,
+}
+_COUNTS_LED = {lead: _counted(sql) for lead, sql in _OF_INDEX.items()}
 _PLACE = "SELECT arrived_at FROM calls WHERE id <= $1 ORDER BY id DESC LIMIT 1"  # the call itself, or the one before it if it has gone

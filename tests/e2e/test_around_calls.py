@@ -105,22 +105,16 @@ class Around(Lines):
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Around]:
-    made = Around(tmp_path_factory.mktemp("around"))
-    try:
-        await made.open()
+    async with Around(tmp_path_factory.mktemp("around")).running() as made:
         yield made
-    finally:
-        await made.close()
 
 
 @pytest_asyncio.fixture(autouse=True, loop_scope="module")
 async def _quiet(world: Around) -> AsyncIterator[None]:
     """Each test has a caller of its own."""
-    world.forget()
     world.trunk.user = f"+4474001234{next(_callers)}"
-    yield
-    await asyncio.to_thread(world.pbx.cli, "channel request hangup all")
-    await world.quiet()
+    async with world.one_test():
+        yield
 
 
 async def connect(world: Around, line: str, phone: str, numbers: dict[str, str] = ASKED) -> tuple[Talk, Talk]:

@@ -37,20 +37,14 @@ class Rung(Lines):
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Rung]:
-    made = Rung(tmp_path_factory.mktemp("callbacks"))
-    try:
-        await made.open()
+    async with Rung(tmp_path_factory.mktemp("callbacks")).running() as made:
         yield made
-    finally:
-        await made.close()
 
 
 @pytest_asyncio.fixture(autouse=True, loop_scope="module")
 async def _quiet(world: Rung) -> AsyncIterator[None]:
-    world.forget()
-    yield
-    await asyncio.to_thread(world.pbx.cli, "channel request hangup all")
-    await world.quiet()
+    async with world.one_test():
+        yield
 
 
 async def test_a_visitor_asks_and_both_sides_talk(world: Rung) -> None:

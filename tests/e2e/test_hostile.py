@@ -48,20 +48,14 @@ NUMBERS = {
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Lines]:
     CANARY.unlink(missing_ok=True)
-    made = Lines(tmp_path_factory.mktemp("hostile"))
-    try:
-        await made.open()
+    async with Lines(tmp_path_factory.mktemp("hostile")).running() as made:
         yield made
-    finally:
-        await made.close()
 
 
 @pytest_asyncio.fixture(autouse=True, loop_scope="module")
 async def _quiet(world: Lines) -> AsyncIterator[None]:
-    world.forget()
-    yield
-    await asyncio.to_thread(world.pbx.cli, "channel request hangup all")
-    await world.quiet()
+    async with world.one_test():
+        yield
     assert not CANARY.exists(), "something was executed"
 
 

@@ -148,20 +148,14 @@ class Lines(World):
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Lines]:
-    made = Lines(tmp_path_factory.mktemp("lines"))
-    try:
-        await made.open()
+    async with Lines(tmp_path_factory.mktemp("lines")).running() as made:
         yield made
-    finally:
-        await made.close()
 
 
 @pytest_asyncio.fixture(autouse=True, loop_scope="module")
 async def _quiet(world: Lines) -> AsyncIterator[None]:
-    world.forget()
-    yield
-    await asyncio.to_thread(world.pbx.cli, "channel request hangup all")
-    await world.quiet()
+    async with world.one_test():
+        yield
 
 
 def header(talk: Talk, name: str) -> str:

@@ -25,12 +25,8 @@ STEPS = {
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
-    made = World(tmp_path_factory.mktemp("stories"))
-    try:
-        await made.open()
+    async with World(tmp_path_factory.mktemp("stories")).running() as made:
         yield made
-    finally:
-        await made.close()
 
 
 @pytest.mark.parametrize("name", STEPS)

@@ -12,6 +12,7 @@ import wave
 from collections.abc import AsyncIterator
 from contextlib import closing
 from pathlib import Path
+from typing import Self
 
 import aiohttp
 
@@ -126,6 +127,23 @@ class World(Stack):
         pbx = ("127.0.0.1", self.ports["sip"])
         self.phones = {name: Phone(name, f"{net}.{number}", pbx) for number, name in enumerate(PHONES, 11)}
         self.trunk = Phone(CALLER, "127.0.0.1", pbx)
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[Self]:
+        """From the first test of a module to the last."""
+        try:
+            await self.open()
+            yield self
+        finally:
+            await self.close()
+
+    @contextlib.asynccontextmanager
+    async def one_test(self) -> AsyncIterator[None]:
+        """What came before is forgotten, and nobody speaks when it is over."""
+        self.forget()
+        yield
+        await asyncio.to_thread(self.pbx.cli, "channel request hangup all")
+        await self.quiet()
 
     async def open(self) -> None:
         for phone in self.phones.values():

@@ -8,10 +8,13 @@ from typing import Any
 
 from aiohttp import web
 
+from ctserver.domain.words import N_
 from ctserver.http import render
 from ctserver.http.api import openapi
 from ctserver.http.api.registry import with_etag
 from ctserver.http.deps import DEPS
+
+N_("Feeds")  # the other parts of the API are called as their pages are
 
 
 def add_routes(app: web.Application) -> None:
