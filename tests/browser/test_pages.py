@@ -28,10 +28,10 @@ TEXTS = """() => {
   const found = [];
   const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   for (let node = walk.nextNode(); node; node = walk.nextNode()) {
-    if (!node.parentElement.closest("code, pre, kbd, script, style, template, [lang]:not(html)")) found.push(node.nodeValue);
+    if (!node.parentElement.closest("code, pre, kbd, script, style, template, [lang]:not(html), [translate=no]")) found.push(node.nodeValue);
   }
   for (const one of document.querySelectorAll("[title], [aria-label], [placeholder]")) {
-    if (!one.closest("[lang]:not(html)")) for (const name of ["title", "aria-label", "placeholder"]) found.push(one.getAttribute(name) || "");
+    if (!one.closest("[lang]:not(html), [translate=no]")) for (const name of ["title", "aria-label", "placeholder"]) found.push(one.getAttribute(name) || "");
   }
   return [document.title, ...found];
 }"""
