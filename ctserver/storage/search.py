@@ -19,6 +19,7 @@ LOOKS_THROUGH = 20_000  # calls of the leading filter, for one page
 FIRST_LOOK = 1_000  # of them: these fill most pages
 LOOKS_UP = 5_000  # where what is asked for stands elsewhere, with the call or its session
 FAR = frozenset({"ad", "landing", "region", "device"})
+SLOW_TO_COUNT = FAR | {"caller", "target"}  # each call takes a look at another row
 COUNTS_TO = 1_000
 NONE = "-"  # as a filter: where it is not known
 LAST = "~"  # sorts after every id

@@ -102,7 +102,10 @@ async def _found(request: web.Request, asked: Asked, shown: dict[str, Any]) -> s
     if not asked.texts or not shown["calls"]:
         return ""
     count, whole = len(shown["calls"]), not (shown["older"] or request.query.get("before"))
-    if not whole and not shown["looked_to"]:  # which would look through the same calls again
+    slow = (
+        shown["looked_to"] or asked.filters.given & search.SLOW_TO_COUNT
+    )  # it would look through the same calls again, or all
+    if not whole and not slow:
         count, whole = await search.count(request.app[DEPS].db, scope_of(request), asked.filters)
     if not whole:
         return _("At least %(count)s calls match") % {"count": language.number(count)}
