@@ -25,6 +25,7 @@ class Visitors(Table):
 
     listen: AddressOrNone = ""
     url: str = Field(default="", pattern=r"^(https?://[^/\s]+)?$")
+    processes: int = Field(default=1, ge=1, le=16)
 
 
 class DatabaseFile(Table):

@@ -1,4 +1,4 @@
-"""The server's side of the front: opens its address, starts its process, starts it again when it ends, and answers it."""
+"""The server's side of the front: opens its address, starts its processes, starts again what ends, and answers them."""
 
 from __future__ import annotations
 
@@ -20,46 +20,67 @@ from ctserver.storage.db import StorageError
 
 log = logging.getLogger(__name__)
 
-AGAIN_SECONDS = 1.0  # between the end of one front and the start of the next
+AGAIN_SECONDS = 1.0  # between the end of a process and the start of the next
 STOP_SECONDS = 3.0
 BACKLOG = 512
 
 
 class Front:
-    """One process at a time. `await start()`, `await stop()`."""
+    """All its processes. `await start()`, `await stop()`."""
 
     def __init__(self, settings: Settings, reception: Reception) -> None:
-        self._settings = settings
+        self._rules = settings.visitors
+        self._doors: list[_Door] = []
+        self._pickled = pickle.dumps(settings)
         self._reception = reception
-        self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
         """Raises OSError when the address cannot be had."""
-        host, _, port = self._settings.visitors.listen.rpartition(":")
-        self._listening = socket.create_server((host.strip("[]"), int(port)), family=_family(host), backlog=BACKLOG)
-        self._pickled = pickle.dumps(self._settings)
-        self._task = asyncio.create_task(self._keep(), name="front")
+        host, _, port = self._rules.listen.rpartition(":")
+        address = (host.strip("[]"), int(port))
+        _listen(address, shared=False).close()  # by nobody else: sockets that share an address would not notice
+        self._doors = [
+            _Door(_listen(address, shared=True), self._pickled, self._reception) for _ in range(self._rules.processes)
+        ]
 
     async def stop(self) -> None:
-        """The front answers what it has been asked, and ends."""
+        """The processes answer what they have been asked, and end."""
+        await asyncio.gather(*(door.close() for door in self._doors))
+
+    @property
+    def state(self) -> str:
+        """ "ok", or what is the matter."""
+        away = sum(not door.is_kept for door in self._doors)
+        return f"{away} of {len(self._doors)} processes not running" if away else "ok"
+
+
+class _Door:
+    """One socket of the address, and one process after another behind it. Between two, visitors wait."""
+
+    def __init__(self, listening: socket.socket, pickled: bytes, reception: Reception) -> None:
+        self._listening = listening
+        self._pickled = pickled
+        self._reception = reception
+        self._process: asyncio.subprocess.Process | None = None
+        self._task = asyncio.create_task(self._keep(), name="front")
+
+    async def close(self) -> None:
         self._task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._task
         self._listening.close()
 
     @property
-    def state(self) -> str:
-        """ "ok", or what is the matter."""
-        return "ok" if self._process and self._process.returncode is None else "not running"
+    def is_kept(self) -> bool:
+        return self._process is not None and self._process.returncode is None
 
     async def _keep(self) -> None:
-        """One front after another."""
         while True:
             try:
                 await self._run()
             except OSError as error:
-                log.error("the front cannot be started: %s", error)
-            log.error("the front has ended; it is started again")
+                log.error("a process of the front cannot be started: %s", error)
+            log.error("a process of the front has ended; it is started again")
             await asyncio.sleep(AGAIN_SECONDS)
 
     async def _run(self) -> None:
@@ -80,6 +101,12 @@ class Front:
         finally:
             await _end(process, link)
             transport.close()
+
+
+def _listen(address: tuple[str, int], *, shared: bool) -> socket.socket:
+    """The system spreads connections over the sockets that share an address."""
+    family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+    return socket.create_server(address, family=family, backlog=BACKLOG, reuse_port=shared)
 
 
 async def _end(process: asyncio.subprocess.Process, link: _Link) -> None:
@@ -120,7 +147,3 @@ class _Link(wire.Link):
             if not isinstance(error, StorageError):
                 log.error("a question of the front failed", exc_info=error)
             self.send(id, wire.UNAVAILABLE, str(error))
-
-
-def _family(host: str) -> socket.AddressFamily:
-    return socket.AF_INET6 if ":" in host else socket.AF_INET

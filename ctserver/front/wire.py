@@ -30,6 +30,7 @@ ANSWERS: dict[int, msgspec.msgpack.Decoder[Any]] = {
 }
 WORDS: msgspec.msgpack.Decoder[str] = msgspec.msgpack.Decoder(str)  # of an answer that is not TAKEN
 
+TOGETHER = 8  # frames in one write at most: the other end shall not wait until all of a rush is dealt with
 _HEAD = struct.Struct("!IIB")
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -41,7 +42,7 @@ class Frame(NamedTuple):
 
 
 class Link(asyncio.Protocol):
-    """One end. What is sent in one turn of the loop leaves together: each write is a call of the system."""
+    """One end. What is sent in one turn of the loop leaves by few writes: each is a call of the system."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -49,10 +50,12 @@ class Link(asyncio.Protocol):
         self._rest = b""
 
     def send(self, id: int, kind: int, content: Any) -> None:
-        if not self._waiting:
-            self._loop.call_soon(self._write)
         body = _encode(content)
         self._waiting += (_HEAD.pack(len(body), id, kind), body)
+        if len(self._waiting) == 2:
+            self._loop.call_soon(self._write)
+        elif len(self._waiting) >= 2 * TOGETHER:
+            self._write()
 
     def heard(self, frame: Frame) -> None:
         """A frame has arrived."""
@@ -78,4 +81,5 @@ class Link(asyncio.Protocol):
 
     def _write(self) -> None:
         waiting, self._waiting = self._waiting, []
-        self._transport.write(b"".join(waiting))
+        if waiting:
+            self._transport.write(b"".join(waiting))

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import re
 import sqlite3
+from collections import deque
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from itertools import chain
@@ -97,7 +98,8 @@ class Sqlite:
         self._long = asyncio.Semaphore(len(readers) - 1)
         self._closed = False
         self._memory = _Memory()
-        self._waiting: list[_Unit] = []
+        self._waiting: deque[_Unit] = deque()
+        self._loop = asyncio.get_running_loop()
         self._wanted = asyncio.Event()
         self._task = asyncio.create_task(self._write_groups(), name="database writer")
 
@@ -154,18 +156,22 @@ class Sqlite:
             done.exception()  # its asker may have gone
 
     async def _write_groups(self) -> None:
-        while group := await self._next_group():
-            results = await self._writer.run(partial(_commit, [unit.work for unit in group], self._memory))
-            for unit, result in zip(group, results, strict=True):
-                _settle(unit.done, result)
+        while await self._something_waits():
+            await self._writer.run(self._commit_groups)
 
-    async def _next_group(self) -> list[_Unit]:
-        """What waits; empty when all is written and the database is closed."""
+    async def _something_waits(self) -> bool:
+        """Sooner or later; not when all is written and the database is closed."""
         while not self._waiting and not self._closed:
             self._wanted.clear()
             await self._wanted.wait()
-        group, self._waiting = self._waiting[:MAX_GROUP], self._waiting[MAX_GROUP:]
-        return group
+        return bool(self._waiting)
+
+    def _commit_groups(self, connection: sqlite3.Connection) -> None:
+        """In the writer's thread, one group after another: what has come meanwhile is the next."""
+        while self._waiting:
+            group = [self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_GROUP))]
+            results = _commit([unit.work for unit in group], self._memory, connection)
+            self._loop.call_soon_threadsafe(_settle, group, results)
 
 
 async def open(path: Path) -> Sqlite:
@@ -249,13 +255,14 @@ def _undo(connection: sqlite3.Connection) -> None:
         connection.execute("ROLLBACK")
 
 
-def _settle(future: asyncio.Future[Any], result: Any) -> None:
-    if future.done():
-        return  # the one who asked has gone; the change is on disk all the same
-    if isinstance(result, Exception):
-        future.set_exception(result)
-    else:
-        future.set_result(result)
+def _settle(group: list[_Unit], results: list[Any]) -> None:
+    for unit, result in zip(group, results, strict=True):
+        if unit.done.done():
+            continue  # the one who asked has gone; the change is on disk all the same
+        if isinstance(result, Exception):
+            unit.done.set_exception(result)
+        else:
+            unit.done.set_result(result)
 
 
 @lru_cache(maxsize=512)

@@ -133,7 +133,7 @@ async def test_a_front_that_dies_is_replaced_and_its_address_stays(place: Place)
     os.kill(before, signal.SIGKILL)
     while place.front.state == "ok":
         await asyncio.sleep(0.01)
-    assert place.front.state == "not running"
+    assert place.front.state == "1 of 1 processes not running"
     status, _ = await asyncio.wait_for(place.post("/v1/visit", VIEW), 15)  # it waits at the door
     assert status == 200
     assert place.process != before
@@ -204,6 +204,28 @@ async def _health(client: aiohttp.ClientSession, address: str) -> dict[str, Any]
                 return parts
         await asyncio.sleep(0.1)
     raise AssertionError("the server does not answer")
+
+
+async def test_several_processes_share_the_address(db: Sqlite, toml: Path) -> None:
+    address = free_address()
+    settings = config.load(toml, {"visitors.listen": address, "visitors.processes": "2"})
+    front = Front(settings, Here(db, settings, None, lambda: None, ids.now_ms))
+    await front.start()
+    try:
+        children = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children")
+        while len(children.read_text().split()) < 2 or front.state != "ok":
+            await asyncio.sleep(0.05)
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True)) as client:
+            place = Place(front, db, f"http://{address}", client)
+            answers = await asyncio.gather(*(place.post("/v1/visit", VIEW) for _ in range(32)))
+            assert {status for status, _ in answers} == {200}
+            os.kill(place.process, signal.SIGKILL)
+            answers = await asyncio.gather(*(place.post("/v1/visit", VIEW) for _ in range(16)), return_exceptions=True)
+        served = [answer for answer in answers if not isinstance(answer, BaseException)]
+        assert len(served) >= 8, "but for what the dead one had accepted, all are served"
+    finally:
+        await front.stop()
+    assert not children.read_text().split()
 
 
 async def test_a_taken_address_of_the_front_is_told(toml: Path) -> None:
