@@ -62,12 +62,12 @@ class _Door:
         self._pickled = pickled
         self._reception = reception
         self._process: asyncio.subprocess.Process | None = None
+        self._closing = asyncio.Event()
         self._task = asyncio.create_task(self._keep(), name="front")
 
     async def close(self) -> None:
-        self._task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._task
+        self._closing.set()
+        await self._task
         self._listening.close()
 
     @property
@@ -75,13 +75,15 @@ class _Door:
         return self._process is not None and self._process.returncode is None
 
     async def _keep(self) -> None:
-        while True:
+        while not self._closing.is_set():
             try:
                 await self._run()
             except OSError as error:
                 log.error("a process of the front cannot be started: %s", error)
-            log.error("a process of the front has ended; it is started again")
-            await asyncio.sleep(AGAIN_SECONDS)
+            if not self._closing.is_set():
+                log.error("a process of the front has ended; it is started again")
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._closing.wait(), AGAIN_SECONDS)
 
     async def _run(self) -> None:
         ours, its = socket.socketpair()
@@ -96,28 +98,25 @@ class _Door:
                 pass_fds=handed,
             )
         transport, link = await asyncio.get_running_loop().create_connection(lambda: _Link(self._reception), sock=ours)
+        ending = asyncio.create_task(self._end(process, link), name="front's end")
         try:
             await process.communicate(self._pickled)
         finally:
-            await _end(process, link)
+            ending.cancel()
             transport.close()
+
+    async def _end(self, process: asyncio.subprocess.Process, link: _Link) -> None:
+        """It ends by itself when it is told to, unless something holds it."""
+        await self._closing.wait()
+        link.send(0, wire.END, None)
+        await asyncio.sleep(STOP_SECONDS)
+        process.kill()
 
 
 def _listen(address: tuple[str, int], *, shared: bool) -> socket.socket:
     """The system spreads connections over the sockets that share an address."""
     family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
     return socket.create_server(address, family=family, backlog=BACKLOG, reuse_port=shared)
-
-
-async def _end(process: asyncio.subprocess.Process, link: _Link) -> None:
-    """It ends by itself when it is told to, unless something holds it."""
-    if process.returncode is None:
-        link.send(0, wire.END, None)
-    try:
-        await asyncio.wait_for(process.wait(), STOP_SECONDS)
-    except TimeoutError:
-        process.kill()
-        await process.wait()
 
 
 class _Link(wire.Link):

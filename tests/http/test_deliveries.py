@@ -171,7 +171,7 @@ async def test_nobody_waits_for_what_was_told_to_nobody(
         await alice.db.write(lambda tx, fact=fact: facts.record(tx, fact, ids.now_ms()))  # type: ignore[misc]
     newest = [row["id"] for row in await alice.db.fetch("SELECT id FROM outbox ORDER BY id DESC")]
     page = await alice.page("/deliveries/rows?q=nobody")
-    assert "Looked through what was sent back to" in page
+    assert "Searched back to" in page
     assert f"before={newest[2]}" in page
     found = await outbox.page(alice.db, Wanted(text="nobody", before=newest[2]), EVERYTHING, 50)
     assert (found.rows, found.older) == ([], None)

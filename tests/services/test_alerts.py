@@ -181,7 +181,7 @@ to = ["+447700900001"]
         await asyncio.sleep(0.3)
         (message,) = here.sms.sent
         assert "900999" in message.short
-        assert "Nobody has seen to it yet" in message.text
+        assert "Nobody is on it yet" in message.text
         assert await here.answers() == ["alice sees to it"]
 
 
