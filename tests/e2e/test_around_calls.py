@@ -112,8 +112,8 @@ async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Aroun
 @pytest_asyncio.fixture(autouse=True, loop_scope="module")
 async def _quiet(world: Around) -> AsyncIterator[None]:
     """Each test has a caller of its own."""
-    world.trunk.user = f"+4474001234{next(_callers)}"
     async with world.one_test():
+        world.trunk.user = f"+4474001234{next(_callers)}"
         yield
 
 
