@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta, tzinfo
@@ -20,6 +21,7 @@ from ctserver.storage.search import Filters
 WEEK_HOURS = 168
 EPOCH = date(1970, 1, 1)  # a Thursday
 PAUSE_SECONDS = 0.2
+RESTS = 6  # times as long as the last sum took, before the next
 FOREVER = 1 << 40  # more slots than there will be
 NO_FILTERS = Filters()
 SETTLED_MS = HOUR_MS  # a day is summed when it is over for so long
@@ -226,11 +228,12 @@ async def roll(db: Database, now: int) -> int:
 
 
 async def catch_up(db: Database, now: int) -> None:
-    """Sum all that is to be summed; a year of a busy site takes minutes, with pauses for everything else."""
-    more = True
-    while more:
-        more = bool(await roll(db, now))
-        await asyncio.sleep(PAUSE_SECONDS if more else 0)
+    """Sum all that is to be summed; a year of a busy site takes half an hour, most of it pauses for everything else."""
+    began = time.monotonic()
+    while await roll(db, now):
+        took = time.monotonic() - began
+        await asyncio.sleep(max(PAUSE_SECONDS, RESTS * took))
+        began = time.monotonic()
 
 
 def _next(tx: Transaction, until: int) -> tuple[str, int] | None:

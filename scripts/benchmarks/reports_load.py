@@ -30,6 +30,10 @@ BROWSER = "Mozilla/5.0 (X11) Gecko/20100101 Firefox/140.0"
 
 def go_on(tx: Transaction, now: int) -> None:
     """Of a file that lay for a while: calls that are going on, and visitors with numbers."""
+    tx.execute(
+        "UPDATE calls SET state = 'ended', outcome = 'answered', ended_at = COALESCE(answered_at, arrived_at) + 60000 "
+        "WHERE state = 'talking'"  # left by an earlier run
+    )
     tx.execute("DELETE FROM numbers")
     rows = tx.fetch(
         "SELECT MAX(id) AS id, number FROM (SELECT * FROM leases ORDER BY id DESC LIMIT 5000) GROUP BY number LIMIT $1",
