@@ -245,6 +245,7 @@ async def _prepare(database: Path) -> str:
         )
         attribution.save_model(tx, "demo", PUBLISHED.counts, now)
         pools.save_report(tx, "demo", now, json.dumps(plain(PoolSize(7000, 900, 150, 70, {0.95: 150}, (), 150, 0.0))))
+        reports_load.forget_earlier(tx)
         reports_load.go_on(tx, now)
 
     try:

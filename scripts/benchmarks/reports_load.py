@@ -28,12 +28,21 @@ CHANGES = list(category.CATEGORIES)
 BROWSER = "Mozilla/5.0 (X11) Gecko/20100101 Firefox/140.0"
 
 
-def go_on(tx: Transaction, now: int) -> None:
-    """Of a file that lay for a while: calls that are going on, and visitors with numbers."""
+def forget_earlier(tx: Transaction) -> None:
+    """What earlier runs wrote: visits, and calls that go on. Else each run would measure a busier day than the last."""
+    left = "SELECT id FROM sessions WHERE source = 'bench'"
+    for table in ("signals", "visits", "leases", "shortages"):
+        tx.execute(f"DELETE FROM {table} WHERE session IN ({left})")
+    tx.execute("DELETE FROM sessions WHERE source = 'bench'")
     tx.execute(
         "UPDATE calls SET state = 'ended', outcome = 'answered', ended_at = COALESCE(answered_at, arrived_at) + 60000 "
-        "WHERE state = 'talking'"  # left by an earlier run
+        "WHERE state = 'talking'"
     )
+    tx.memory.clear()
+
+
+def go_on(tx: Transaction, now: int) -> None:
+    """Of a file that lay for a while: calls that are going on, and visitors with numbers."""
     tx.execute("DELETE FROM numbers")
     rows = tx.fetch(
         "SELECT MAX(id) AS id, number FROM (SELECT * FROM leases ORDER BY id DESC LIMIT 5000) GROUP BY number LIMIT $1",
