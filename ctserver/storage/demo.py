@@ -66,6 +66,21 @@ def remove_calls(tx: Transaction, mark: str) -> int:
     return tx.execute("DELETE FROM calls WHERE pbx = $1", (mark,))
 
 
+def show_numbers(tx: Transaction) -> None:
+    """Each number as it was shown last, where a visitor of the demo was the last."""
+    tx.execute(
+        """
+        INSERT INTO numbers (number, pool, lease, session, shown_at, until)
+        SELECT l.number, l.pool, l.id, l.session, l.shown_at, l.until FROM leases l
+        WHERE l.id = (SELECT x.id FROM leases x WHERE x.number = l.number ORDER BY x.shown_at DESC LIMIT 1)
+        ON CONFLICT (number) DO UPDATE SET pool = excluded.pool, lease = excluded.lease, session = excluded.session,
+                                           shown_at = excluded.shown_at, until = excluded.until
+        WHERE excluded.shown_at > numbers.shown_at
+        """
+    )
+    tx.memory.clear()  # it knows of other showings
+
+
 def remove_visitors(tx: Transaction, prefix: str, limit: int) -> int:
     """At most `limit` sessions of visitors whose ids begin so, with their visits and leases; returns how many."""
     rows = tx.fetch(

@@ -35,6 +35,10 @@ async def test_a_shop_of_ten_days_looks_like_one(db: Sqlite, settings: Settings,
     assert counted["sold"] > 20
     assert counted["last"] < NOW + 3_600_000
     assert (await db.one("SELECT COUNT(DISTINCT pbx) AS n, MAX(pbx) AS name FROM calls"))["name"] == demo.MARK
+    shown = await db.fetch("SELECT number, MAX(shown_at) AS at FROM leases GROUP BY number")
+    assert {(row["number"], row["at"]) for row in shown} == {
+        (row["number"], row["shown_at"]) for row in await db.fetch("SELECT * FROM numbers")
+    }, "Numbers and Live tell the same"
 
 
 async def test_its_recordings_are_sound(db: Sqlite, settings: Settings, tmp_path: Path) -> None:

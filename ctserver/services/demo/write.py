@@ -38,6 +38,7 @@ async def fill(db: Database, shop: Shop, recordings: Path, count: int, now: int)
         await db.write(_unit(day, now))
         calls += len(day.calls)
         answered += [(row[0], row[14], row[15]) for row in day.calls if row[14] is not None]
+    await db.write(demo.show_numbers)
     for id, began, ended in sorted(answered)[-RECORDED:]:
         await _record(db, recordings, id, began, ended)
     return calls
