@@ -253,7 +253,8 @@ _HANDLERS: dict[str, Callable[[Translator, Message, int], Iterator[calls.Event]]
     "Join": Translator._queued,
     **older.HANDLERS,
 }
-READ = frozenset(name.encode() for name in _HANDLERS)  # the events that tell us anything
+# The events that tell us anything; the last one, whether the AMI user has the right to hear Asterisk start and stop.
+READ = frozenset(name.encode() for name in (*_HANDLERS, "FullyBooted"))
 
 
 def _closing(message: Message, linkedid: str, at: int, line: str) -> calls.Closing:
