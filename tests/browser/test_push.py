@@ -206,13 +206,13 @@ async def deliverer(page, address):
 
 
 async def notifications(page, count):
-    await page.wait_for_function(
-        f"navigator.serviceWorker.ready.then((w) => w.getNotifications()).then((all) => all.length === {count})"
+    """As many as that: looked at once, since one that is shown may be told of a moment later again."""
+    found = await page.wait_for_function(
+        """(count) => navigator.serviceWorker.ready.then((w) => w.getNotifications()).then(
+            (all) => all.length === count && all.map(({ title, body, tag }) => ({ title, body, tag })))""",
+        arg=count,
     )
-    return await page.evaluate(
-        "navigator.serviceWorker.ready.then((w) => w.getNotifications())"
-        ".then((all) => all.map(({ title, body, tag }) => ({ title, body, tag })))"
-    )
+    return await found.json_value()
 
 
 async def titled(page, title):
