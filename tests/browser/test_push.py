@@ -156,10 +156,12 @@ async def test_the_worker_shows_what_is_pushed_and_a_click_opens_the_call(opened
     opened_by_a_click = """async () => {
         const asked = [];
         self.clients.openWindow = async (path) => { asked.push(path); };
-        const [notification] = await self.registration.getNotifications();
+        const shown = () => self.registration.getNotifications(), rest = () => new Promise((go) => setTimeout(go, 20));
+        let [notification] = await shown();
+        for (let turn = 0; turn < 100 && !notification; turn++) { await rest(); [notification] = await shown(); }
         self.dispatchEvent(new NotificationEvent("notificationclick", { notification }));
-        for (let turn = 0; turn < 100 && !asked.length; turn++) await new Promise((go) => setTimeout(go, 20));
-        return [asked, (await self.registration.getNotifications()).length];
+        for (let turn = 0; turn < 100 && !(asked.length && !(await shown()).length); turn++) await rest();
+        return [asked, (await shown()).length];
     }"""
     assert await worker.evaluate(opened_by_a_click) == [[f"/calls/{call}"], 0]
     await push_it("what is no JSON")
