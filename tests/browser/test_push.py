@@ -208,21 +208,25 @@ async def deliverer(page, address):
 
 
 async def notifications(page, count):
-    """As many as that: looked at once, since one that is shown may be told of a moment later again."""
-    found = await page.wait_for_function(
-        """(count) => navigator.serviceWorker.ready.then((w) => w.getNotifications()).then(
-            (all) => all.length === count && all.map(({ title, body, tag }) => ({ title, body, tag })))""",
-        arg=count,
-    )
-    return await found.json_value()
+    """As many as that; what Chromium tells of them follows a moment later."""
+    return await _shown(page, lambda found: len(found) == count)
 
 
 async def titled(page, title):
-    """Wait until such a notification is shown: one that was just closed may be told of a moment longer."""
-    await page.wait_for_function(
-        "(title) => navigator.serviceWorker.ready.then((w) => w.getNotifications()).then((all) => all.some((one) => one.title === title))",
-        arg=title,
-    )
+    """Wait until such a notification is shown."""
+    assert title in [one["title"] for one in await _shown(page, lambda found: title in [one["title"] for one in found])]
+
+
+async def _shown(page, wanted):
+    for _ in range(200):
+        found = await page.evaluate(
+            "navigator.serviceWorker.ready.then((w) => w.getNotifications())"
+            ".then((all) => all.map(({ title, body, tag }) => ({ title, body, tag })))"
+        )
+        if wanted(found):
+            break
+        await page.wait_for_timeout(40)
+    return found
 
 
 async def readable(page, name):
