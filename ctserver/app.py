@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import logging
 import os
 import signal
@@ -13,7 +12,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from ctserver import __version__, files, ids, privacy, sinks, systemd
+from ctserver import __version__, files, ids, memory, privacy, sinks, systemd
 from ctserver.asterisk import ami
 from ctserver.asterisk.bridge import Bridge
 from ctserver.asterisk.fastagi import Fastagi
@@ -45,7 +44,6 @@ from ctserver.upkeep import Upkeep
 log = logging.getLogger(__name__)
 
 STOP_SECONDS = 3.0
-YOUNG = 50_000  # objects made between two looks for garbage
 TEST_CALLER = "+447700900123"  # from Ofcom's range for drama
 
 
@@ -100,9 +98,7 @@ class Running:
         await self._start_provider()
         await self._start_web()
         self._start_upkeep()
-        gc.collect()
-        gc.freeze()  # what lives as long as the server is not looked through again and again while visitors wait
-        gc.set_threshold(YOUNG, 20, 20)  # most of what a request makes is gone before anybody looks for it
+        memory.started()
         systemd.notify("READY=1")
         log.info("ctserver %s is ready at %s", __version__, settings.server.public_url)
 

@@ -8,7 +8,6 @@ LINK and LISTENING number the sockets that the server has opened for it; SETTING
 from __future__ import annotations
 
 import asyncio
-import gc
 import pickle
 import signal
 import socket
@@ -17,7 +16,7 @@ import sys
 import uvloop
 from aiohttp import web
 
-from ctserver import ids, logs
+from ctserver import ids, logs, memory
 from ctserver.config import Settings, number_uses
 from ctserver.domain import visitor
 from ctserver.front.remote import Remote
@@ -27,7 +26,6 @@ from ctserver.http.gate import Gate
 from ctserver.http.geo import Geo
 
 STOP_SECONDS = 2.0
-YOUNG = 50_000  # objects made between two looks for garbage: most of what a request makes is gone by then
 
 
 def main() -> None:
@@ -49,9 +47,7 @@ async def serve(settings: Settings, link: socket.socket, listening: socket.socke
     runner = web.ServerRunner(front.make(desk), shutdown_timeout=STOP_SECONDS)
     await runner.setup()
     await web.SockSite(runner, listening, backlog=512).start()
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(YOUNG, 20, 20)
+    memory.started()
     await remote.gone.wait()
     await runner.cleanup()
     transport.close()
