@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
+from msgspec import structs
+
 from ctserver import ids
 from ctserver.config import NumberUse, Settings, number_uses
 from ctserver.domain import phone
@@ -176,7 +178,7 @@ async def reattribute(
             if apply:
                 calls.set_attribution(tx, call.id, new)
                 save_answer(tx, call.id, answer)
-                apply.attributed_anew(tx, replace(call, attribution=new), ids.now_ms())
+                apply.attributed_anew(tx, structs.replace(call, attribution=new), ids.now_ms())
         return changes
 
     return await db.write(unit)
