@@ -199,7 +199,9 @@ async def test_filters_offer_only_what_is_ones_own(site: Any) -> None:
         offered = await site.page("/calls/suggest")
         assert {number[-4:] for number in re.findall(r'value="(\+\d+)"', offered)} == numbers
         for path in ("/calls", "/reports"):
-            assert (">lamp<" in await (await site.get(path)).text()) is (lamp and (role, path) != ("operator", "/reports"))
+            assert (">lamp<" in await (await site.get(path)).text()) is (
+                lamp and (role, path) != ("operator", "/reports")
+            )
 
 
 async def test_a_question_for_the_head_alone_gets_no_body_on_any_route(site: Any, raw: Any) -> None:
