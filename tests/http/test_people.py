@@ -357,10 +357,12 @@ async def test_somebody_stays_the_owner(alice: Any) -> None:
 async def test_who_is_removed_is_out_with_all_his_keys(alice: Any) -> None:
     await alice.log_in_as("analyst")
     await send(alice, "/account/tokens", name="sheet", scope="calls", days="30")
+    await send(alice, "/calls/views", name="his own", query="site=shop")
+    await send(alice, "/settings", language="ru", zone="", phones="")
     await alice.log_in()
     id = (await alice.db.one("SELECT id FROM users WHERE login = 'analyst'"))["id"]
     assert (await send(alice, f"/users/{id}/remove"))[0] == 303
-    for table in ("users", "logins", "tokens"):
+    for table in ("users", "logins", "tokens", "saved_views", "preferences"):
         assert await alice.db.one(f"SELECT 1 FROM {table} WHERE login = 'analyst'") is None
     assert (await alice.get(f"/users/{id}")).status == 404
 
