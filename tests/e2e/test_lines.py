@@ -177,7 +177,9 @@ async def test_a_plain_line_rings_as_it_always_did(world: Lines) -> None:
     assert world.ended()["Stage"] == "ring"
 
 
-@pytest.mark.parametrize("called", ["office", "_pbx", "5", f"*{NUMBERS['bob']}", f"{NUMBERS['bob']};npdi;rn=+442079460999"])
+@pytest.mark.parametrize(
+    "called", ["office", "_pbx", "5", f"*{NUMBERS['bob']}", f"{NUMBERS['bob']};npdi;rn=+442079460999"]
+)
 async def test_whatever_the_trunk_calls_somebody_is_rung(world: Lines, called: str) -> None:
     """The tracked number where it is told, else what unknown numbers ring: the first site's line."""
     tracked = NUMBERS["bob"] in called
