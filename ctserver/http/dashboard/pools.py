@@ -55,7 +55,8 @@ def short_of(fact: Row | None) -> str:
     """What a fact says of a pool that was short of numbers, in the reader's words; "" of none."""
     if fact is None:
         return ""
-    return _("No number was free for %(short)s of %(showings)s visitors within an hour.") % json.loads(fact["data"])
+    told: dict[str, int] = json.loads(fact["data"])
+    return _("No number was free for %(short)s of %(showings)s visitors within an hour.") % told
 
 
 def _hour(hour: int, counts: dict[str, float]) -> dict[str, Any]:

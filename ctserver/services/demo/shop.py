@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -66,8 +66,8 @@ def shop_of(settings: Settings, calls: float = 48) -> Shop:
     lines = list(settings.lines)
     way = {number: use.line for number, use in number_uses(settings).items()}
     phones = {id: "&".join(line.dial).split("&") for id, line in settings.lines.items() if line.dial}
-    traffic = {"sessions": 5.4 * calls, "calls": calls}
-    return Shop(site_id, site.domains[0], pool, numbers, statics, lines, way=way, phones=phones, **traffic)
+    made = Shop(site_id, site.domains[0], pool, numbers, statics, lines, way=way, phones=phones)
+    return replace(made, sessions=5.4 * calls, calls=calls)
 
 
 class Town:
