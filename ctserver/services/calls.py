@@ -66,10 +66,13 @@ class Journal:
     async def apply(self, events: Sequence[Event]) -> None:
         """Advance the calls by these events and save what changed, in one transaction.
 
-        What cannot be saved now (disk full) is kept and saved with the next events.
+        What cannot be saved now (disk full) is kept and saved with the next events. An event that raises is lost alone.
         """
         for event in events:
-            self._advance(event)
+            try:
+                self._advance(event)
+            except Exception:
+                log.exception("call %s: an event could not be used: %s", event.linkedid, type(event).__name__)
         await self.flush()
 
     async def reconcile(self, told: Sequence[Sequence[Event]], also: Callable[[Transaction], None]) -> int:
@@ -103,13 +106,24 @@ class Journal:
             await self._flush()
 
     async def _flush(self) -> None:
-        if not self._unsaved:
-            return
-        batch, new = list(self._unsaved.values()), self._new & self._unsaved.keys()
+        if self._unsaved:
+            await self._flush_batch(list(self._unsaved.values()))
+
+    async def _flush_batch(self, batch: Sequence[Call]) -> None:
+        """Calls that raise as they are saved are told from the others by saving each by itself."""
+        new = self._new.intersection(call.id for call in batch)
         try:
             attributed, doubles = await self._db.write(lambda tx: self._save(tx, batch, new))
         except StorageError as error:
             log.error("%d calls wait to be saved: %s", len(batch), error)
+            return
+        except Exception:
+            if len(batch) > 1:
+                for call in batch:
+                    await self._flush_batch([call])
+            else:
+                log.exception("call %s cannot be saved as it is now", batch[0].linkedid)
+                self._give_up(batch[0])
             return
         self._facts.wake()
         self.on_change()
@@ -127,6 +141,14 @@ class Journal:
             if call.id in attributed and call.linkedid in self._open:
                 opened = self._open[call.linkedid]
                 self._open[call.linkedid] = replace(opened, attribution=attributed[call.id])
+
+    def _give_up(self, call: Call) -> None:
+        """What is in the tables stays; the next event of the call, if one comes, tries again."""
+        if self._unsaved.get(call.id) is call:
+            del self._unsaved[call.id]
+        if call.state == machine.ENDED:
+            self._new.discard(call.id)
+            self._saved.pop(call.id, None)
 
     def _advance(self, event: Event) -> None:
         call = self._open.get(event.linkedid)

@@ -221,12 +221,12 @@ def options(deps: Deps, scope: Scope) -> dict[str, dict[str, str]]:
         "caller": {code: _(name) for code, name in CALLERS.items()},
         "target": {code: _(name) for code, name in TARGETS.items()},
         "device": {code: _(name) for code, name in DEVICES.items()},
-        "category": {code: _(name) for code, name in _categories(deps).items()},
+        "category": {code: _(name) for code, name in _categories(deps, scope).items()},
     }
 
 
-def _categories(deps: Deps) -> dict[str, str]:
+def _categories(deps: Deps, scope: Scope) -> dict[str, str]:
     found = dict(category.CATEGORIES)
-    for site in deps.settings.sites.values():
-        found |= {name: name for name in site.categories}
+    for id, site in deps.settings.sites.items():
+        found |= {name: name for name in site.categories if scope.sees_site(id)}
     return found

@@ -11,7 +11,7 @@ from ctserver import language
 from ctserver.domain import missed as work
 from ctserver.domain import report
 from ctserver.domain.report import DAY_MS, Span, Sums
-from ctserver.domain.rights import Right
+from ctserver.domain.rights import Right, Scope
 from ctserver.http import render
 from ctserver.http.dashboard import journal, missed
 from ctserver.http.dashboard.filters import in_words
@@ -52,7 +52,7 @@ async def overview(request: web.Request) -> web.StreamResponse:
         "sources": _sources(found.lines, deps),
         "sees_visitors": scope.lines is None,
         "may_report": request[USER].may(Right.REPORTS),
-        "pools": await _pools(deps, today[0], now) if request[USER].may(Right.NUMBERS) else [],
+        "pools": await _pools(deps, scope, today[0], now) if request[USER].may(Right.NUMBERS) else [],
         **await _waiting(request, now),
     }
     return render.page(request, "overview.html", context)
@@ -109,8 +109,9 @@ async def _waiting(request: web.Request, now: int) -> dict[str, Any]:
     return {"waiting": shown, "waiting_count": len(cases), "waiting_days": missed.DAYS}
 
 
-async def _pools(deps: Deps, midnight: int, now: int) -> list[dict[str, Any]]:
+async def _pools(deps: Deps, scope: Scope, midnight: int, now: int) -> list[dict[str, Any]]:
     """How many numbers of each pool are held, and how often none was free today."""
+    seen = {use.pool for use in deps.uses.values() if scope.sees_site(use.site)}
     held = {row["number"] for row in await sessions.holders_now(deps.db) if row["until"] > now}
     short = await sessions.shortages_since(deps.db, midnight)
     told = await pools.latest_facts(deps.db, "pool_short", now - DAY_MS)
@@ -123,4 +124,5 @@ async def _pools(deps: Deps, midnight: int, now: int) -> list[dict[str, Any]]:
             "problem": told[name]["detail"] if name in told else "",
         }
         for name, pool in deps.settings.pools.items()
+        if name in seen
     ]

@@ -118,7 +118,7 @@ class Moment:
 
 def add_routes(app: web.Application) -> None:
     app.router.add_get("/reports", reports_page)
-    app.router.add_get("/reports/export.{kind:[a-z]+}", export_report)
+    app.router.add_get("/reports/export.{kind:[a-z]+}", export_report, allow_head=False)
 
 
 async def reports_page(request: web.Request) -> web.StreamResponse:
