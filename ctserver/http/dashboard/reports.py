@@ -21,7 +21,7 @@ from ctserver.http.dashboard import filters as words
 from ctserver.http.dashboard import period
 from ctserver.http.dashboard.filters import chips_of, filter_of, in_words, options
 from ctserver.http.dashboard.journal import export_kind, send
-from ctserver.http.dashboard.rows import colour, distinct
+from ctserver.http.dashboard.rows import colour
 from ctserver.http.deps import DEPS, USER, Deps, scope_of
 from ctserver.language import gettext as _
 from ctserver.services import export, reports
@@ -267,14 +267,11 @@ def _context(found: Report, asked: Asked, deps: Deps) -> dict[str, Any]:
     shown = lines[: ALL_ROWS if asked.all_rows else ROWS]
     most = max((line.sums[1] for line in lines), default=0)
     moments = _moments(found, asked, deps.now())
-    colours = distinct([colour(line.value) if asked.by == "source" else None for line in shown])
     return {
         "report": found,
         "total": _named(found.total),
         "before": _named(found.before) if found.before is not None else None,
-        "lines": [
-            {**_line(line, asked, deps, most), "colour": dyed} for line, dyed in zip(shown, colours, strict=True)
-        ],
+        "lines": [{**_line(line, asked, deps, most), "colour": colour(line.value)} for line in shown],
         "hidden": len(lines) - len(shown),
         "plot": _plot(moments, asked),
         "moments": [
