@@ -13,6 +13,7 @@ from ctserver.config import NumberUse, Settings
 from ctserver.domain.person import Person
 from ctserver.domain.rights import Right, Scope
 from ctserver.http.desk import Desk
+from ctserver.http.factors import Factors
 from ctserver.http.gate import Gate
 from ctserver.http.guesses import Guesses
 from ctserver.http.limits import Limiter
@@ -118,6 +119,7 @@ class Deps:
     facts: Facts | None = None
     provider: Provider | None = None
     signins: Signins = field(default_factory=Signins)
+    factors: Factors = field(default_factory=Factors)
     attempts: dict[str, list[int]] = field(default_factory=dict)
     live: Live = field(default_factory=Live)
     callbacks: Callbacks | None = None

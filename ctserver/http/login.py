@@ -64,8 +64,7 @@ async def login(request: web.Request) -> web.StreamResponse:
     if not await asyncio.to_thread(matches, known, password):
         entry = audit.entry(request, "login refused", name, login=name if known else "")
         await deps.db.write(lambda tx: log.add(tx, entry))
-        return _form(request, error=_("Login or password is wrong."), target=target, status=403)
-    deps.guesses.was_right(address_of(request), name)
+        return _form(request, error=_("User name or password is wrong."), target=target, status=403)
     return await begin(request, name, target)
 
 
@@ -86,6 +85,8 @@ async def begin(
             log.add(tx, entry)
 
     await deps.db.write(let_in)
+    if not secret:  # else whoever knows the password alone could guess codes for ever
+        deps.guesses.was_right(address, name)
     path = render.own_path(target)
     response = render.see_other(f"/login/code?{_next(path)}" if secret else path)
     set_cookie(deps, response, COOKIE, token, seconds)

@@ -49,7 +49,7 @@ ROUTES: dict[str, Right | Open] = {
     "POST /logout": SOMEBODY,
     "POST /language": SOMEBODY,
     # ---- pages
-    "GET /": SOMEBODY,
+    "GET /": Right.CALLS,
     "GET /calls": Right.CALLS,
     "GET /calls/rows": Right.CALLS,
     "GET /calls/suggest": Right.CALLS,

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from msgspec.structs import replace
 
@@ -67,31 +67,44 @@ class Journal:
     async def apply(self, events: Sequence[Event]) -> None:
         """Advance the calls by these events and save what changed, in one transaction.
 
-        What cannot be saved now (disk full) is kept and saved with the next events.
+        What cannot be saved now (disk full) is kept and saved with the next events. An event that raises is lost alone.
         """
-        for event in events:
-            self._advance(event)
+        self._advance_all(events)
         await self.flush()
 
     async def reconcile(self, told: Sequence[Sequence[Event]], also: Callable[[Transaction], None]) -> int:
         """Whole calls, each from its arrival to its end, as Asterisk kept them: what the journal lacks of them is added,
         what it holds as open or `unknown` is corrected, all else stays. `also` is done in the same transaction.
 
-        Returns how many calls changed. Raises StorageError: then nothing of it counts as done.
+        Returns how many calls changed. Raises StorageError: then nothing of it counts as done. A call that raises is left out.
         """
         async with self._saving:
             live = [events for events in told if events[0].linkedid in self._open]
-            for event in (event for events in live for event in events):
-                self._advance(event)
+            self._advance_all(event for events in live for event in events)
             await self._flush()
             waiting = {call.linkedid for call in self._unsaved.values()}
             if any(events[0].linkedid in waiting for events in told):
                 raise Unavailable("calls that are over wait to be saved")
             rest = [events for events in told if events not in live]
-            changed = len(live) + await self._db.write(lambda tx: self._correct(tx, rest, also))
+            changed = len(live) + await self._correct_all(rest, also)
         self._facts.wake()
         self.on_change()
         return changed
+
+    async def _correct_all(self, told: Sequence[Sequence[Event]], also: Callable[[Transaction], None]) -> int:
+        """Calls that raise are told from the others by correcting each by itself."""
+        try:
+            return await self._db.write(lambda tx: self._correct(tx, told, also))
+        except StorageError:
+            raise
+        except Exception:
+            if not told:
+                raise
+            if len(told) == 1:
+                log.exception("call %s cannot be corrected by its note", told[0][0].linkedid)
+                return await self._correct_all([], also)
+            changed = sum([await self._correct_all([events], _nothing) for events in told])
+            return changed + await self._correct_all([], also)
 
     def knows_end(self, linkedid: str) -> bool:
         """Has this call ended lately, and is its end in the journal as it was?"""
@@ -104,13 +117,24 @@ class Journal:
             await self._flush()
 
     async def _flush(self) -> None:
-        if not self._unsaved:
-            return
-        batch, new = list(self._unsaved.values()), self._new & self._unsaved.keys()
+        if self._unsaved:
+            await self._flush_batch(list(self._unsaved.values()))
+
+    async def _flush_batch(self, batch: Sequence[Call]) -> None:
+        """Calls that raise as they are saved are told from the others by saving each by itself."""
+        new = self._new.intersection(call.id for call in batch)
         try:
             attributed, doubles = await self._db.write(lambda tx: self._save(tx, batch, new))
         except StorageError as error:
             log.error("%d calls wait to be saved: %s", len(batch), error)
+            return
+        except Exception:
+            if len(batch) > 1:
+                for call in batch:
+                    await self._flush_batch([call])
+            else:
+                log.exception("call %s cannot be saved as it is now", batch[0].linkedid)
+                self._give_up(batch[0])
             return
         self._facts.wake()
         self.on_change()
@@ -128,6 +152,21 @@ class Journal:
             if call.id in attributed and call.linkedid in self._open:
                 opened = self._open[call.linkedid]
                 self._open[call.linkedid] = replace(opened, attribution=attributed[call.id])
+
+    def _give_up(self, call: Call) -> None:
+        """What is in the tables stays; the next event of the call, if one comes, tries again."""
+        if self._unsaved.get(call.id) is call:
+            del self._unsaved[call.id]
+        if call.state == machine.ENDED:
+            self._new.discard(call.id)
+            self._saved.pop(call.id, None)
+
+    def _advance_all(self, events: Iterable[Event]) -> None:
+        for event in events:
+            try:
+                self._advance(event)
+            except Exception:
+                log.exception("call %s: an event could not be used: %s", event.linkedid, type(event).__name__)
 
     def _advance(self, event: Event) -> None:
         call = self._open.get(event.linkedid)
@@ -232,3 +271,7 @@ class Journal:
         if answer:
             save_answer(tx, call.id, answer)
         return attribution
+
+
+def _nothing(_: Transaction) -> None:
+    """Nothing besides."""

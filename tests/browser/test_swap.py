@@ -39,6 +39,10 @@ async def opened(world, tab, body, **more):
         ("24/7 +44 20 7946 0000", "24/7 +44 20 7946 0101"),
         ("020 7946 0000 / 020 7946 0000", "020 7946 0101 / 020 7946 0101"),
         ("020 7946 0000, 020 7946 0000.", "020 7946 0101, 020 7946 0101."),
+        ("020 7946 0000 9:00-18:00", "020 7946 0101 9:00-18:00"),
+        ("9:00\u201318:00 020 7946 0000", "9:00\u201318:00 020 7946 0101"),
+        ("24/7 020 7946 0000 24/7", "24/7 020 7946 0101 24/7"),
+        ("0161 496 0999 (020) 7946 0000 0 (161) 496 0999", "0161 496 0999 (020) 7946 0101 0 (161) 496 0999"),
     ],
 )
 async def test_a_number_keeps_the_way_the_page_writes_it(world, tab, page, swapped):
@@ -89,6 +93,16 @@ async def test_a_number_split_over_elements_keeps_its_elements(world, tab):
     )
 
 
+async def test_links_side_by_side_are_numbers_of_their_own(world, tab):
+    await opened(
+        world,
+        tab,
+        "<p id=x><a href=tel:01614960999>0161 496 0999</a> <a href=tel:02079460000>020 7946 0000</a> <a href=/>2</a></p>"
+        "<p id=y>020<wbr>7946<wbr>0000</p>",
+    )
+    assert (await shown(tab), await shown(tab, "#y")) == ("0161 496 0999 020 7946 0101 2", "02079460101")
+
+
 async def test_blocks_and_cells_are_not_joined(world, tab):
     await opened(
         world,
@@ -124,14 +138,17 @@ async def test_a_link_to_another_number_that_ends_alike_stays(world, tab):
         world,
         tab,
         """<a id=a href="tel:+12079460000">x</a><a id=b href="tel:12079460000">x</a>
-      <a id=c href="tel:%2B442079460000">x</a><a id=d href="tel:2079460000,12">x</a><a id=e href="TEL:+442079460000">x</a>""",
+      <a id=c href="tel:%2B442079460000">x</a><a id=d href="tel:2079460000,12">x</a><a id=e href="TEL:+442079460000">x</a>
+      <a id=f href="tel:%20020%207946%200000">x</a><a id=g href="tel:0161%20496%200999">x</a>""",
     )
-    assert await tab.evaluate("[a, b, c, d, e].map(link => link.getAttribute('href'))") == [
+    assert await tab.evaluate("[a, b, c, d, e, f, g].map(link => link.getAttribute('href'))") == [
         "tel:+12079460000",
         "tel:12079460000",
         "tel:%2B442079460101",
         "tel:2079460101,12",
         "TEL:+442079460101",
+        "tel:%20020%207946%200101",
+        "tel:0161%20496%200999",
     ]
 
 

@@ -78,6 +78,7 @@ async def world(alice: Any) -> AsyncIterator[Any]:
     deps = site.client.server.app[DEPS]
     for name, value in {"delivery": sinks.delivery, "facts": sinks.facts, "push_key": "key"}.items():
         object.__setattr__(deps, name, value)
+    deps.factors.begin((await site.db.one("SELECT id FROM logins"))["id"], SECRET)
     call = await ring(site, "+442079460101", "office")
     bob = Person("bob", Role.ANALYST, email="bob@example.com")
     wish = callbacks.Callback("w" * 26, "site", "shop", "", "", "+447400123456", "office", "", "", "", now, now)
@@ -127,8 +128,8 @@ def cases(site: Any) -> dict[str, tuple[str, Any]]:
         "PUT /api/v1/blocked/{number}": ("/api/v1/blocked/+447400999999", {"why": "spam"}),
         "DELETE /api/v1/blocked/{number}": ("/api/v1/blocked/+447400999999", {}),
         "POST /testcall": ("/testcall", {"number": "+442079460101"}),
+        "POST /account/factor": ("/account/factor", {"code": code}),
         "POST /account/factor/new": ("/account/factor/new", {"old": PASSWORD}),
-        "POST /account/factor": ("/account/factor", {"secret": SECRET, "code": code}),
         "POST /account/factor/off": ("/account/factor/off", {"old": PASSWORD}),
         "POST /account/push": ("/account/push", json.dumps(BROWSER)),
         "POST /account/push/off": ("/account/push/off", {"id": "PUSH"}),

@@ -215,6 +215,33 @@ async def test_a_call_that_is_in_the_journal_already_spoils_no_other(db: Sqlite,
     assert journal.open_calls() == []
 
 
+async def test_an_event_that_raises_costs_the_other_calls_nothing(db: Sqlite, settings: Settings) -> None:
+    journal = Journal(db, settings, Attributor(settings, {}), "pbx")
+    await journal.apply([arrived(), CallerHungUp(ONE, None, 16), arrived("1700000000.5"), ended()])  # type: ignore[arg-type]
+    assert [row[:2] for row in await rows(db)] == [(ONE, "ended"), ("1700000000.5", "arrived")]
+
+
+async def test_a_call_that_cannot_be_saved_costs_the_other_calls_nothing(db: Sqlite, settings: Settings) -> None:
+    journal = Journal(db, settings, Attributor(settings, {}), "pbx")
+    never = arrived("1700000000.4", at=10**20)  # no database has a number for that time
+    await journal.apply([arrived(), never, arrived("1700000000.5")])
+    assert [row[:2] for row in await rows(db)] == [(ONE, "arrived"), ("1700000000.5", "arrived")]
+    await journal.apply([ended("1700000000.4"), ended(), *answered("1700000000.5")])
+    assert [row[:2] for row in await rows(db)] == [(ONE, "ended"), ("1700000000.5", "talking")]
+    assert await journal.resume() == journal.open_calls() != []
+
+
+async def test_a_note_that_cannot_be_used_costs_the_others_nothing(db: Sqlite, settings: Settings) -> None:
+    journal, read = Journal(db, settings, Attributor(settings, {}), "pbx"), []
+    never = [arrived("1700000000.4", at=10**20), ended("1700000000.4")]
+    told = [[arrived(), ended()], never, [arrived("1700000000.5"), ended("1700000000.5")]]
+    assert await journal.reconcile(told, lambda _: read.append("to here")) == 2
+    assert [row[:2] for row in await rows(db)] == [(ONE, "ended"), ("1700000000.5", "ended")]
+    assert read
+    assert await journal.reconcile([never], lambda _: read.append("to there")) == 0
+    assert read[-1] == "to there"
+
+
 async def test_recorded_streams_end_up_in_the_journal_as_replay_tells_them(
     db: Sqlite, settings: Settings, root: Path
 ) -> None:

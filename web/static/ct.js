@@ -35,11 +35,11 @@
     //? select
     , '\\d(?:~\\d){5,}'
   ].map($core => RegExp((__CT_PREFIX__ + $core + ')').replace(/~/g, '[^\\p{L}\\d+,:;|]*'), 'gu'));
-  // Does the text before and after a node run on through it?
+  // Does the text before and after a node run on through it? Not through links: two numbers may stand side by side.
   const $flows = $node =>
     //? select
     !$node?.matches?.(__CT_SELECT__) &&
-    /^(#[ct].*|[ABISU]|EM|FONT|MARK|SMALL|SPAN|STRONG)$/.test($node?.nodeName);
+    /^(#[ct].*|[BISU]|EM|FONT|MARK|SMALL|SPAN|STRONG|WBR)$/.test($node?.nodeName);
   const $skip = 'head,script,style,noscript,textarea,[data-ct-skip],[contenteditable]';
   const $fields = ['href', 'placeholder', 'aria-label', 'title'];
 
@@ -108,7 +108,8 @@
   let $writes = 0, $found;
   const $write = ($nodes, $href) => {
     const $sources = $nodes.map($node => $written.get($node)?.[$node.nodeValue] ?? $node.nodeValue);
-    const $text = $sources.join('\u1680');
+    // Links may hold their blanks as %20: no digits of the number.
+    const $text = $sources.join('\u1680').replace(/%20/g, '\u169c');
     const $parent = $node => $node.ownerElement || $node.parentElement || $node.parentNode.host;
     //? select
     const $own = $nodes[0] && $site.t.find($t => $t.q && $parent($nodes[0]).closest($t.q));
@@ -130,10 +131,11 @@
       const $element = $parent($nodes[$ahead.split('\u1680').length - 1]);
       //? short
       if (!($abroad || $home || $old[4])) return $match;
-      // Neighbours that make the digits part of something longer: an order number, an account, a price, an address.
+      // Neighbours that make the digits part of something longer: an order number, an account, a price, an address; not
+      // the time of day, nor another number with brackets.
       if (
-        $match[0] != '+' && ($href ? /\d$/ : /([\p{L}#№=@_][-/]?|[\d\p{Sc}]\s*[^\w(]?)$/u).test($ahead) ||
-        ($href ? /^\d/ : /^(?!x\d|ext)([\p{L}@_]|\s*[^\w(+]?[\d\p{Sc}%])/u).test($text.slice($at + $match.length))
+        !/[+(]/.test($match) && ($href ? /\d$/ : /([\p{L}#№=@_][-/]?|((?<![:/]\d?)\d|\p{Sc})\s*[^\w(]?)$/u).test($ahead) ||
+        ($href ? /^\d/ : /^(?!x\d|ext|\s+\d+.?[(:/])([\p{L}@_]|\s*[^\w(+]?[\d\p{Sc}%])/u).test($text.slice($at + $match.length))
       ) return $match;
       $found++;
       $owners.set($element, $t);
@@ -143,7 +145,7 @@
       if (!$t.mode || $shown($t) != $t)
         $want($t);
       //? reveal
-      if ($t.mode == 'reveal') $element.toggleAttribute('data-ct-reveal', $hidden($t));
+      $element.toggleAttribute('data-ct-reveal', $hidden($t));
       const { c: $c, p: $p, l: $l, n: $n, f: $f } = $shown($t);
       const $full = $digits($abroad).replace($code, $c) + ($home && $p) + $l;
       let $i = 0;
@@ -158,7 +160,7 @@
           $href || /^.\d+$/.test($match) ? $abroad || $c != $code ? $n : $full : $f[$abroad || $c != $code ? 0 : 1]
         ) + $match.replace(/[^\u1680]/g, '')
       );
-    }).split('\u1680').map(($value, $i) => {
+    }).replace(/\u169c/g, '%20').split('\u1680').map(($value, $i) => {
       if ($value != $nodes[$i].nodeValue) $written.set($nodes[$i], { [$nodes[$i].nodeValue = $value]: $sources[$i] }), $writes++;
     });
   };
@@ -292,6 +294,7 @@
     set: $e => $props = { ...$props, ...$e },
     track: $name => $ready.then(() => $signal($name)),
     consent: $yes => {
+      //? !consent
       $on = $yes;
       //? keep
       $keep = $yes;

@@ -99,15 +99,17 @@ async def new_factor(request: web.Request) -> web.StreamResponse:
     if not await _knows_password(request, str((await request.post()).get("old", ""))):
         return await _page(request, error=_not_known(request), status=400)
     audit.describe(request, "second factor begun", request[USER].login)
-    return await _page(request, secret=ids.totp_secret())
+    secret = ids.totp_secret()
+    request.app[DEPS].factors.begin(request[USER].session, secret)
+    return await _page(request, secret=secret)
 
 
 async def confirm_factor(request: web.Request) -> web.StreamResponse:
     deps, user, form = request.app[DEPS], request[USER], await request.post()
-    secret, text = str(form.get("secret", "")), str(form.get("code", ""))
-    if len(secret) != 32 or not secret.isascii() or not secret.isalnum():
-        raise web.HTTPBadRequest
-    step = secondfactor.step_of(secret, text, deps.now(), 0)
+    secret = deps.factors.of(user.session)
+    if not secret:
+        return await _page(request, error=_("The form has expired. Please try again."), status=400)
+    step = secondfactor.step_of(secret, str(form.get("code", "")), deps.now(), 0)
     if step is None:
         return await _page(
             request, secret=secret, error=_("This code is wrong. Is the clock on your phone right?"), status=400
@@ -115,6 +117,7 @@ async def confirm_factor(request: web.Request) -> web.StreamResponse:
     codes = [ids.password() for _each in range(secondfactor.RECOVERY_CODES)]
     hashes = [code_hash(user.login, code) for code in codes]
     await deps.db.write(lambda tx: users.put_second_factor(tx, user.login, secret, step, hashes))
+    deps.factors.end(user.session)
     audit.describe(request, "second factor set up", user.login)
     return await _page(request, codes=codes)
 
@@ -147,7 +150,7 @@ async def _knows_password(request: web.Request, password: str) -> bool:
 
 def _not_known(request: web.Request) -> str:
     if request[USER].person.by_provider:
-        return _("Log out and log in again first: this needs a login less than ten minutes old.")
+        return _("Log out and log in again first: you must have logged in within the last ten minutes.")
     return _("The current password is wrong.")
 
 
