@@ -83,6 +83,11 @@ class Scope:
         return self.sites is None or site in self.sites
 
     @property
+    def limited(self) -> bool:
+        """Is there anything that is not seen?"""
+        return self.sites is not None or self.lines is not None
+
+    @property
     def values(self) -> tuple[str, str]:
         """Sites and lines for SQL: "" for all, else the names with a space before, between and after them."""
         return _spaced(self.sites), _spaced(self.lines)

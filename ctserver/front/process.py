@@ -20,7 +20,7 @@ from ctserver import ids, logs, memory
 from ctserver.config import Settings, number_uses
 from ctserver.domain import visitor
 from ctserver.front.remote import Remote
-from ctserver.http import front
+from ctserver.http import door
 from ctserver.http.desk import Desk
 from ctserver.http.gate import Gate
 from ctserver.http.geo import Geo
@@ -44,7 +44,7 @@ async def serve(settings: Settings, link: socket.socket, listening: socket.socke
     transport, remote = await loop.create_connection(Remote, sock=link)
     geo = Geo(settings.path(settings.geo.file) if settings.geo.file else None)
     desk = Desk(settings, Gate(settings, geo), number_uses(settings), remote, ids.now_ms)
-    runner = web.ServerRunner(front.make(desk), shutdown_timeout=STOP_SECONDS)
+    runner = web.ServerRunner(door.Server(desk), shutdown_timeout=STOP_SECONDS)
     await runner.setup()
     await web.SockSite(runner, listening, backlog=512).start()
     memory.started()

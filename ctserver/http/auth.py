@@ -6,6 +6,7 @@ POST of a person carries the CSRF token of his login.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import hmac
@@ -27,6 +28,8 @@ COOKIE = "ct_login"
 PUSH_COOKIE = "ct_push"  # names the entry of this browser among those that are notified
 SEEN_EVERY_MS = 5 * 60_000  # how exactly the time of somebody's last request is kept
 TOKEN_PREFIX = "ct_"  # so that a token found somewhere is known for one
+ASKED_AGAIN_SECONDS = 1.0  # how soon a stream ends for whom a login, a right or a site was taken from
+ASKED: web.RequestKey[float] = web.RequestKey("asked", float)
 
 _hasher = PasswordHasher()
 
@@ -65,6 +68,19 @@ def hash_password(password: str) -> str:
 
 def same(left: str, right: str) -> bool:
     return bool(left) and hmac.compare_digest(left.encode("utf-8", "replace"), right.encode("utf-8", "replace"))
+
+
+async def still(request: web.Request) -> bool:
+    """May whoever opened this stream read on, as the one he was then? Answered from the database once in a while."""
+    deps, was, clock = request.app[DEPS], request[USER], asyncio.get_running_loop().time()
+    if clock - request.get(ASKED, clock - ASKED_AGAIN_SECONDS) < ASKED_AGAIN_SECONDS:
+        return True
+    request[ASKED] = clock
+    if was.by_token:
+        token = await tokens.by_hash(deps.db, token_hash(_token(request)), deps.now())
+        return token is not None and _as_program(token) == was
+    login = await logins.by_token(deps.db, token_hash(request.cookies.get(COOKIE, "")), deps.now())
+    return login is not None and _as_person(login) == was
 
 
 def _refuse(request: web.Request) -> web.StreamResponse:
@@ -107,7 +123,15 @@ async def _person(request: web.Request, deps: Deps, cookie: str) -> User | None:
     if now - login.seen_at > SEEN_EVERY_MS:
         address = client_ip(request, deps.settings.server.trust_proxy)
         await deps.db.write(lambda tx: logins.seen(tx, login.id, now, address))
+    return _as_person(login)
+
+
+def _as_person(login: logins.Login) -> User:
     return User(login.person, login.person.rights, login.csrf, login.id)
+
+
+def _as_program(token: tokens.Token) -> User:
+    return User(token.person, token.person.rights & token.scopes, by_token=True)
 
 
 async def _program(deps: Deps, text: str) -> User | None:
@@ -119,7 +143,7 @@ async def _program(deps: Deps, text: str) -> User | None:
         raise web.HTTPTooManyRequests(headers={"Retry-After": "10"})
     if now - token.seen_at > SEEN_EVERY_MS:
         await deps.db.write(lambda tx: tokens.seen(tx, token.id, now))
-    return User(token.person, token.person.rights & token.scopes, by_token=True)
+    return _as_program(token)
 
 
 def _token(request: web.Request) -> str:

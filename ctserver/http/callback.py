@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 from functools import lru_cache
 
-from aiohttp import web
-
 from ctserver import files
 from ctserver.config import Settings
 from ctserver.domain.callback import Refused as NotRung
 from ctserver.http import collect
+from ctserver.http.asked import Answer, Asked
 from ctserver.http.desk import Desk, Route
 from ctserver.http.gate import Refused
 from ctserver.services.callbacks import Wish
@@ -21,40 +20,38 @@ MAX_MINUTES = 24 * 60
 QUICK_SECONDS = 1  # nobody writes his number faster than that
 
 
-async def widget(desk: Desk, request: web.BaseRequest) -> web.Response:
+async def widget(desk: Desk, asked: Asked) -> Answer:
     """The script, made for one site."""
     try:
-        site = collect.site_of(desk.settings, request.query.get("site", ""))
+        site = collect.site_of(desk.settings, asked.query.get("site", ""))
         _check_widget(desk.settings, site)
     except Refused as refusal:
-        return web.Response(status=404, text=f"// {refusal}\n", content_type="text/javascript")
+        return Answer(404, collect.SCRIPT, f"// {refusal}\n".encode())
     baked = {"SITE": site, "ORIGIN": desk.settings.script_url}
     body = _source()
     for name, value in baked.items():
         body = body.replace(f"__CT_{name}__", json.dumps(value).replace("<", "\\u003c"))
     headers = {"Cache-Control": "max-age=300", "Cross-Origin-Resource-Policy": "cross-origin"}
-    response = web.Response(text=body, content_type="text/javascript", charset="utf-8", headers=headers)
-    response.enable_compression()
-    return response
+    return Answer(200, {**headers, **collect.SCRIPT}, body.encode())
 
 
-async def ask(desk: Desk, request: web.BaseRequest) -> web.Response:
+async def ask(desk: Desk, asked: Asked) -> Answer:
     """`{"s": site, "v": visitor, "e": session, "n": his number, "u": URL, "d": minutes to wait, "w": seconds that he took, "x": ""}` ->
     `{"at": epoch ms}`, when he will be rung, or `{"no": why}`: number, country, often, closed, session, off, ours.
 
     `x` is a field that people do not see: what fills it in is a robot, and is told that all is well.
     """
     try:
-        body, site, headers = await collect.read(request, desk)
+        body, site, headers = collect.read(asked, desk)
         _check_widget(desk.settings, site)
-        asker = desk.gate.asker(request)
-        desk.gate.admit(request, asker, site, collect.page_of(request, body))
+        asker = desk.gate.asker(asked)
+        desk.gate.admit(asked, asker, site, collect.page_of(asked, body))
         desk.gate.count(asker, site, body.text("v", 26), desk.now())
     except Refused as refusal:
         return collect.refuse(refusal)
     seconds = body.fields.get("w")
     if body.text("x", 10) or not isinstance(seconds, int | float) or seconds < QUICK_SECONDS:
-        return web.json_response({"at": desk.now()}, headers=headers)
+        return _said({"at": desk.now()}, headers)
     wish = Wish(
         site=site,
         session=body.text("e", 26),
@@ -67,8 +64,12 @@ async def ask(desk: Desk, request: web.BaseRequest) -> web.Response:
     try:
         at = await desk.reception.callback(wish)
     except NotRung as refusal:
-        return web.json_response({"no": str(refusal)}, headers=headers)
-    return web.json_response({"at": at}, headers=headers)
+        return _said({"no": str(refusal)}, headers)
+    return _said({"at": at}, headers)
+
+
+def _said(content: dict[str, object], headers: dict[str, str]) -> Answer:
+    return Answer(200, {**headers, "Content-Type": "application/json"}, json.dumps(content).encode())
 
 
 def _delay_ms(minutes: object) -> int:

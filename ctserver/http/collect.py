@@ -11,12 +11,12 @@ from functools import lru_cache
 from typing import Any
 
 import msgspec
-from aiohttp import web
 
 from ctserver import files
 from ctserver.config import Settings, Target
 from ctserver.domain import phone, source
 from ctserver.http import script
+from ctserver.http.asked import Answer, Asked
 from ctserver.http.desk import Desk, Route
 from ctserver.http.gate import Refused
 from ctserver.services import visits
@@ -24,28 +24,24 @@ from ctserver.services import visits
 MAX_URL = 2000
 MAX_TITLE = 300
 MAX_ENTRIES = 20
+SCRIPT = {"Content-Type": "text/javascript; charset=utf-8"}
 _VISITOR = re.compile(r"[0-9a-v]{26}")
 _SIGNAL = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 
 
-async def ct_js(desk: Desk, request: web.BaseRequest) -> web.Response:
+async def ct_js(desk: Desk, asked: Asked) -> Answer:
     """The script of one site, with its public configuration; revalidated by ETag."""
     try:
-        site = site_of(desk.settings, request.query.get("site", ""))
+        site = site_of(desk.settings, asked.query.get("site", ""))
     except Refused as refusal:
-        return web.Response(status=404, text=f"// {refusal}\n", content_type="text/javascript")
+        return Answer(404, SCRIPT, f"// {refusal}\n".encode())
     body = script_of(desk.settings, site)
     tag = version_of(body)
-    keep = (
-        "max-age=31536000, immutable" if request.query.get("v") == tag else "max-age=300, stale-while-revalidate=86400"
-    )
-    headers = {"Cache-Control": keep, "Cross-Origin-Resource-Policy": "cross-origin"}
-    if f'"{tag}"' in request.headers.get("If-None-Match", ""):
-        return web.Response(status=304, headers={**headers, "ETag": f'"{tag}"'})
-    response = web.Response(text=body, content_type="text/javascript", charset="utf-8", headers=headers)
-    response.etag = tag
-    response.enable_compression()
-    return response
+    keep = "max-age=31536000, immutable" if asked.query.get("v") == tag else "max-age=300, stale-while-revalidate=86400"
+    headers = {"Cache-Control": keep, "Cross-Origin-Resource-Policy": "cross-origin", "ETag": f'"{tag}"'}
+    if headers["ETag"] in asked.headers.get("If-None-Match", ""):
+        return Answer(304, headers)
+    return Answer(200, {**headers, **SCRIPT}, body.encode())
 
 
 def version_of(script: str) -> str:
@@ -116,15 +112,15 @@ class Body:
         return {key[:40]: str(entry)[:MAX_TITLE].encode("utf-8", "replace").decode() for key, entry in kept.items()}
 
 
-async def visit(desk: Desk, request: web.BaseRequest) -> web.Response:
+async def visit(desk: Desk, asked: Asked) -> Answer:
     """A page view: `{"s": site, "v": visitor, "u": URL, "r": referrer, "t": title, "n": [targets]}` -> numbers.
 
     With a session in `e` it is the same page view, which has come upon more targets.
     """
     try:
-        body, site, headers = await read(request, desk)
-        asker = desk.gate.asker(request)
-        desk.gate.admit(request, asker, site, page_of(request, body))
+        body, site, headers = read(asked, desk)
+        asker = desk.gate.asker(asked)
+        desk.gate.admit(asked, asker, site, page_of(asked, body))
         visitor = body.text("v", 26)
         visitor = visitor if _VISITOR.fullmatch(visitor) else ""
         desk.gate.count(asker, site, visitor, desk.now())
@@ -149,14 +145,14 @@ async def visit(desk: Desk, request: web.BaseRequest) -> web.Response:
     numbers = ",".join(f'"{target}":{_number(number)}' for target, number in shown.numbers.items())
     head = f'{{"v":"{shown.visitor}","e":"{shown.session}","n":{{{numbers}}}'  # ids and names need no escaping
     text = f'{head},"h":{shown.hold_ms // 1000},"b":{desk.settings.sites[site].heartbeat_seconds}}}'
-    return web.Response(body=text.encode(), headers={**headers, "Content-Type": "application/json"})
+    return Answer(200, {**headers, "Content-Type": "application/json"}, text.encode())
 
 
-async def signal(desk: Desk, request: web.BaseRequest) -> web.Response:
+async def signal(desk: Desk, asked: Asked) -> Answer:
     """What the visitor did: `{"s": site, "v": visitor, "e": session, "k": kind, "n": number}`. Answers nothing."""
     try:
-        body, site, headers = await read(request, desk)
-        desk.gate.admit(request, desk.gate.asker(request), site, page_of(request, body))
+        body, site, headers = read(asked, desk)
+        desk.gate.admit(asked, desk.gate.asker(asked), site, page_of(asked, body))
         kind = body.text("k", 40)
         if not _SIGNAL.fullmatch(kind):
             raise Refused("no such signal")
@@ -172,22 +168,22 @@ async def signal(desk: Desk, request: web.BaseRequest) -> web.Response:
         properties=body.texts("p"),
     )
     await desk.reception.signal(note)
-    return web.Response(status=204, headers=headers)
+    return Answer(204, headers)
 
 
-def page_of(request: web.BaseRequest, body: Body) -> str:
+def page_of(asked: Asked, body: Body) -> str:
     """The host of the page that asks, as the browser says it, else as the script does."""
-    return source.host_of(request.headers.get("Origin", "")) or source.host_of(body.text("u", MAX_URL))
+    return source.host_of(asked.headers.get("Origin", "")) or source.host_of(body.text("u", MAX_URL))
 
 
-def refuse(refusal: Refused) -> web.Response:
-    return web.Response(status=204, headers={"X-Ct-Refused": str(refusal), "Access-Control-Allow-Origin": "*"})
+def refuse(refusal: Refused) -> Answer:
+    return Answer(204, {"X-Ct-Refused": str(refusal), "Access-Control-Allow-Origin": "*"})
 
 
-async def read(request: web.BaseRequest, desk: Desk) -> tuple[Body, str, dict[str, str]]:
+def read(asked: Asked, desk: Desk) -> tuple[Body, str, dict[str, str]]:
     """The body, the site, and the headers of the answer. Raises Refused."""
     try:
-        fields = _parsed(await request.read())
+        fields = _parsed(asked.body)
     except (ValueError, RecursionError):
         raise Refused("the body is not JSON") from None
     if not isinstance(fields, dict):
@@ -196,7 +192,7 @@ async def read(request: web.BaseRequest, desk: Desk) -> tuple[Body, str, dict[st
     site = body.text("s", 40)
     if site not in desk.settings.sites:
         raise Refused("no such site")
-    origin = request.headers.get("Origin", "")
+    origin = asked.headers.get("Origin", "")
     return body, site, {"Access-Control-Allow-Origin": origin or "*", "Vary": "Origin", "Cache-Control": "no-store"}
 
 

@@ -6,9 +6,8 @@ from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from aiohttp import web
-
 from ctserver.config import Settings
+from ctserver.http.asked import Answer, Asked
 from ctserver.http.gate import Gate
 from ctserver.services.reception import Reception
 
@@ -27,4 +26,4 @@ class Desk:
 class Route(NamedTuple):
     method: str
     path: str
-    handler: Callable[[Desk, web.BaseRequest], Awaitable[web.Response]]
+    handler: Callable[[Desk, Asked], Awaitable[Answer]]

@@ -1,49 +1,43 @@
-"""What visitors' pages ask for, and the web server at an address of its own that answers nothing else: the script, the visit,
-the signals, the callback widget. Few routes, asked often: aiohttp's plain server, without an application's guards."""
+"""What visitors' pages ask for: the script, the visit, the signals, the callback widget; and how aiohttp's requests come to it."""
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from typing import Any
 
 from aiohttp import web
 
 from ctserver.http import callback, collect
-from ctserver.http.desk import Desk
+from ctserver.http.asked import MAX_BODY, NOT_NOW, Answer, Asked
+from ctserver.http.desk import Desk, Route
 from ctserver.storage.db import StorageError
 
 log = logging.getLogger(__name__)
 
-MAX_BODY = 64 * 1024
 ROUTES = collect.ROUTES + callback.ROUTES
 
 
-def make(desk: Desk) -> web.Server:
-    """The server, ready to run. `/health` says that there is one; how it is, is told at the dashboard's address."""
-    loop = asyncio.get_running_loop()
-    handlers = {(route.method, route.path): route.handler for route in ROUTES}
+async def answer(route: Route, desk: Desk, asked: Asked) -> Answer:
+    """What the route says. Whatever fails, the page keeps its own number."""
+    try:
+        return await route.handler(desk, asked)
+    except StorageError as error:
+        log.error("%s %s: %s", route.method, route.path, error)
+    except Exception:
+        log.exception("%s %s failed", route.method, route.path)
+    return NOT_NOW
 
-    def request(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
-        return web.BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=MAX_BODY)
 
-    async def serve(request: web.BaseRequest) -> web.StreamResponse:
-        if (request.content_length or 0) > MAX_BODY:
-            return too_large()
-        handler = handlers.get((request.method, request.path))
-        if handler is None:
-            return web.json_response({"ok": True}) if request.path == "/health" else web.Response(status=404)
-        try:
-            return await handler(desk, request)
-        except web.HTTPException:
-            raise
-        except StorageError as error:
-            log.error("%s %s: %s", request.method, request.path, error)
-        except Exception:
-            log.exception("%s %s failed", request.method, request.path)
-        return not_now()
+async def carry(route: Route, desk: Desk, request: web.BaseRequest) -> web.Response:
+    """The same for a request of aiohttp's. Raises its HTTPException when the body is too large or broken."""
+    asked = Asked(request.headers, request.remote or "", request.query, await request.read())
+    carried = response(await answer(route, desk, asked))
+    if route.method == "GET":
+        carried.enable_compression()
+    return carried
 
-    return web.Server(serve, request_factory=request, access_log=None, keepalive_timeout=30)
+
+def response(answer: Answer) -> web.Response:
+    return web.Response(status=answer.status, headers=answer.headers, body=answer.body)
 
 
 def too_large() -> web.Response:
@@ -51,8 +45,3 @@ def too_large() -> web.Response:
     response = web.Response(status=413, text=f"at most {MAX_BODY} bytes\n")
     response.force_close()
     return response
-
-
-def not_now() -> web.Response:
-    """What a page gets while nothing can be written: it keeps its own number."""
-    return web.Response(status=503, text="not now\n", headers={"Access-Control-Allow-Origin": "*"})

@@ -7,11 +7,10 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
-from aiohttp import web
-
 from ctserver.config import Settings, Site
 from ctserver.domain import channel, source, visitor
 from ctserver.domain.model import Source, VisitorFacts
+from ctserver.http.asked import Asked
 from ctserver.http.geo import Geo, IpMode, client_ip, truncate_ip
 from ctserver.http.limits import Limiter
 
@@ -43,16 +42,16 @@ class Gate:
         self._views = Limiter(limits.visits_per_site_per_minute, BURST_MINUTES * limits.visits_per_site_per_minute)
         self._known: OrderedDict[str, None] = OrderedDict()
 
-    def asker(self, request: web.BaseRequest) -> Asker:
-        ip = client_ip(request, self._settings.server.trust_proxy)
-        return Asker(ip, request.headers.get("User-Agent", ""))
+    def asker(self, asked: Asked) -> Asker:
+        ip = client_ip(asked, self._settings.server.trust_proxy)
+        return Asker(ip, asked.headers.get("User-Agent", ""))
 
-    def admit(self, request: web.BaseRequest, asker: Asker, site_name: str, page_host: str) -> None:
+    def admit(self, asked: Asked, asker: Asker, site_name: str, page_host: str) -> None:
         """Raises Refused for whoever is not to have a number, whoever he says he is."""
         site = self._settings.sites[site_name]
         if not source.is_own(page_host, site.domains):
             raise Refused("this page is not on the site's domains")
-        if not site.serve_bots and (bot := visitor.is_bot(asker.user_agent, request.headers)):
+        if not site.serve_bots and (bot := visitor.is_bot(asker.user_agent, asked.headers)):
             raise Refused(bot)
         excluded = self._excluded[site_name]
         if excluded and any(ip_address(asker.ip) in network for network in excluded if _is_ip(asker.ip)):

@@ -19,6 +19,8 @@ from typing import Any, Literal
 import maxminddb
 from aiohttp import web
 
+from ctserver.http.asked import Asked
+
 IpMode = Literal["truncate", "drop", "keep"]
 
 _REMEMBERED = 10_000
@@ -93,7 +95,7 @@ class Geo:
             return NOWHERE
 
 
-def client_ip(request: web.BaseRequest, trust_proxy: bool) -> str:
+def client_ip(request: web.BaseRequest | Asked, trust_proxy: bool) -> str:
     """The visitor's address, "" if there is none.
 
     Behind a trusted proxy it is read from X-Forwarded-For from the right, where the proxy writes; what stands further left is

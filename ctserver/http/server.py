@@ -21,6 +21,7 @@ from ctserver.http import (
     render,
     signin,
 )
+from ctserver.http.asked import MAX_BODY, NOT_NOW
 from ctserver.http.dashboard import (
     account,
     audit,
@@ -61,13 +62,13 @@ CONTENT_POLICY = (
 def make(deps: Deps) -> web.Application:
     """The application, ready to run."""
     app = web.Application(
-        middlewares=[_guard, api.cors.middleware, auth.middleware, reader.middleware], client_max_size=front.MAX_BODY
+        middlewares=[_guard, api.cors.middleware, auth.middleware, reader.middleware], client_max_size=MAX_BODY
     )
     app[DEPS] = deps
     app.on_response_prepare.append(api.cors.sign)
     app.router.add_get("/health", health)
     for route in front.ROUTES:
-        app.router.add_route(route.method, route.path, partial(route.handler, deps.desk))
+        app.router.add_route(route.method, route.path, partial(front.carry, route, deps.desk))
     ringing.add_routes(app)
     login.add_routes(app)
     passwords.add_routes(app)
@@ -112,7 +113,7 @@ async def health(request: web.Request) -> web.Response:
 async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     """A body that is too large is refused before any of it is read, and the connection closed. No raw error reaches a
     person; every page carries the security headers."""
-    if (request.content_length or 0) > front.MAX_BODY:
+    if (request.content_length or 0) > MAX_BODY:
         return front.too_large()
     if not _is_machine(request):
         reader.guess(request)
@@ -143,7 +144,7 @@ def _unavailable(request: web.Request) -> web.StreamResponse:
     if problems.is_for_programs(request):
         return problems.of(web.HTTPServiceUnavailable())
     if _is_machine(request):
-        return front.not_now()
+        return front.response(NOT_NOW)
     return render.error_page(request, 503)
 
 

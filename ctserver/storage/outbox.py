@@ -281,8 +281,8 @@ class Wanted:
 
 
 async def page(db: Database, wanted: Wanted, scope: Scope, limit: int) -> Page:
-    """The newest first, with their facts and whose calls they are about (site, line, caller; None where about none). Of
-    those about a call, only what the scope sees. Like a page of the journal it looks through so many and no more."""
+    """The newest first, with their facts and whose calls they are about (site, line, caller; None where about none). Who does
+    not see all calls sees what is about those that he sees, and nothing that is about none. Like a page of the journal it looks through so many and no more."""
     before, text = wanted.before or "~", wanted.text.lower()
     floor_sql, page_sql = (_FLOOR_IN_STATE, _PAGE_IN_STATE) if wanted.state else (_FLOOR, _PAGE)
     state = (wanted.state,) if wanted.state else ()
@@ -305,8 +305,8 @@ async def page(db: Database, wanted: Wanted, scope: Scope, limit: int) -> Page:
 _WITHIN = """
     SELECT o.*, f.kind, f.at, f.subject, f.detail, f.call, c.caller, c.site, c.line
     FROM outbox o CROSS JOIN facts f LEFT JOIN calls c ON c.id = f.call
-    WHERE f.id = o.fact AND (f.call = '' OR (($1 = '' OR REPLACE($1, ' ' || c.site || ' ', '') <> $1)
-                                             AND ($2 = '' OR REPLACE($2, ' ' || c.line || ' ', '') <> $2)))
+    WHERE f.id = o.fact AND ($1 = '' OR REPLACE($1, ' ' || c.site || ' ', '') <> $1)
+      AND ($2 = '' OR REPLACE($2, ' ' || c.line || ' ', '') <> $2)
       AND ($3 = '' OR o.via = $3) AND ($4 = '' OR f.kind = $4)
       AND ($5 = '' OR LOWER(o.addressee) LIKE '%' || $5 || '%' OR f.call = $5)
       AND o.id >= $6 AND o.id < $7
@@ -323,8 +323,8 @@ async def one(db: Database, id: str, scope: Scope = EVERYTHING) -> Row | None:
         """
         SELECT o.*, f.kind, f.at, f.subject, f.detail, f.call, c.caller, c.site, c.line
         FROM outbox o JOIN facts f ON f.id = o.fact LEFT JOIN calls c ON c.id = f.call
-        WHERE (f.call = '' OR (($1 = '' OR REPLACE($1, ' ' || c.site || ' ', '') <> $1)
-                               AND ($2 = '' OR REPLACE($2, ' ' || c.line || ' ', '') <> $2))) AND o.id = $3
+        WHERE o.id = $3 AND ($1 = '' OR REPLACE($1, ' ' || c.site || ' ', '') <> $1)
+          AND ($2 = '' OR REPLACE($2, ' ' || c.line || ' ', '') <> $2)
         """,
         (*scope.values, id),
     )

@@ -101,12 +101,15 @@ def set_password(tx: Transaction, login: str, password_hash: str, kept: str) -> 
 
 
 def remove(tx: Transaction, login: str) -> None:
-    """The user, and whatever lets somebody in as him. The audit log keeps his name."""
+    """The user, whatever lets somebody in as him, and what he had chosen: his login may be another's one day. The audit log
+    keeps his name."""
     tx.execute("DELETE FROM logins WHERE login = $1", (login,))
     tx.execute("DELETE FROM recovery_codes WHERE login = $1", (login,))
     tx.execute("DELETE FROM links WHERE login = $1", (login,))
     tx.execute("DELETE FROM tokens WHERE login = $1", (login,))
     tx.execute("DELETE FROM push_subscriptions WHERE login = $1", (login,))
+    tx.execute("DELETE FROM saved_views WHERE login = $1", (login,))
+    tx.execute("DELETE FROM preferences WHERE login = $1", (login,))
     tx.execute("DELETE FROM users WHERE login = $1", (login,))
 
 

@@ -20,7 +20,7 @@ import pytest
 
 from ctserver import config, ids
 from ctserver.front.keeper import Front
-from ctserver.http.front import MAX_BODY
+from ctserver.http.asked import MAX_BODY
 from ctserver.services.callbacks import Callbacks
 from ctserver.services.reception import Here
 from ctserver.storage.sqlite import Sqlite

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from ctserver.http.auth import ASKED_AGAIN_SECONDS
 from ctserver.http.rights import ROUTES
 
 from .test_pages import EVIL, ring
@@ -333,6 +334,17 @@ async def test_the_stream_brings_changes_and_goes_on_where_one_was(alice: Any, p
         assert json.loads(text.split("data: ")[1].split("\n")[0])["id"] == call
         alice.client.server.app[DEPS].live.close()
         await response.read()
+
+
+async def test_the_stream_ends_with_its_token(alice: Any, program: Program) -> None:
+    async with asyncio.timeout(10):
+        response = await program.get("/api/v1/events")
+        await response.content.readuntil(b"\n\n")
+        await alice.db.run(lambda connection: connection.execute("DELETE FROM tokens").close())
+        await asyncio.sleep(ASKED_AGAIN_SECONDS)
+        await ring(alice)
+        alice.live.changed()
+        assert b"event: call" not in await response.read()
 
 
 # ---- feeds

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ctserver.http.front import MAX_BODY
+from ctserver.http.asked import MAX_BODY
 
 Raw = Callable[..., Awaitable[bytes]]
 ORIGIN = {"Origin": "https://www.shop.example"}

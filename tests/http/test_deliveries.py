@@ -130,6 +130,8 @@ async def test_who_sees_one_site_sees_nothing_that_was_told_of_calls_to_others(s
     await site.db.write(lambda tx: facts.record(tx, fact, ids.now_ms()))
     delivery = await site.db.one("SELECT id FROM outbox")
     assert delivery is not None
+    disk = Fact("disk", ids.now_ms(), "disk", "9 MB free")
+    await site.db.write(lambda tx: facts.record(tx, disk, ids.now_ms()))
     for name, status in ((row["site"], 200), ("elsewhere", 404)):
         await site.log_in_as(Role.MANAGER, sites=name)
         assert (await site.get(f"/deliveries/{delivery['id']}")).status == status
@@ -145,6 +147,7 @@ async def test_a_pause_is_ended_by_hand_and_only_by_those_who_see_everything(
     csrf = await site.log_in_as("manager", sites="shop")
     for path in ("/deliveries/resume", "/deliveries/again", "/deliveries/test"):
         assert (await site.post(path, {"csrf": csrf, "via": "notify.mail"})).status == 403
+    assert (await site.post("/api/v1/channels/notify.mail/test", headers={"X-Csrf": csrf})).status == 403
     assert not made.taken
     csrf = await site.log_in_as("owner")
     assert (await site.post("/deliveries/resume", {"csrf": csrf, "via": "notify.none"})).status == 404

@@ -7,9 +7,12 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
+import pytest
+
 from ctserver import ids
 from ctserver.domain import source
 from ctserver.domain.call import Arrived, CallerHungUp, LegDone, LegRinging, LegStarted
+from ctserver.http.auth import ASKED_AGAIN_SECONDS
 from ctserver.services import visits
 from ctserver.services.attribution import Attributor
 from ctserver.services.calls import Journal
@@ -146,3 +149,14 @@ async def test_a_row_is_written_anew_when_it_changes_and_for_each_reader(alice: 
     assert "0:04" in html
     alice.clock[0] += 60_000
     assert "1:04" in await alice.page("/live")
+
+
+@pytest.mark.parametrize("taken", ["DELETE FROM logins", "UPDATE users SET sites = 'other'"])
+async def test_a_stream_ends_for_whom_his_login_or_a_site_is_taken_from(site: Any, taken: str) -> None:
+    await site.log_in_as("manager")
+    async with asyncio.timeout(10), site.client.get("/events") as response:
+        assert b"event: now" in await response.content.readuntil(b"}\n\n")
+        await site.db.run(lambda connection: connection.execute(taken).close())
+        await asyncio.sleep(ASKED_AGAIN_SECONDS)
+        site.live.changed()
+        assert await response.read() == b""

@@ -188,7 +188,7 @@ async def test_an_invitation_makes_a_login_with_its_role_once(alice: Any) -> Non
     assert "bob@example.com" in await alice.page("/users")
     alice.client.session.cookie_jar.clear()
     status, html = await follow(alice, path, login="alice")
-    assert (status, "This login is taken" in html) == (400, True)
+    assert (status, "This user name is taken" in html) == (400, True)
     assert (await follow(alice, path, login="bob"))[0] == 303
     assert (await alice.get("/calls")).status == 200
     assert (await alice.get("/users")).status == 403
@@ -207,7 +207,7 @@ async def test_an_invitation_makes_a_login_with_its_role_once(alice: Any) -> Non
         ({"login": "<b>x</b>"}, "may have letters"),
         ({"login": "bob\r\nSet-Cookie: x=1"}, "may have letters"),
         ({"login": ""}, "may have letters"),
-        ({"login": NEW.replace(" ", "-"), "password": NEW.replace(" ", "-"), "again": NEW.replace(" ", "-")}, "not be the login"),
+        ({"login": NEW.replace(" ", "-"), "password": NEW.replace(" ", "-"), "again": NEW.replace(" ", "-")}, "not be the user name"),
         ({"csrf": "wrong"}, "has expired"),
     ],
 )  # fmt: skip
@@ -357,10 +357,12 @@ async def test_somebody_stays_the_owner(alice: Any) -> None:
 async def test_who_is_removed_is_out_with_all_his_keys(alice: Any) -> None:
     await alice.log_in_as("analyst")
     await send(alice, "/account/tokens", name="sheet", scope="calls", days="30")
+    await send(alice, "/calls/views", name="his own", query="site=shop")
+    await send(alice, "/settings", language="ru", zone="", phones="")
     await alice.log_in()
     id = (await alice.db.one("SELECT id FROM users WHERE login = 'analyst'"))["id"]
     assert (await send(alice, f"/users/{id}/remove"))[0] == 303
-    for table in ("users", "logins", "tokens"):
+    for table in ("users", "logins", "tokens", "saved_views", "preferences"):
         assert await alice.db.one(f"SELECT 1 FROM {table} WHERE login = 'analyst'") is None
     assert (await alice.get(f"/users/{id}")).status == 404
 

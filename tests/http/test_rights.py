@@ -10,6 +10,7 @@ from aiohttp import web
 
 from ctserver.domain.call import Arrived, CallerHungUp, Routed
 from ctserver.domain.rights import Right, Role, may, rights_of
+from ctserver.http.auth import COOKIE
 from ctserver.http.rights import ANYBODY, NOBODY, ROUTES, SOMEBODY
 from ctserver.services.attribution import Attributor
 from ctserver.services.calls import Journal
@@ -20,6 +21,7 @@ from .test_pages import make_wave
 OTHER_SITE = """
 [sites.other]
 name = "Other"
+categories = ["lamp"]
 domains = ["other.example"]
 number = "+44 20 7946 0500"
 pool = "others"
@@ -174,6 +176,9 @@ async def test_an_analyst_sees_no_callers_and_cannot_search_for_them(site: Any, 
 
 async def test_numbers_and_pools_are_those_of_ones_sites(site: Any) -> None:
     await site.log_in_as("client", sites="other")
+    overview = await site.page("/")
+    assert '<a href="/pools">others</a>' in overview
+    assert '<a href="/pools">small</a>' not in overview
     for path in ("/numbers", "/numbers/rows", "/pools"):
         html = await site.page(path)
         assert "others" in html
@@ -182,6 +187,33 @@ async def test_numbers_and_pools_are_those_of_ones_sites(site: Any) -> None:
     assert "/testcall" not in await site.page("/numbers")
     assert (await site.get("/api/v1/numbers/+442079460501/holder")).status == 200
     assert (await site.get("/api/v1/numbers/+442079460101/holder")).status == 404
+
+
+async def test_filters_offer_only_what_is_ones_own(site: Any) -> None:
+    for role, own, numbers, lamp in (
+        ("client", {"sites": "other"}, {"0501"}, True),
+        ("client", {"sites": "shop"}, {"0101", "0102", "0103", "0190"}, False),
+        ("operator", {"lines": "night"}, {"0190", "0501"}, True),
+    ):
+        await site.log_in_as(role, **own)
+        offered = await site.page("/calls/suggest")
+        assert {number[-4:] for number in re.findall(r'value="(\+\d+)"', offered)} == numbers
+        for path in ("/calls", "/reports"):
+            assert (">lamp<" in await (await site.get(path)).text()) is (
+                lamp and (role, path) != ("operator", "/reports")
+            )
+
+
+async def test_a_question_for_the_head_alone_gets_no_body_on_any_route(site: Any, raw: Any) -> None:
+    await site.log_in_as("owner")
+    cookie = next(f"{one.key}={one.value}" for one in site.client.session.cookie_jar if one.key == COOKIE)
+    for route in ROUTES:
+        method, path = address(route.replace("{kind}", "csv"))
+        if method == "GET":
+            asked = f"HEAD {path} HTTP/1.1\r\nHost: x\r\nCookie: {cookie}\r\nConnection: close\r\n\r\n"
+            head, _, body = (await raw(asked.encode())).partition(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 "), route
+            assert body == b"", route
 
 
 async def test_a_manager_of_one_site_places_test_calls_to_its_numbers_only(site: Any) -> None:

@@ -77,6 +77,8 @@ async def list_channels(asked: Asked[Nothing, Nothing]) -> models.Channels:
 @operation("POST", "/channels/{name}/test", "Send something harmless", part="Deliveries", gives=models.Tested)
 async def test_channel(asked: Asked[Nothing, Nothing]) -> models.Tested:
     delivery, name = _of(asked), asked.path("name")
+    if asked.scope.limited:
+        raise Problem(403, "a channel is tested by those who see all calls")
     if name not in delivery.vias:
         raise Problem(404, "there is no such channel; /channels names them")
     audit.describe(asked.request, "channel tested", name)

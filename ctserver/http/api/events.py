@@ -10,19 +10,20 @@ from aiohttp import web
 from ctserver.http.api import calls
 from ctserver.http.api.registry import Problem
 from ctserver.http.api.types import END, START, cursor, place
+from ctserver.http.auth import still
 from ctserver.http.deps import DEPS, scope_of
 from ctserver.http.problems import problem
 from ctserver.storage import feed
 from ctserver.storage.feed import Wanted
 
 BEAT_SECONDS = 15.0  # shorter than any proxy's patience
-LIFE_SECONDS = 300.0  # then the client connects again, and is asked who it is
+LIFE_SECONDS = 300.0  # then the client connects again
 SEND_SECONDS = 10.0
 BURST = 200
 
 
 def add_routes(app: web.Application) -> None:
-    app.router.add_get("/api/v1/events", events)
+    app.router.add_get("/api/v1/events", events, allow_head=False)
 
 
 async def events(request: web.Request) -> web.StreamResponse:
@@ -39,7 +40,7 @@ async def events(request: web.Request) -> web.StreamResponse:
     loop = asyncio.get_running_loop()
     until, text = loop.time() + LIFE_SECONDS, f"retry: 2000\nid: {cursor(*after)}\n\n"
     try:
-        while loop.time() < until and not deps.live.closed:
+        while loop.time() < until and not deps.live.closed and await still(request):
             await asyncio.wait_for(response.write(text.encode()), SEND_SECONDS)
             version = deps.live.version
             found = await feed.changed(deps.db, scope, wanted, after, BURST)

@@ -251,10 +251,6 @@ async def _one(request: web.Request) -> Row:
     return row
 
 
-def _limited(scope: Scope) -> bool:
-    return scope.sites is not None or scope.lines is not None
-
-
 def _delivery(request: web.Request) -> Delivery:
     delivery = request.app[DEPS].delivery
     if delivery is None:
@@ -265,7 +261,7 @@ def _delivery(request: web.Request) -> Delivery:
 async def _via(request: web.Request, delivery: Delivery) -> str:
     """The queue that the form names. What concerns all of it is for those who see everything."""
     via = str((await request.post()).get("via", ""))
-    if _limited(scope_of(request)):
+    if scope_of(request).limited:
         raise web.HTTPForbidden
     if via not in delivery.vias:
         raise web.HTTPNotFound

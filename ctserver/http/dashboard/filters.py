@@ -167,7 +167,7 @@ def chips_of(texts: Mapping[str, str], query: Callable[..., str], deps: Deps) ->
 
 def _chip(name: str, text: str, deps: Deps) -> str:
     if name == "q":
-        return f"“{text}”"
+        return _("“%(text)s”") % {"text": text}
     if name in ("talk_min", "talk_max"):
         words = _("Talk from %(time)s") if name == "talk_min" else _("Talk up to %(time)s")
         return words % {"time": language.duration(int(text))}
@@ -221,12 +221,12 @@ def options(deps: Deps, scope: Scope) -> dict[str, dict[str, str]]:
         "caller": {code: _(name) for code, name in CALLERS.items()},
         "target": {code: _(name) for code, name in TARGETS.items()},
         "device": {code: _(name) for code, name in DEVICES.items()},
-        "category": {code: _(name) for code, name in _categories(deps).items()},
+        "category": {code: _(name) for code, name in _categories(deps, scope).items()},
     }
 
 
-def _categories(deps: Deps) -> dict[str, str]:
+def _categories(deps: Deps, scope: Scope) -> dict[str, str]:
     found = dict(category.CATEGORIES)
-    for site in deps.settings.sites.values():
-        found |= {name: name for name in site.categories}
+    for id, site in deps.settings.sites.items():
+        found |= {name: name for name in site.categories if scope.sees_site(id)}
     return found

@@ -39,7 +39,7 @@ def add_routes(app: web.Application) -> None:
     app.router.add_get("/calls", calls_page)
     app.router.add_get("/calls/rows", call_rows)
     app.router.add_get("/calls/suggest", suggest)
-    app.router.add_get("/calls/export.{kind:[a-z]+}", export_calls)
+    app.router.add_get("/calls/export.{kind:[a-z]+}", export_calls, allow_head=False)
     app.router.add_post("/calls/views", save_view)
     app.router.add_post("/calls/views/{id:[0-9a-z]{26}}/remove", remove_view)
 
@@ -137,7 +137,7 @@ async def suggest(request: web.Request) -> web.StreamResponse:
 
 
 def _numbers(deps: Deps, scope: Scope) -> list[str]:
-    return sorted(use.number for use in deps.uses.values() if scope.sees_site(use.site))
+    return sorted(use.number for use in deps.uses.values() if scope.sees(use.site, use.line))
 
 
 def _sites(deps: Deps, scope: Scope) -> list[dict[str, str]]:

@@ -16,6 +16,7 @@ from aiohttp import web
 from ctserver.domain import call as machine
 from ctserver.domain.rights import Right
 from ctserver.http import render
+from ctserver.http.auth import still
 from ctserver.http.dashboard import missed
 from ctserver.http.dashboard.calls import path_of
 from ctserver.http.dashboard.rows import CallRow, call_row, colour, label_of
@@ -28,7 +29,7 @@ from ctserver.storage.db import Row
 CALM_SECONDS = 0.25  # a burst of changes is told once
 BEAT_SECONDS = 15.0  # shorter than any proxy's patience
 VISITORS = 50  # listed; the others are counted
-LIFE_SECONDS = 300.0  # then the browser connects again, and is asked who it is
+LIFE_SECONDS = 300.0  # then the browser connects again
 SEND_SECONDS = 10.0
 
 
@@ -82,7 +83,7 @@ def add_routes(app: web.Application) -> None:
     app[WAITING] = Shared(deps.live, read_waiting, WAITING_SECONDS)
     app.on_shutdown.append(stop)
     app.router.add_get("/live", live_page)
-    app.router.add_get("/events", events)
+    app.router.add_get("/events", events, allow_head=False)
 
 
 async def live_page(request: web.Request) -> web.StreamResponse:
@@ -101,7 +102,7 @@ async def events(request: web.Request) -> web.StreamResponse:
     until, version = loop.time() + LIFE_SECONDS, 0
     try:
         await _send(response, "retry: 2000\n\n")
-        while loop.time() < until and not deps.live.closed:
+        while loop.time() < until and not deps.live.closed and await still(request):
             version = deps.live.version
             await _send(response, await _event(request, deps, version))
             await deps.live.after(version, BEAT_SECONDS)

@@ -1,0 +1,169 @@
+"""The visitors' own web server at a real socket: what comes in one piece and what does not is answered alike."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import re
+import zlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from ctserver import config, ids
+from ctserver.http.asked import MAX_BODY
+from ctserver.http.desk import Desk
+from ctserver.http.door import Server
+from ctserver.http.gate import Gate
+from ctserver.http.geo import Geo
+from ctserver.services.reception import Here
+from ctserver.storage.sqlite import Sqlite
+
+BODY = json.dumps({"s": "shop", "v": "", "u": "https://shop.example/?gclid=1", "n": ["main"]}).encode()
+IDLE_SECONDS = 0.3
+
+
+def post(*headers: str, body: bytes = BODY, path: str = "/v1/visit", length: int | None = None) -> bytes:
+    lines = [f"POST {path} HTTP/1.1", "Host: x", "Origin: https://shop.example", *headers]
+    if length is None or length >= 0:
+        lines.append(f"Content-Length: {len(body) if length is None else length}")
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+@dataclass
+class Street:
+    """A door, and the bytes one sends to it."""
+
+    port: int
+    server: Server
+    db: Sqlite
+
+    async def send(self, *pieces: bytes, pause: float = 0.02, seconds: float = 1.5) -> list[bytes]:
+        """Each answer that came until the connection was closed, or was silent for so long."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        heard = b""
+        with contextlib.suppress(OSError, TimeoutError):
+            for number, piece in enumerate(pieces):
+                await asyncio.sleep(pause if number else 0)
+                writer.write(piece)
+                await writer.drain()
+            while part := await asyncio.wait_for(reader.read(65536), seconds):
+                heard += part
+        writer.close()
+        return re.split(rb"(?<!^)(?=HTTP/1\.[01] )", heard) if heard else []
+
+    async def visits(self) -> int:
+        row = await self.db.one("SELECT COUNT(*) FROM visits")
+        return int(row[0]) if row else 0
+
+
+@pytest.fixture
+async def street(db: Sqlite, toml: Path) -> AsyncIterator[Street]:
+    settings = config.load(toml)
+    here = Here(db, settings, None, lambda: None, ids.now_ms)
+    server = Server(
+        Desk(settings, Gate(settings, Geo(None)), config.number_uses(settings), here, ids.now_ms), IDLE_SECONDS
+    )
+    runner = web.ServerRunner(server, shutdown_timeout=1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    port = runner.addresses[0][1]
+    yield Street(port, server, db)
+    await runner.cleanup()
+
+
+def parts(answer: bytes) -> tuple[bytes, dict[str, str], bytes]:
+    head, _, body = answer.partition(b"\r\n\r\n")
+    first, *lines = head.split(b"\r\n")
+    named = dict(line.decode().split(": ", 1) for line in lines)
+    return first, {name: text for name, text in named.items() if name not in ("Date", "Server", "Connection")}, body
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        (post()[:-1], post()[-1:]),
+        tuple(post()[at : at + 100] for at in range(0, len(post()), 100)),
+        (post("Connection: close"),),
+        (post("Expect: 100-continue")[: -len(BODY)], BODY),
+        (post("Transfer-Encoding: chunked", body=b"%x\r\n%s\r\n0\r\n\r\n" % (len(BODY), BODY), length=-1),),
+        (post("Content-Encoding: deflate", body=zlib.compress(BODY)),),
+        (b"\r\n" + post(),),
+        (post(path="/v1/visit?x=1"),),
+        (post().replace(b"HTTP/1.1", b"HTTP/1.0"),),
+    ],
+    ids=["two pieces", "many", "close", "expect", "chunked", "deflate", "an empty line first", "query", "HTTP 1.0"],
+)
+async def test_a_question_that_comes_otherwise_is_answered_alike(street: Street, pieces: tuple[bytes, ...]) -> None:
+    [whole] = await street.send(post())
+    *_, other = await street.send(*pieces)
+    first, headers, body = parts(whole)
+    assert (first, json.loads(body)["n"]["main"]["n"]) == (b"HTTP/1.1 200 OK", "+442079460101")
+    assert parts(other)[0].endswith(b" 200 OK")
+    assert parts(other)[1] == headers
+    assert json.loads(parts(other)[2]).keys() == json.loads(body).keys()
+    assert await street.visits() == 2
+
+
+async def test_a_connection_is_kept_and_may_go_on_otherwise(street: Street) -> None:
+    answers = await street.send(post(), post(), b"GET /ct.js?site=shop HTTP/1.1\r\nHost: x\r\n\r\n", post(), pause=0.1)
+    assert [parts(answer)[0] for answer in answers] == [b"HTTP/1.1 200 OK"] * 4
+    assert b"ct-test" in answers[2]
+
+
+async def test_questions_sent_all_at_once_are_answered_in_turn(street: Street) -> None:
+    answers = await street.send(post() * 5)
+    assert [parts(answer)[0] for answer in answers] == [b"HTTP/1.1 200 OK"] * 5
+    answers = await street.send(post(), post(), post() + b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n", pause=0)
+    assert parts(answers[-1])[2] == b'{"ok": true}'
+    assert len(answers) == 4
+    assert await street.visits() == 8
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (post(body=b" " * (MAX_BODY + 1)), b"413"),
+        (post(length=1 << 30), b"413"),
+        (post(length=-1) + b"nonsense", b"400"),
+        (post("Bad Header: x"), b"400"),
+        (post("Content-Length: 7"), b"400"),
+        (b"\x16\x03\x01\x02\x00\r\n\r\n", b"400"),
+        (post(path="/v1/other"), b"404"),
+        (b"GET /v1/visit HTTP/1.1\r\nHost: x\r\n\r\n", b"404"),
+    ],
+)
+async def test_what_is_no_question_is_refused_and_the_next_is_answered(
+    street: Street, sent: bytes, status: bytes
+) -> None:
+    for pieces in ((sent,), (post(), sent)):
+        answers = await street.send(*pieces, pause=0.1)
+        assert status in [answer.split(b" ")[1] for answer in answers]
+    assert parts((await street.send(post()))[0])[0] == b"HTTP/1.1 200 OK"
+
+
+async def test_who_says_nothing_is_let_go(street: Street) -> None:
+    for sent in (b"", post(), post()[:50]):
+        async with asyncio.timeout(5):
+            reader, writer = await asyncio.open_connection("127.0.0.1", street.port)
+            writer.write(sent)
+            while await reader.read(65536):
+                pass
+            writer.close()
+    assert not street.server.doors
+
+
+async def test_an_answer_under_way_is_given_when_the_server_stops(street: Street) -> None:
+    asked = asyncio.create_task(street.send(post()))
+    while not any(door.answering for door in street.server.doors):
+        await asyncio.sleep(0)
+    street.server.pre_shutdown()
+    await street.server.shutdown(2)
+    [answer] = await asked
+    assert parts(answer)[0] == b"HTTP/1.1 200 OK"
+    assert not street.server.doors
