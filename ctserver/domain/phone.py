@@ -70,8 +70,8 @@ def user_part(text: str) -> str:
     if inside := re.search(r"<([^<>]*)>", text):
         text = inside.group(1)
     if scheme := re.match(r"(?:sips?|tel):", text, re.IGNORECASE):
-        text = unquote(text[scheme.end() :].split("@")[0].split(";")[0])
-    return text.strip()[:64]
+        text = unquote(text[scheme.end() :].split("@")[0])
+    return text.split(";")[0].strip()[:64]
 
 
 def _has_trunk_prefix(text: str, country: str) -> bool:

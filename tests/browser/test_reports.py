@@ -88,10 +88,31 @@ async def test_older_calls_follow_without_losing_the_place(open_page):
 async def test_a_phone_shows_a_list_and_its_filters(open_page):
     page = await open_page("/calls", "phone")
     assert await page.locator("thead").locator("visible=true").count() == 0
+    first = await page.locator("tr.call").first.bounding_box()
+    assert first["y"] < 300, "what one came for is seen without scrolling"
+    for what in ("Search calls", "All filters"):
+        box = await page.get_by_label(what).bounding_box()
+        assert min(box["width"], box["height"]) >= 44
+    assert not await page.get_by_text("Filters", exact=True).is_visible()
+    await page.get_by_label("All filters").click()
     await page.get_by_text("Filters", exact=True).click()
     box = await page.locator(".fields").bounding_box()
     assert box["x"] >= 0
     assert box["x"] + box["width"] <= 390
+
+
+async def test_on_a_phone_what_is_wider_than_the_window_fades_where_more_of_it_is(open_page):
+    page = await open_page("/reports?by=source&period=30d", "phone")
+    table, tabs = page.locator(".scroll:has(.report)"), page.locator(".by")
+    assert await table.get_attribute("data-more") == "right"
+    await tabs.evaluate("row => row.scrollLeft = 0")
+    await page.wait_for_selector(".by[data-more=right]")
+    first = page.locator(".report tbody tr").first.locator("td").first
+    left = (await first.bounding_box())["x"]
+    await table.evaluate("box => box.scrollLeft = box.scrollWidth")
+    await page.wait_for_selector(".scroll[data-more=left]:has(.report)")
+    assert (await first.bounding_box())["x"] == left, "whose figures these are stays in sight"
+    assert await page.locator(".pages .narrow").get_attribute("aria-current") == "true"
 
 
 # ---- reports
@@ -155,6 +176,22 @@ async def test_a_row_leads_down_and_its_count_to_the_journal(open_page, shop):
     await page.get_by_role("link", name="Show these calls").click()
     await page.wait_for_url("**/calls?*device=phone*")
     assert set(await page.locator(".chip").all_inner_texts()) == {"30 days", "Source: google / cpc", "Device: Phone"}
+
+
+async def test_a_source_has_one_colour_on_every_page(open_page):
+    page = await open_page("/reports?by=source&period=30d")
+    colours = {}
+    for row in await page.locator("table.report tbody tr").all():
+        if await row.locator(".r-value a:not(.soft)").count():
+            colours[await row.locator(".r-value a").inner_text()] = await row.locator(".dot rect").get_attribute("fill")
+    await page.goto(page.url.split("/reports")[0] + "/calls")
+    seen = set()
+    for source in await page.locator(".c-source .source").all():
+        name = (await source.locator("> span").first.inner_text()).strip()
+        if name in colours:
+            assert await source.locator(".dot rect").get_attribute("fill") == colours[name], name
+            seen.add(name)
+    assert len(seen) > 5
 
 
 async def test_new_callers_stand_on_repeat_ones_beside_their_table(open_page):

@@ -35,6 +35,7 @@ def spellings(number: str) -> list[str]:
         f"<tel:{number}>",
         f"<sip:{digits}@192.0.2.1>;reason=unconditional;privacy=off",
         f"{number[:3]} {number[3:6]}-{number[6:]}",
+        f"{number};npdi;rn=+442079460999",
     ]
     return plain + wrapped
 

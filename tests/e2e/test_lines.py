@@ -177,6 +177,20 @@ async def test_a_plain_line_rings_as_it_always_did(world: Lines) -> None:
     assert world.ended()["Stage"] == "ring"
 
 
+@pytest.mark.parametrize(
+    "called", ["office", "_pbx", "5", f"*{NUMBERS['bob']}", f"{NUMBERS['bob']};npdi;rn=+442079460999"]
+)
+async def test_whatever_the_trunk_calls_somebody_is_rung(world: Lines, called: str) -> None:
+    """The tracked number where it is told, else what unknown numbers ring: the first site's line."""
+    tracked = NUMBERS["bob"] in called
+    before = len(world.rows("SELECT 1 FROM calls WHERE state = 'ended'"))
+    call = world.trunk.dial(called, uri=f"sip:{called}@127.0.0.1:{world.ports['sip']}")
+    await talk_for_a_moment(call, world.phones["bob" if tracked else "alice"])
+    *_, row = await world.eventually("SELECT * FROM calls WHERE state = 'ended' ORDER BY id LIMIT -1 OFFSET ?", before)
+    assert (row["outcome"], row["line"]) == ("answered", "bob" if tracked else "plain")
+    assert not tracked or row["did"] == NUMBERS["bob"]
+
+
 async def test_several_phones_ring_at_once(world: Lines) -> None:
     call = world.trunk.dial(world.numbers["group"])
     alice = await world.phones["alice"].rings()

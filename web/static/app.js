@@ -3,6 +3,7 @@
 "use strict";
 (() => {
   const root = document.documentElement;
+  root.classList.add("js"); // what only a script can open may be closed
   const themes = ["auto", "light", "dark"];
   const all = (selector, from = document) => Array.from(from.querySelectorAll(selector));
 
@@ -121,6 +122,8 @@
   // The whole row opens; links, buttons and marked text keep their own meaning.
   document.addEventListener("click", (event) => {
     if (event.target.closest("[data-theme-switch]")) nextTheme();
+    const fold = event.target.closest("[data-fold]");
+    if (fold) fold.setAttribute("aria-expanded", String(fold.getAttribute("aria-expanded") !== "true"));
     if (event.target.closest("[data-keys]")) document.getElementById("keys").showModal();
     if (event.target.matches("dialog")) event.target.close();
     const row = event.target.closest("tr[data-href]");
@@ -168,15 +171,27 @@
     const act = keys[event.key];
     if (act) { event.preventDefault(); act(); }
   });
-  // On a phone the row of tabs is wider than the window: the one that is open shall be seen.
+  // On a phone a row of tabs or a table is wider than the window: the tab that is open shall be seen, and the edge that hides
+  // more fades (app.css: data-more).
+  const WIDE = ".tabs, .by, .segments, .scroll, .many";
+  function fade(row) {
+    const rest = row.scrollWidth - row.clientWidth - row.scrollLeft;
+    const more = [row.scrollLeft > 1 && "left", rest > 1 && "right"].filter(Boolean).join(" ");
+    if (more) row.dataset.more = more; else delete row.dataset.more;
+  }
+  const fadeAll = () => all(WIDE).forEach(fade);
   function showTab() {
-    for (const now of all(":is(.tabs, .by) [aria-current]")) {
+    for (const now of all(":is(.tabs, .by, .segments) > [aria-current]")) {
       const row = now.parentElement;
       row.scrollLeft += now.getBoundingClientRect().left - row.getBoundingClientRect().left - row.clientWidth / 3;
     }
+    fadeAll();
   }
   document.addEventListener("DOMContentLoaded", showTab);
   document.addEventListener("htmx:afterSettle", showTab);
+  document.addEventListener("scroll", (event) => { if (event.target.matches?.(WIDE)) fade(event.target); }, { capture: true, passive: true });
+  document.addEventListener("toggle", fadeAll, true);
+  addEventListener("resize", fadeAll);
   document.addEventListener("DOMContentLoaded", () => {
     if (location.hash === "#q") document.getElementById("q")?.focus();
   });

@@ -47,6 +47,14 @@
     });
   }
 
+  // An axis that ends above the data: from zero in at most four even steps.
+  const STEPS = [1, 2, 5].flatMap((digit) => [0, 1, 2, 3, 4, 5, 6, 7].map((zeros) => digit * 10 ** zeros)).sort((a, b) => a - b);
+  function axisOf(series) {
+    const most = Math.max(1, ...series.flatMap(({ values }) => values.map((value) => value ?? 0)));
+    const step = STEPS.find((each) => most <= 4 * each) || most;
+    return Array.from({ length: Math.ceil(most / step) + 1 }, (_, i) => i * step);
+  }
+
   function draw() {
     const box = document.getElementById("plot");
     if (!box || !window.uPlot) return;
@@ -58,19 +66,20 @@
     const line = colour("--line");
     const axis = { stroke: soft, font: "12px sans-serif", grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1 } };
     const drawnSeries = (stacked ? bars : lines)(asked);
+    const steps = axisOf(drawnSeries);
     const said = (i, at) => (asked.data[i][at] == null ? "–" : asked.data[i][at].toLocaleString(document.documentElement.lang));
     drawn = new uPlot({
       width: box.clientWidth,
-      height: 190,
+      height: box.closest(".beside") && innerWidth >= 1100 ? 320 : 190,
       legend: { live: true, markers: { width: 0, fill: (_plot, i) => drawnSeries[Math.max(0, i - 1)].colour } },
       cursor: { y: false, drag: { x: false, y: false }, points: { show: !stacked } },
       scales: {
         x: { time: false, range: padded ? () => [-0.5, Math.max(0.5, labels.length - 0.5)] : undefined },
-        y: { range: (_plot, _low, high) => [0, Math.max(1, high * 1.05)] },
+        y: { range: () => [0, steps.at(-1) * 1.02] },
       },
       axes: [
         { ...axis, grid: { show: false }, values: (_plot, at) => at.map((i) => (Number.isInteger(i) ? labels[i] ?? "" : "")), space: 90 },
-        { ...axis, size: 48, space: 24, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000, 50000, 100000] },
+        { ...axis, size: 48, splits: () => steps },
       ],
       series: [
         { label: when, value: (_plot, i) => (i == null ? "" : labels[i] + (parts[i] ? ` (${parts[i]})` : "")) },

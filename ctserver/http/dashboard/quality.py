@@ -21,7 +21,7 @@ from ctserver.storage.db import Row
 
 DAY_MS = 86_400_000
 LOOKS_BACK_DAYS = 30
-SHOWN = 100  # calls at a time
+SHOWN = 50  # calls at a time
 HOUR_MS = 3_600_000
 QUEUES = ("long", "short", "missed", "low", "rated", "noted", "models")
 

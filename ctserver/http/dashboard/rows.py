@@ -106,12 +106,6 @@ def colour(label: str) -> int | None:
     return hashlib.sha256(f"{SALT}{label}".encode()).digest()[0] % 8
 
 
-def distinct(colours: list[int | None]) -> list[int | None]:
-    """The colours of a list of sources, most important first: what shares one with an earlier source is grey, so that none
-    is taken for another."""
-    return [one if one not in colours[:place] else None for place, one in enumerate(colours)]
-
-
 HANGUP = {  # Q.850 causes in plain words
     1: N_("Unallocated number"),
     3: N_("No route to destination"),
