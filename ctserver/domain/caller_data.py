@@ -7,7 +7,7 @@ from functools import cached_property
 
 from ctserver.domain import phone
 
-_BETWEEN = r"(?:[\s().\-/]|%20|%28|%29|%2D|&nbsp;)*"
+_BETWEEN = r"(?:[\s().\-/+]|%20|%28|%29|%2D|&nbsp;)*"  # in addresses a + is a space
 _LEAST = 6  # digits: fewer are found in other numbers too often
 
 
@@ -33,7 +33,7 @@ class Written:
         if not self._digits:
             return None
         country, prefix, _ = phone.parts(self.number)
-        abroad = rf"(?:\+|%2B|00)?{_BETWEEN}{_BETWEEN.join(country)}{_BETWEEN}(?:{prefix}{_BETWEEN})?"
+        abroad = rf"(?:(?:\+|%2B|00){_BETWEEN})?{_BETWEEN.join(country)}{_BETWEEN}(?:{prefix}{_BETWEEN})?"
         at_home = rf"{prefix}{_BETWEEN}"
         return re.compile(rf"(?<![0-9])(?:{abroad}|{at_home})?{_BETWEEN.join(self._digits)}(?![0-9])", re.IGNORECASE)
 

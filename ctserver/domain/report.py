@@ -190,6 +190,24 @@ def midnight(day: date, zone: tzinfo) -> int:
     return _ms(datetime(day.year, day.month, day.day, tzinfo=zone))
 
 
+def as_many_days_before(at: int, days: int, zone: tzinfo) -> int:
+    """The same time by the clock, so many days earlier."""
+    there = datetime.fromtimestamp(at / 1000, tz=zone)
+    return _ms((there.replace(tzinfo=None) - timedelta(days=days)).replace(tzinfo=zone))
+
+
+def days_of_hours(span: Span, zone: tzinfo) -> list[list[int]]:
+    """How many of the span's days have each hour of the week, from Monday; the last hour counts as soon as it has begun."""
+    if span[0] >= span[1]:
+        return [[0] * 24 for _ in range(7)]
+    first, last = day_of(span[0], zone), datetime.fromtimestamp((span[1] - 1) / 1000, tz=zone)
+    weeks, rest = divmod((last.date() - first).days, 7)  # whole days before the last one
+    found = [[weeks + ((day - first.weekday()) % 7 < rest)] * 24 for day in range(7)]
+    today = found[last.weekday()]
+    today[: last.hour + 1] = [days + 1 for days in today[: last.hour + 1]]
+    return found
+
+
 def day_of(at: int, zone: tzinfo) -> date:
     return datetime.fromtimestamp(at / 1000, tz=zone).date()
 

@@ -1,6 +1,6 @@
 """Wrong passwords and codes, counted by address and by login: guessing becomes slow, and then impossible for a while.
 
-From one address: ten within five minutes, then it must wait. On one login, from wherever they come: each takes longer than the
+From one address (of IPv6: one /64 network): ten within five minutes, then it must wait. On one login, from wherever they come: each takes longer than the
 one before; after a hundred within an hour, only addresses from which he is logged in are listened to, so that a stranger
 can lock nobody out of his own office.
 """
@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+
+from ctserver.http.limits import bucket_of
 
 FAILURES = 10
 FAILURE_MS = 5 * 60_000
@@ -37,21 +39,21 @@ class Guesses:
         return count
 
     def address_must_wait(self, address: str, now: int) -> bool:
-        return len(_recent(self._addresses, address, now - FAILURE_MS)) >= FAILURES
+        return len(_recent(self._addresses, bucket_of(address), now - FAILURE_MS)) >= FAILURES
 
     def login_is_besieged(self, login: str, now: int) -> bool:
         return len(_recent(self._logins, login, now - LOGIN_FAILURE_MS)) >= LOGIN_FAILURES
 
     def count(self, address: str, login: str, now: int) -> None:
         """Count a guess, before it is known to be wrong: guesses come many at once."""
-        for counts, key in ((self._addresses, address), (self._logins, login)):
+        for counts, key in ((self._addresses, bucket_of(address)), (self._logins, login)):
             counts.setdefault(key, []).append(now)
             counts.move_to_end(key)
             if len(counts) > MAX_KEYS:
                 counts.popitem(last=False)
 
     def was_right(self, address: str, login: str) -> None:
-        self._addresses.pop(address, None)
+        self._addresses.pop(bucket_of(address), None)
         self._logins.pop(login, None)
 
     async def hold_back(self, login: str, now: int) -> bool:

@@ -29,7 +29,9 @@ XLSX_BYTES = 2_000_000_000  # of a sheet: beyond 2 GiB a ZIP file takes a form t
 _DATE, _WIDE = "yyyy-mm-dd hh:mm:ss", 18
 _EPOCH = datetime(1899, 12, 30)  # noqa: DTZ001 - Excel's day 0, in no zone
 _BOM = "\ufeff"  # tells Excel that this is UTF-8
-_FORMULA = re.compile(r"[=+\-@\t\r\n|%]")
+_FORMULA = re.compile(
+    r"(?:^|(?<=[,;\t\r\n]))(?=[=+\-@\t\r\n|%＝＋－＠])"
+)  # at its beginning, or what may be taken for one
 _NUMBER = re.compile(r"\+[0-9]{3,15}")  # a phone number is none
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _LIKE_ESCAPE = re.compile("_(?=x[0-9A-Fa-f]{4}_)")  # Excel reads _x0041_ as A
@@ -50,9 +52,10 @@ async def stream(
 
 
 def safe(cell: Cell) -> Cell:
-    """Text that a spreadsheet would take for a formula gets an apostrophe before it."""
-    if isinstance(cell, str) and _FORMULA.match(cell) and not _NUMBER.fullmatch(cell):
-        return "'" + cell
+    """Text that a spreadsheet would take for a formula gets an apostrophe before it, amid a text too: where the comma
+    is the decimal point, Excel parts cells at semicolons, and at line ends within them, whatever the file says."""
+    if isinstance(cell, str) and not _NUMBER.fullmatch(cell):
+        return _FORMULA.sub("'", cell)
     return _plain(cell)
 
 

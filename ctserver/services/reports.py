@@ -91,6 +91,11 @@ async def heat(db: Database, span: Span, zone: tzinfo, scope: Scope, filters: Fi
     return await db.read(unit)
 
 
+async def first_day(db: Database, scope: Scope) -> int | None:
+    """The day of the first call or session that the scope sees, None if there is none."""
+    return await db.read(lambda tx: storage.first_of(tx, scope))
+
+
 async def series(db: Database, span: Span, unit: str, zone: tzinfo, scope: Scope) -> list[tuple[int, Sums]]:
     """(beginning, sums) of each slot."""
     return await db.read(lambda tx: _series(tx, _cut(tx, span, scope), span, unit, zone, scope))

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ctserver.domain.caller_data import Written
+from ctserver.storage.calls import touch
 from ctserver.storage.db import Row, Transaction
 
 CERTAIN = 0.8  # of an attribution: a session with less may be somebody else's
@@ -117,17 +118,29 @@ def of_number(tx: Transaction, number: str) -> dict[str, list[Row]]:
 _TEXTS = {  # rows in which his number may have been written down: (key, texts ...), of those that hold its last digits somehow
     "audit": """
         SELECT id, subject, detail FROM audit
-        WHERE REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(subject || ' ' || detail, ' ', ''), '-', ''), '(', ''), ')', ''), '.', '')
-              LIKE $1
+        WHERE REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(subject || ' ' || detail, '+', ''), ' ', ''), '-', ''), '(', ''),
+              ')', ''), '.', '') LIKE $1
     """,
     "saved_views": """
         SELECT id, name, query FROM saved_views
-        WHERE REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(name || ' ' || query, ' ', ''), '-', ''), '(', ''), ')', ''), '.', '')
-              LIKE $1
+        WHERE REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(name || ' ' || query, '+', ''), ' ', ''), '-', ''), '(', ''),
+              ')', ''), '.', '') LIKE $1
     """,
     "call_notes": """
         SELECT call, text FROM call_notes
         WHERE REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(text, ' ', ''), '-', ''), '(', ''), ')', ''), '.', '') LIKE $1
+    """,
+    "call_tags": """
+        SELECT call || ' ' || tag AS id, tag FROM call_tags
+        WHERE REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(tag, ' ', ''), '-', ''), '(', ''), ')', ''), '.', '') LIKE $1
+    """,
+    "model_calls": """
+        SELECT call, why FROM model_calls
+        WHERE REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(why, ' ', ''), '-', ''), '(', ''), ')', ''), '.', '') LIKE $1
+    """,
+    "tokens": """
+        SELECT id, name FROM tokens
+        WHERE REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(name, ' ', ''), '-', ''), '(', ''), ')', ''), '.', '') LIKE $1
     """,
     "facts": """
         SELECT id, detail, data FROM facts
@@ -139,13 +152,28 @@ _TEXTS = {  # rows in which his number may have been written down: (key, texts .
         WHERE REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(addressee || ' ' || topic || ' ' || said || ' ' || answer, ' ', ''),
               '-', ''), '(', ''), ')', ''), '.', '') LIKE $1
     """,
+    "tries": """
+        SELECT outbox || ' ' || at AS id, answer FROM tries
+        WHERE REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(answer, ' ', ''), '-', ''), '(', ''), ')', ''), '.', '') LIKE $1
+    """,
+    # There may be millions of them. Addresses hold a number in one piece.
+    "sessions": "SELECT id, landing_url, referrer FROM sessions WHERE landing_url LIKE $1 OR referrer LIKE $1",
+    "visits": "SELECT id, url, referrer FROM visits WHERE url LIKE $1 OR referrer LIKE $1",
+    "callbacks": "SELECT id, page FROM callbacks WHERE page LIKE $1",
 }
 _PUT = {
     "audit": "UPDATE audit SET subject = $2, detail = $3 WHERE id = $1",
     "saved_views": "UPDATE saved_views SET name = $2, query = $3 WHERE id = $1",
     "call_notes": "UPDATE call_notes SET text = $2 WHERE call = $1",
+    "call_tags": "DELETE FROM call_tags WHERE call || ' ' || tag = $1 AND tag <> $2",
+    "model_calls": "UPDATE model_calls SET why = $2 WHERE call = $1",
+    "tokens": "UPDATE tokens SET name = $2 WHERE id = $1",
     "facts": "UPDATE facts SET detail = $2, data = $3 WHERE id = $1",
     "outbox": "UPDATE outbox SET addressee = $2, topic = $3, said = $4, answer = $5 WHERE id = $1",
+    "tries": "UPDATE tries SET answer = $2 WHERE outbox || ' ' || at = $1",
+    "sessions": "UPDATE sessions SET landing_url = $2, referrer = $3 WHERE id = $1",
+    "visits": "UPDATE visits SET url = $2, referrer = $3 WHERE id = $1",
+    "callbacks": "UPDATE callbacks SET page = $2 WHERE id = $1",
 }
 
 
@@ -161,7 +189,8 @@ def texts(tx: Transaction, written: Written) -> dict[str, list[tuple[str, ...]]]
 
 
 def forget_calls(tx: Transaction, ids: Sequence[str], number: str, alias: str, now: int) -> None:
-    """These calls are an unknown's: no name, no keys pressed, no words of others about him, nothing told to others."""
+    """These calls are an unknown's: no name, no keys pressed, no words of others about him, nothing told to others. Who
+    fetches changes sees them again as they are now."""
     for call in ids:
         tx.execute(
             "UPDATE calls SET caller = $2, caller_name = '', keys = '', click_ids = '{}' WHERE id = $1", (call, alias)
@@ -193,6 +222,7 @@ def forget_calls(tx: Transaction, ids: Sequence[str], number: str, alias: str, n
         )
         for row in tx.fetch("SELECT id, data FROM facts WHERE call = $1", (call,)):
             tx.execute("UPDATE facts SET detail = '', data = $2 WHERE id = $1", (row["id"], _bare(row["data"], alias)))
+        touch(tx, call)
 
 
 def _bare(data: str, alias: str) -> str:
@@ -210,5 +240,6 @@ def forget_number(tx: Transaction, number: str, alias: str) -> None:
 
 
 def put_text(tx: Transaction, table: str, row: Sequence[str]) -> None:
-    """Write the texts of a row, as `texts` gave them, anew."""
+    """Write the texts of a row, as `texts` gave them, anew; a tag goes."""
     tx.execute(_PUT[table], tuple(row))
+    tx.memory.clear()  # it may know the session

@@ -122,7 +122,7 @@ def shops(settings: config.Settings, calls: int) -> list[Shop]:
     numbers = [f"+44207946{number:04}" for number in range(150)]
     people = [f"PJSIP/{number}" for number in range(100, 145)]
     lines = ["office", "sales", "workshop", "hire", "night", "returns", "trade", "vip"]
-    large = replace(base, numbers=numbers, people=people, lines=lines, variety=25)
+    large = replace(base, numbers=numbers, people=people, lines=lines, way={}, phones={}, variety=25)
     shares = {"demo": 0.9, "hire": 0.1}
     return [
         replace(large, site=site, sessions=2.6 * a_day * share, calls=1.13 * a_day * share)

@@ -29,7 +29,7 @@ SETTINGS = {
     "alerts.missed.to": '["sales@example.com"]',
 }
 CALL = {"caller": "+447700900123", "source": "google", "medium": "cpc", "waited_seconds": 21.5}
-SAID = "Missed call: +44 7700 900123\n22 November 2026, 14:32, Front desk, Shop\nSource: google / cpc, spring\nWaited: 21 sec"
+SAID = "Missed call: +44 7700 900123\n22 November 2026, 14:32, Front desk, Shop\nSource: google / cpc, spring\nWaited: 21 s"
 ANSWERS = {
     "notify.mail": "250 2.0.0 Ok: queued as 4F2A1",
     "notify.sms": "id 202647-1000021",

@@ -57,7 +57,7 @@ async def test_the_database_holds_no_token(site: Any) -> None:
 async def test_a_wrong_password_is_refused_without_saying_which_part(site: Any, login: str, password: str) -> None:
     response = await site.log_in(password, login=login)
     assert response.status == 403
-    assert "Login or password is wrong." in await response.text()
+    assert "User name or password is wrong." in await response.text()
     assert COOKIE not in response.cookies
 
 
@@ -89,6 +89,18 @@ async def test_behind_a_trusted_proxy_one_guesser_does_not_lock_out_the_others(s
     login = {"login": "alice", "password": "correct horse", "csrf": await site.form()}
     assert (await site.post("/login", login, headers={"X-Forwarded-For": "1.1.1.1, 93.184.216.5"})).status == 429
     assert (await site.post("/login", login, headers={"X-Forwarded-For": "93.184.216.9"})).status == 303
+
+
+@pytest.mark.parametrize("overrides", [{"server.trust_proxy": "true"}])
+async def test_who_has_a_whole_network_of_addresses_is_one_guesser(site: Any) -> None:
+    guess = {"password": "x", "csrf": await site.form()}
+    answers = []
+    for turn in range(FAILURES + 1):
+        via = {"X-Forwarded-For": f"2a00:1450:4001:82a::{turn:x}"}
+        answers.append((await site.post("/login", {**guess, "login": f"user{turn}"}, headers=via)).status)
+    assert answers == [403] * FAILURES + [429]
+    elsewhere = {"X-Forwarded-For": "2a00:1450:4001:82b::1"}
+    assert (await site.post("/login", {**guess, "login": "alice"}, headers=elsewhere)).status == 403
 
 
 async def test_without_a_trusted_proxy_its_header_means_nothing(site: Any) -> None:

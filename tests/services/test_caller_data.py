@@ -17,12 +17,13 @@ import pytest
 from ctserver import config, ids
 from ctserver.asterisk import evidence
 from ctserver.domain.caller_data import Written
+from ctserver.domain.rights import EVERYTHING
 from ctserver.privacy import caller_data_of
 from ctserver.recordings.places import Places
 from ctserver.services import demo, reports
 from ctserver.services.caller_data import CallerData, NoNumber, number_of
 from ctserver.services.reports import Question
-from ctserver.storage import sessions, sqlite
+from ctserver.storage import feed, sessions, sqlite
 from ctserver.storage.sqlite import Sqlite
 from tests.somebody import Life, lives, sizes
 
@@ -87,6 +88,7 @@ def test_what_is_no_number_is_refused(text: str) -> None:
         ("ring +44 7700 900123 soon", "ring X soon"),
         ("q=%2B447700900123&site=shop", "q=X&site=shop"),
         ("07700 900-123", "X"),
+        ("caller=%2B44+7700+900123&x=1", "caller=X&x=1"),
         ("0044 (0) 7700 900123.", "X."),
         ("7700900123", "X"),
         ("+4477009001234", "+4477009001234"),
@@ -137,10 +139,34 @@ async def test_without_applying_nothing_is_changed_and_everything_counted(house:
     before = await house.dump()
     found = await house.data.find(ANN, house.now)
     assert found.counts == {
-        "calls": 2, "recordings": 2, "visitors' sessions": 2, "callbacks": 2, "calls to the number": 2,
-        "texts with the number": 10, "notes of calls": 2,
+        "calls": 2, "recordings": 2, "visitors' sessions": 2, "callbacks": 2, "calls made to the number": 2,
+        "texts that name the number": 12, "Asterisk's notes of calls": 2,
     }  # fmt: skip
     assert await house.dump() == before
+
+
+async def test_his_number_goes_where_others_have_written_it_and_programs_are_told(house: House) -> None:
+    before = await feed.last_change(house.db)
+    session, call = house.bob.session, house.bob.call
+    for sql in (
+        f"INSERT INTO call_tags (call, tag, login, at) VALUES ('{call}', 'tel 07700 900123', 'bob', 1)",
+        f"UPDATE model_calls SET why = 'like {ANN}' WHERE call = '{call}'",
+        "INSERT INTO users (id, login, password_hash, created_at) VALUES ('u', 'bob', '', 1)",
+        f"INSERT INTO tokens (id, token_hash, login, name, scopes, created_at, seen_at) VALUES ('t', 'h', 'bob', 'for {ANN}', '', 1, 0)",
+        f"UPDATE sessions SET landing_url = 'https://shop.example/thanks?tel=07700900123' WHERE id = '{session}'",
+        f"UPDATE visits SET url = 'https://shop.example/thanks?tel=%2B447700900123' WHERE session = '{session}'",
+        f"UPDATE tries SET answer = 'sent to {ANN}' WHERE outbox IN (SELECT id FROM outbox WHERE fact = '{house.bob.fact}')",
+        "UPDATE audit SET detail = 'caller=%2B44+7700+900123' WHERE action = 'exported'",
+    ):
+        await house.db.run(lambda connection, sql=sql: connection.execute(sql).close())  # type: ignore[misc]
+    await house.data.erase(ANN, house.now)
+    left = await house.dump()
+    assert [secret for secret in ("900123", "7700+900") if secret in left] == []
+    for kept in ("https://shop.example/thanks?tel=erased-", "like erased-", "sent to erased-", "vip"):
+        assert kept in left
+    changed = await feed.changed(house.db, EVERYTHING, feed.Wanted(0, feed.LATEST), before, 10)
+    assert {row["caller"][:7] for row in changed.rows} == {"erased-"}
+    assert len(changed.rows) == 2
 
 
 async def test_nothing_of_him_is_left_anywhere_and_all_of_others(house: House) -> None:

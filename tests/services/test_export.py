@@ -50,6 +50,23 @@ async def test_a_file_of_any_length_takes_the_same_memory_and_is_sent_as_it_is_r
     assert long[1] < 1.25 * short[1] < 8 * MB
 
 
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("=1+1", "'=1+1"),
+        ("x;=cmd|' /C calc'!A0;y", "x;'=cmd|' /C calc'!A0;y"),
+        ("x,+1", "x,'+1"),
+        ("x\t@SUM(1)", "x\t'@SUM(1)"),
+        ("x\n-2+3", "x\n'-2+3"),
+        ("＝1+1", "'＝1+1"),
+        ("+447700900123", "+447700900123"),
+        ("red; green, 1 = 1", "red; green, 1 = 1"),
+    ],
+)
+def test_no_cell_begins_a_formula_wherever_a_spreadsheet_parts_it(text: str, left: str) -> None:
+    assert export.safe(text) == left
+
+
 async def test_a_full_sheet_is_followed_by_another() -> None:
     parts = [part async for part in export.stream("xlsx", HEAD, Table(4).rows(), sheet_rows=1500)]
     book = zipfile.ZipFile(io.BytesIO(b"".join(parts)))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import re
 from collections.abc import AsyncIterator
 from typing import Any, Literal
 
@@ -16,12 +15,11 @@ from ctserver.http import audit
 from ctserver.http.api import models
 from ctserver.http.api.calls import CallFilter, as_calls
 from ctserver.http.api.registry import Asked, Nothing, operation
+from ctserver.services import export
 from ctserver.storage import feed
 
 CHUNK = 500
 COLUMNS = list(models.Call.model_fields)
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 
 
 class CsvQuery(CallFilter):
@@ -89,10 +87,9 @@ def _line(cells: list[str], separator: str) -> str:
 def _cell(value: object) -> str:
     """As a spreadsheet may have it: what strangers wrote is no formula there."""
     if isinstance(value, dict):
-        return json.dumps(value, ensure_ascii=False) if value else ""
+        value = json.dumps(value, ensure_ascii=False) if value else ""
     if isinstance(value, list):
         value = ", ".join(map(str, value))
     if isinstance(value, bool):
         return "1" if value else "0"
-    text = "" if value is None else str(value)
-    return "'" + text if text.startswith(_FORMULA) and not _NUMBER.fullmatch(text) else text
+    return "" if value is None else str(export.safe(value) if isinstance(value, str) else value)
