@@ -31,6 +31,7 @@ from ctserver.services.attribution import Attributor
 from ctserver.services.blocked import BlackList
 from ctserver.services.callbacks import Callbacks
 from ctserver.services.calls import Journal
+from ctserver.services.demo import words
 from ctserver.services.facts import Facts
 from ctserver.services.live import Live
 from ctserver.storage import logins, migrate, sqlite, users
@@ -160,7 +161,7 @@ class Shop:
             view = visits.PageView("bikes", "", url, "", title, ("main",), source=source.classify(url, ""), facts=facts)
             shown = await visits.record(self.db, self.settings, [], view, self.now() - 200_000 + 40_000 * step)
             if step == 0:
-                await self.rings("live.1", shown.numbers["main"], "+447700900187", "Константин Ёлкин", ago=7_000)
+                await self.rings("live.1", shown.numbers["main"], "+447700900140", words.name_of(140), ago=7_000)
         await self.rings("live.2", "+442079460190", "+447700900112", "", ago=96_000, answered=84_000)
 
     async def rings(
