@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ctserver.config import Settings
 from ctserver.recordings import seal, sound
-from ctserver.recordings.places import S3, PlaceError, Places
+from ctserver.recordings.places import S3, Places
 from ctserver.recordings.seal import SUFFIX
 from ctserver.recordings.sound import ConvertError
 from ctserver.storage import recordings
@@ -19,8 +19,8 @@ from ctserver.storage.db import Database, Row, StorageError
 
 log = logging.getLogger(__name__)
 
-MAX_TRIES = 6
-FIRST_WAIT_MS = 60_000  # doubled with each try
+MAX_TRIES = 6  # of a sound that cannot be copied
+FIRST_WAIT_MS, LONGEST_WAIT_MS = 60_000, 6 * 3_600_000  # doubled with each try
 DAY_MS = 86_400_000
 
 
@@ -39,7 +39,9 @@ class Keeper:
         for row in await recordings.to_keep(self._db, now):
             try:
                 kept += await self._keep(row)
-            except (ConvertError, PlaceError, OSError, EOFError) as error:
+            except OSError as error:  # of the disk or the storage (PlaceError): they come back
+                await self._failed(row, str(error), now, for_good=False)
+            except (ConvertError, EOFError) as error:
                 await self._failed(row, str(error), now)
             except Exception as error:  # a file that Python's wave module cannot read raises what it likes
                 log.exception("the recording of call %s", row["call"])
@@ -49,7 +51,7 @@ class Keeper:
     async def _keep(self, row: Row) -> bool:
         path = self._places.path(row["file"])
         if path is None or not path.is_file():
-            raise PlaceError(f"{row['file']} is gone")
+            raise ConvertError(f"{row['file']} is gone")
         if not sound.peaks_file(path).exists() and path.suffix == ".wav":
             await asyncio.to_thread(sound.write_peaks, path)
         small = await self._small(path, row["millis"])
@@ -92,10 +94,12 @@ class Keeper:
         await sound.convert(wav, target, wanted, millis)
         return target
 
-    async def _failed(self, row: Row, problem: str, now: int) -> None:
+    async def _failed(self, row: Row, problem: str, now: int, *, for_good: bool = True) -> None:
+        """It is tried again; not for ever if it may be for good."""
         tries = row["tries"] + 1
         log.error("the recording of call %s cannot be put away (try %d): %s", row["call"], tries, problem)
-        stage, due_at = "failed" if tries >= MAX_TRIES else "new", now + (FIRST_WAIT_MS << tries)
+        stage = "failed" if for_good and tries >= MAX_TRIES else "new"
+        due_at = now + min(FIRST_WAIT_MS << min(tries, 20), LONGEST_WAIT_MS)
         try:
             await self._db.write(lambda tx: recordings.not_kept(tx, row["call"], stage, tries, problem[:300], due_at))
         except StorageError as error:

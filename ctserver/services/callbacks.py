@@ -6,9 +6,11 @@ twice for one wish: not after a crash, not by two ctservers.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from ctserver import ids
 from ctserver.config import Line, NumberUse, Settings, number_uses
@@ -115,8 +117,7 @@ class Callbacks:
         if not self.possible or call is None:
             raise Refused("off")
         rules.check_number(call.caller, self._countries, self._ours, stranger=False)
-        line = call.line if call.line in self._settings.lines else self._settings.default_line
-        row = self._row(rules.DESK, call.caller, line, now, now)
+        row = self._row(rules.DESK, call.caller, self._known(call.line), now, now)
         session = call.attribution.session or ""
 
         def keep(tx: Transaction) -> None:
@@ -129,6 +130,10 @@ class Callbacks:
         tried = await self._db.write(lambda tx: callbacks.by_id(tx, row.id))
         if tried is not None and tried.state == rules.FAILED:
             raise Refused("pbx")
+
+    def _known(self, line: str) -> str:
+        """The line itself, or the default one if the settings have lost it since."""
+        return line if line in self._settings.lines else self._settings.default_line
 
     def _row(self, kind: str, number: str, line: str, now: int, due_at: int) -> Callback:
         return Callback(ids.new(now), kind, "", "", "", number, line, "", "", "", now, due_at)
@@ -148,7 +153,7 @@ class Callbacks:
         return callbacks.due(tx, now, self._rules.at_once)
 
     async def _attempt(self, callback: Callback, now: int) -> None:
-        opens_at = self._hours[callback.line].next_opening(now) if callback.kind == rules.SITE else now
+        opens_at = self._hours[self._known(callback.line)].next_opening(now) if callback.kind == rules.SITE else now
         if opens_at != now:
             await self._db.write(lambda tx: callbacks.postpone(tx, callback.id, opens_at or now + DAY_MS))
             return
@@ -165,7 +170,7 @@ class Callbacks:
 
     def _seconds(self, line: str) -> int:
         """How long the company may take to answer."""
-        entry: Line = self._settings.lines[line]
+        entry: Line = self._settings.lines[self._known(line)]
         return entry.ring_seconds * max(1, len(entry.dial)) + SLACK_SECONDS
 
     # ---- what the dialplan asks
@@ -186,18 +191,19 @@ class Callbacks:
         source = await self._db.write(lambda tx: sessions.session_by_id(tx, callback.session))
         name = label.short(source.source) if source else ""
         site = self._settings.sites.get(callback.site)
-        record = self._settings.lines[callback.line].record and self._recorded.allows(callback.number)
+        line = self._known(callback.line)
+        record = self._settings.lines[line].record and self._recorded.allows(callback.number)
         found = {
             "CT_CALLER": callback.number,
             "CT_SHOWN": f"Callback {name}".strip(),
             "CT_DID": site.number if site else "",
-            "CT_LINE": callback.line,
+            "CT_LINE": line,
             "CT_RECORD": "yes" if record else "no",
         }
         if site and site.after_call.keys:
             found["CT_SITE"] = callback.site
         told = self._rules.announcement or self._rules.accept_key
-        if told and not self._settings.lines[callback.line].queue:  # whoever takes calls from a queue is there
+        if told and not self._settings.lines[line].queue:  # whoever takes calls from a queue is there
             found |= {"CT_ACCEPT": "U(ct-accept^s^1)", "__CT_ACCEPT_SOUND": self._rules.announcement}
             found |= {"__CT_ACCEPT_KEY": self._rules.accept_key}
         return found
@@ -206,15 +212,12 @@ class Callbacks:
 
     async def heard(self, pbx: str, events: Sequence[Placed]) -> None:
         """What a PBX tells of calls that we or staff placed."""
-
-        def unit(tx: Transaction) -> None:
-            for event in events:
-                self._one(tx, pbx, event)
-
-        try:
-            await self._db.write(unit)
-        except StorageError as error:
-            log.error("what became of %d calls of ours is not saved: %s", len(events), error)
+        units = [self._db.write(partial(self._one, pbx=pbx, event=event)) for event in events]  # one commit for all
+        for result in await asyncio.gather(*units, return_exceptions=True):
+            if isinstance(result, StorageError):
+                log.error("what became of a call of ours is not saved: %s", result)
+            elif isinstance(result, BaseException):
+                log.error("what became of a call of ours is lost", exc_info=result)
 
     def _one(self, tx: Transaction, pbx: str, event: Placed) -> None:
         if isinstance(event, CallbackEnded):

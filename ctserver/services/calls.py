@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from ctserver import ids
@@ -68,32 +68,42 @@ class Journal:
 
         What cannot be saved now (disk full) is kept and saved with the next events. An event that raises is lost alone.
         """
-        for event in events:
-            try:
-                self._advance(event)
-            except Exception:
-                log.exception("call %s: an event could not be used: %s", event.linkedid, type(event).__name__)
+        self._advance_all(events)
         await self.flush()
 
     async def reconcile(self, told: Sequence[Sequence[Event]], also: Callable[[Transaction], None]) -> int:
         """Whole calls, each from its arrival to its end, as Asterisk kept them: what the journal lacks of them is added,
         what it holds as open or `unknown` is corrected, all else stays. `also` is done in the same transaction.
 
-        Returns how many calls changed. Raises StorageError: then nothing of it counts as done.
+        Returns how many calls changed. Raises StorageError: then nothing of it counts as done. A call that raises is left out.
         """
         async with self._saving:
             live = [events for events in told if events[0].linkedid in self._open]
-            for event in (event for events in live for event in events):
-                self._advance(event)
+            self._advance_all(event for events in live for event in events)
             await self._flush()
             waiting = {call.linkedid for call in self._unsaved.values()}
             if any(events[0].linkedid in waiting for events in told):
                 raise Unavailable("calls that are over wait to be saved")
             rest = [events for events in told if events not in live]
-            changed = len(live) + await self._db.write(lambda tx: self._correct(tx, rest, also))
+            changed = len(live) + await self._correct_all(rest, also)
         self._facts.wake()
         self.on_change()
         return changed
+
+    async def _correct_all(self, told: Sequence[Sequence[Event]], also: Callable[[Transaction], None]) -> int:
+        """Calls that raise are told from the others by correcting each by itself."""
+        try:
+            return await self._db.write(lambda tx: self._correct(tx, told, also))
+        except StorageError:
+            raise
+        except Exception:
+            if not told:
+                raise
+            if len(told) == 1:
+                log.exception("call %s cannot be corrected by its note", told[0][0].linkedid)
+                return await self._correct_all([], also)
+            changed = sum([await self._correct_all([events], _nothing) for events in told])
+            return changed + await self._correct_all([], also)
 
     def knows_end(self, linkedid: str) -> bool:
         """Has this call ended lately, and is its end in the journal as it was?"""
@@ -149,6 +159,13 @@ class Journal:
         if call.state == machine.ENDED:
             self._new.discard(call.id)
             self._saved.pop(call.id, None)
+
+    def _advance_all(self, events: Iterable[Event]) -> None:
+        for event in events:
+            try:
+                self._advance(event)
+            except Exception:
+                log.exception("call %s: an event could not be used: %s", event.linkedid, type(event).__name__)
 
     def _advance(self, event: Event) -> None:
         call = self._open.get(event.linkedid)
@@ -242,3 +259,7 @@ class Journal:
             if call.state == machine.ENDED and call.ended_at is not None:
                 recordings.expect(tx, call.id, call.ended_at + RECORDING_SETTLES_MS)
         return attributed, doubles
+
+
+def _nothing(_: Transaction) -> None:
+    """Nothing besides."""

@@ -211,6 +211,32 @@ async def test_no_more_than_two_at_a_time(service: Callbacks, pbx: Pbx) -> None:
     assert len(pbx.placed) == 3
 
 
+async def test_a_line_that_the_settings_have_lost_since_holds_nobody_up(
+    service: Callbacks, pbx: Pbx, db: Sqlite, settings: Settings
+) -> None:
+    """Somebody has asked, and before he is rung the line gets another name: the default one rings."""
+    await service.ask(wish(), NOW)
+    await db.write(lambda tx: tx.execute("UPDATE callbacks SET line = 'old'"))
+    await service.ask(wish(number="+447400123457", address="b"), NOW)
+    await service.work(NOW)
+    assert len(pbx.placed) == 2
+    company = await service.route(pbx.placed[0][0], "company")
+    assert company.variables["CT_LINE"] == "office"
+
+
+async def test_what_cannot_be_kept_of_one_call_costs_the_others_nothing(
+    service: Callbacks, pbx: Pbx, db: Sqlite
+) -> None:
+    never = WentOut(
+        "2.1", NOW, "07700900111", "PJSIP/100", "", ended_at=10**20
+    )  # no database has a number for that time
+    await service.ask(wish(), NOW)
+    await service.work(NOW)
+    callback, channel, _ = pbx.placed[-1]
+    await service.heard("pbx", [never, CallbackEnded(callback, channel, NOW, "ANSWER", "ANSWER")])
+    assert (await row(db))["result"] == "talked"
+
+
 async def test_the_dialplan_learns_only_what_is_being_called(service: Callbacks, pbx: Pbx) -> None:
     await service.ask(wish(), NOW)
     assert (await service.route("0" * 26, "visitor")).route == ""

@@ -231,6 +231,17 @@ async def test_a_call_that_cannot_be_saved_costs_the_other_calls_nothing(db: Sql
     assert await journal.resume() == journal.open_calls() != []
 
 
+async def test_a_note_that_cannot_be_used_costs_the_others_nothing(db: Sqlite, settings: Settings) -> None:
+    journal, read = Journal(db, settings, Attributor(settings, {}), "pbx"), []
+    never = [arrived("1700000000.4", at=10**20), ended("1700000000.4")]
+    told = [[arrived(), ended()], never, [arrived("1700000000.5"), ended("1700000000.5")]]
+    assert await journal.reconcile(told, lambda _: read.append("to here")) == 2
+    assert [row[:2] for row in await rows(db)] == [(ONE, "ended"), ("1700000000.5", "ended")]
+    assert read
+    assert await journal.reconcile([never], lambda _: read.append("to there")) == 0
+    assert read[-1] == "to there"
+
+
 async def test_recorded_streams_end_up_in_the_journal_as_replay_tells_them(
     db: Sqlite, settings: Settings, root: Path
 ) -> None:
