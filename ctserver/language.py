@@ -19,7 +19,7 @@ from io import BytesIO
 from typing import Literal
 from zoneinfo import ZoneInfo, available_timezones
 
-from babel import Locale, dates, negotiate_locale, numbers, units
+from babel import Locale, dates, negotiate_locale, numbers
 from babel.messages import mofile, pofile
 from babel.support import Translations
 
@@ -242,15 +242,9 @@ def ago(ms: int, now: int) -> str:
     if gone < 60:
         return gettext("just now")
     if gone < 86_400:
-        return _gone(gone // 60 if gone < 3600 else gone // 3600 * 60, reader().language)
+        return gettext("%(span)s ago") % {"span": span(gone)}
     same_year = local(ms).year == local(now).year
     return f"{day(ms, 'short' if same_year else 'medium')}, {hour_minute(ms)}"
-
-
-@lru_cache(maxsize=256)
-def _gone(minutes: int, language: str) -> str:
-    gone = timedelta(minutes=-minutes)
-    return dates.format_timedelta(gone, add_direction=True, format="short", threshold=1, locale=_locale(language))
 
 
 def duration(seconds: float) -> str:
@@ -262,19 +256,31 @@ def duration(seconds: float) -> str:
 
 def tenths(seconds: float) -> str:
     """For what takes a moment: 0.3 s, 0,3 с."""
-    return gettext("%(seconds)s s") % {"seconds": number(seconds, 1)}
+    return gettext("%(count)s s") % {"count": number(seconds, 1)}
+
+
+_UNITS = ((3600, N_("%(count)s h")), (60, N_("%(count)s min")), (1, N_("%(count)s s")))
 
 
 def span(seconds: float) -> str:
-    """One unit, rounded down: "9 sec", "4 min", "3 h"."""
-    for size, unit in ((86_400, "day"), (3600, "hour"), (60, "minute")):
-        if seconds >= size:
-            return _unit(int(seconds // size), unit)
-    return _unit(int(seconds), "second")
+    """One unit, rounded down: "9 s", "4 min", "3 h", "2 days"."""
+    return _units(seconds)[0]
 
 
-def _unit(count: int, unit: str) -> str:
-    return units.format_unit(count, f"duration-{unit}", length="short", locale=locale())
+def fine_span(seconds: float) -> str:
+    """With the next smaller unit: "11 min 27 s", "1 day 4 h". For a span that stands alone, where 11:27 reads as a time of day."""
+    return " ".join(part for part in _units(seconds)[:2] if part)
+
+
+def _units(seconds: float) -> list[str]:
+    """A span by its units, from the largest that it has; "" where there is nothing of one."""
+    days, rest = divmod(int(seconds), 86_400)
+    found = [ngettext("%(count)s day", "%(count)s days", days) % {"count": days} if days else ""]
+    for size, words in _UNITS:
+        count, rest = divmod(rest, size)
+        found.append(gettext(words) % {"count": count} if count else "")
+    largest = next((place for place, part in enumerate(found) if part), None)
+    return [gettext("%(count)s s") % {"count": 0}] if largest is None else found[largest:]
 
 
 # ---- numbers

@@ -352,6 +352,6 @@ def test_shell_lines_of_the_pages_parse() -> None:
 
 @pytest.mark.parametrize("path", sorted((ROOT / "docs").glob("site-*.md")), ids=lambda path: path.name)
 def test_each_platforms_page_shows_the_script_as_it_is_served(path: Path) -> None:
-    addresses = re.findall(r"https://ct\.example\.com/ct\.js\?site=demo", path.read_text(encoding="utf-8"))
+    addresses = re.findall(r"https://calls\.example\.com/ct\.js\?site=demo", path.read_text(encoding="utf-8"))
     assert addresses
     assert path.name in page("docs/script.md")

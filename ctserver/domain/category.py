@@ -14,8 +14,8 @@ CATEGORIES: Mapping[str, str] = {
     "out_of_stock": N_("Out of stock"),
     "wrong_number": N_("Wrong number"),
     "not_a_customer": N_("Not a customer"),
-    "broken": N_("Broken call"),
-    "lost": N_("Lost in the office"),
+    "broken": N_("Cut off"),
+    "lost": N_("Not put through"),
 }
 """Code -> English name. A site's own categories have their name as code."""
 

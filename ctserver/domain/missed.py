@@ -50,7 +50,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Merit:
-    """How well missed callers were reached. Callers without a number are `unknown` and count nowhere else: nobody can ring them."""
+    """How well missed callers were reached."""
 
     callers: int
     waiting: int
@@ -58,16 +58,15 @@ class Merit:
     rang_again: int
     given_up: int
     median_ms: int | None  # from the missed call to ours, of those called back
-    unknown: int
     soon: float | None  # share of callers who were called back within SOON_MS
 
 
 def cases(calls: Iterable[MissedCall]) -> list[Case]:
-    """The cases, the latest first."""
+    """The cases, the latest first. Callers who withheld their number are none: nobody can ring them, so they are nobody's work."""
     latest: dict[tuple[str, str], Case] = {}
     found: dict[str, Case] = {}
-    for call in sorted(calls, key=lambda call: call.at):
-        key = (call.caller, call.site) if call.caller else ("", call.id)
+    for call in sorted((call for call in calls if call.caller), key=lambda call: call.at):
+        key = (call.caller, call.site)
         last = latest.get(key)
         fresh = _settled(call)
         if last is not None and (last.settled_at is None or last.settled_at > call.at):
@@ -89,16 +88,14 @@ def _settled(call: MissedCall) -> Case:
 
 def merit(found: Sequence[Case]) -> Merit:
     """The figures over these cases."""
-    known = [case for case in found if case.caller]
-    counts = {state: sum(case.state == state for case in known) for state in (NEW, CALLED_BACK, RANG_AGAIN, GIVEN_UP)}
-    waits = [case.waited_ms for case in known if case.state == CALLED_BACK and case.waited_ms is not None]
+    counts = {state: sum(case.state == state for case in found) for state in (NEW, CALLED_BACK, RANG_AGAIN, GIVEN_UP)}
+    waits = [case.waited_ms for case in found if case.state == CALLED_BACK and case.waited_ms is not None]
     return Merit(
-        callers=len(known),
+        callers=len(found),
         waiting=counts[NEW],
         called_back=counts[CALLED_BACK],
         rang_again=counts[RANG_AGAIN],
         given_up=counts[GIVEN_UP],
-        unknown=len(found) - len(known),
         median_ms=int(median(waits)) if waits else None,
-        soon=sum(wait <= SOON_MS for wait in waits) / len(known) if known else None,
+        soon=sum(wait <= SOON_MS for wait in waits) / len(found) if found else None,
     )

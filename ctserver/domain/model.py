@@ -1,15 +1,15 @@
-"""The nouns. Frozen values only; rules live in the modules named after them.
+"""The nouns. Frozen values only; rules live in the modules named after them. They are msgspec's structures: a visit makes a
+dozen, and each costs a third of what a frozen dataclass does.
 
 Times are epoch milliseconds (UTC), phone numbers are E.164 with `+`, ids are time-ordered text (`ids.new`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import msgspec
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(msgspec.Struct, frozen=True):
     """Where a visitor came from, in the terms of Google Analytics 4.
 
     `click_ids` holds the advertising systems' own ids found in the landing URL (gclid, yclid, ...).
@@ -20,14 +20,13 @@ class Source:
     campaign: str = ""
     term: str = ""
     content: str = ""
-    click_ids: dict[str, str] = field(default_factory=dict)
+    click_ids: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 DIRECT = Source(medium="(none)", source="(direct)")
 
 
-@dataclass(frozen=True, slots=True)
-class VisitorFacts:
+class VisitorFacts(msgspec.Struct, frozen=True):
     """What is known of the browser and its place; "" where it is not known.
 
     `device` is "desktop", "phone" or "tablet"; `country` ISO 3166-1, `region` and `city` English names; `ip` as much of
@@ -42,12 +41,11 @@ class VisitorFacts:
     browser: str = ""
     os: str = ""
     ip: str = ""
-    ids: dict[str, str] = field(default_factory=dict)
-    properties: dict[str, str] = field(default_factory=dict)
+    ids: dict[str, str] = msgspec.field(default_factory=dict)
+    properties: dict[str, str] = msgspec.field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Session:
+class Session(msgspec.Struct, frozen=True):
     """A run of visits with one source."""
 
     id: str
@@ -58,7 +56,7 @@ class Session:
     landing_url: str
     referrer: str
     source: Source
-    visitor_facts: VisitorFacts = field(default_factory=lambda: VisitorFacts())
+    visitor_facts: VisitorFacts = msgspec.field(default_factory=lambda: VisitorFacts())
 
     def seen(self, now: int) -> Session:
         """The same, seen at `now`; the clock may have been set back."""
@@ -84,8 +82,7 @@ class Session:
         return self.visitor_facts.device
 
 
-@dataclass(frozen=True, slots=True)
-class Visit:
+class Visit(msgspec.Struct, frozen=True):
     """One page view."""
 
     id: str
@@ -96,8 +93,7 @@ class Visit:
     referrer: str
 
 
-@dataclass(frozen=True, slots=True)
-class Lease:
+class Lease(msgspec.Struct, frozen=True):
     """A number held by a session. `until` moves with every visit and heartbeat; rows are never deleted."""
 
     id: str
@@ -115,8 +111,7 @@ class Lease:
         return Lease(self.id, self.number, self.pool, self.session, self.how, self.shown_at, seen_at, until, left_at)
 
 
-@dataclass(frozen=True, slots=True)
-class Signal:
+class Signal(msgspec.Struct, frozen=True):
     """What a visitor did that makes a call likely."""
 
     session: str
@@ -125,8 +120,7 @@ class Signal:
     number: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Attribution:
+class Attribution(msgspec.Struct, frozen=True):
     """The answer to whose call it is.
 
     `kind`: static (the number itself names the source), exact (one holder), tapped, likely, repeat,

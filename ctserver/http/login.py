@@ -64,7 +64,7 @@ async def login(request: web.Request) -> web.StreamResponse:
     if not await asyncio.to_thread(matches, known, password):
         entry = audit.entry(request, "login refused", name, login=name if known else "")
         await deps.db.write(lambda tx: log.add(tx, entry))
-        return _form(request, error=_("Login or password is wrong."), target=target, status=403)
+        return _form(request, error=_("User name or password is wrong."), target=target, status=403)
     return await begin(request, name, target)
 
 

@@ -123,7 +123,7 @@ async def follow_link(request: web.Request) -> web.StreamResponse:
         return True
 
     if not await deps.db.write(take):
-        return await _link_form(request, _("This login is taken. Choose another."), name)
+        return await _link_form(request, _("This user name is taken. Choose another."), name)
     deps.wake()
     return await begin(request, name, "/")
 
@@ -131,11 +131,11 @@ async def follow_link(request: web.Request) -> web.StreamResponse:
 def wrong_choice(name: str, password: str, again: str) -> str:
     """What is wrong with a login and password that somebody has chosen, in words; "" if nothing."""
     if not LOGIN.fullmatch(name):
-        return _("A login may have letters, digits and . @ + - _, at most 64 characters.")
+        return _("A user name may have letters, digits and . @ + - _, at most 64 characters.")
     if len(password) < MIN_PASSWORD:
         return _("A password needs at least %(count)s characters.") % {"count": MIN_PASSWORD}
     if password.lower() == name.lower():
-        return _("The password must not be the login.")
+        return _("The password must not be the user name.")
     return "" if password == again else _("The passwords do not match.")
 
 

@@ -36,7 +36,7 @@ _ERRORS = {
     ),
     403: (
         N_("Not allowed"),
-        N_("The form has expired, or this login is not allowed to do that."),
+        N_("The form has expired, or you are not allowed to do that."),
         N_("Reload the page and try again."),
     ),
     404: (N_("There is no such page"), N_("It may have been removed, or the address may be mistyped."), ""),
@@ -184,6 +184,7 @@ def environment() -> Environment:
         "datetime": language.full,
         "day": language.day,
         "duration": language.duration,
+        "fine_span": language.fine_span,
         "hour_minute": language.hour_minute,
         "isotime": lambda ms: local(ms).isoformat(timespec="milliseconds"),
         "money": language.money,

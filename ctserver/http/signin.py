@@ -37,7 +37,7 @@ WHY = {
     Reason.MISTRUSTED: (N_("The answer from %(name)s does not prove who you are."), 502),
     Reason.DOMAIN: (N_("Your e-mail address has no access here."), 403),
     Reason.ROLE: (N_("None of your groups has access here."), 403),
-    Reason.STRANGER: (N_("You have no login here yet. Ask an owner of ctserver for one."), 403),
+    Reason.STRANGER: (N_("You have no account here yet. Ask an owner of ctserver for one."), 403),
 }
 
 

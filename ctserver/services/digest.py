@@ -163,7 +163,7 @@ async def _waiting(db: Database, span: Span, scope: Scope) -> list[Waiting]:
     """Who rang in these days and has not been reached since, the latest first."""
     rows = await db.read(lambda tx: [missed.missed_call(row) for row in missed.since(tx, scope, span[0])])
     calls = (call for call in rows if call.at < span[1])
-    cases = [case for case in work.cases(calls) if case.state == work.NEW and case.caller]
+    cases = [case for case in work.cases(calls) if case.state == work.NEW]
     return [Waiting(case.id, case.caller, case.last_at, len(case.calls)) for case in cases]
 
 

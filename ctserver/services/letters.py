@@ -131,7 +131,7 @@ def _words(letter: Letter, host: str, at: int, until: int) -> Words:
     nothing = _("If you were not expecting this, you can ignore it.")
     if letter.letter == INVITATION:
         text = _("%(by)s has invited you to ctserver at %(host)s.") % values
-        return Words(_("Your ctserver login"), [text, once], _("Choose your login and password"), nothing)
+        return Words(_("Your ctserver account"), [text, once], _("Choose your user name and password"), nothing)
     if letter.letter == PASSWORD:
         text = _("%(by)s has sent you a link to choose a new password for %(login)s at %(host)s.") % values
         return Words(_("A new password for ctserver"), [text, once], _("Choose a new password"), nothing)
@@ -139,7 +139,7 @@ def _words(letter: Letter, host: str, at: int, until: int) -> Words:
         text = _("Somebody asked for a new password for %(login)s at %(host)s.") % values
         small = _("If this was not you, ignore this e-mail: your password stays the same.")
         return Words(_("A new password for ctserver"), [text, once], _("Choose a new password"), small)
-    text = _("The password of the login %(login)s at %(host)s was changed on %(when)s, from the address %(address)s.")
+    text = _("The password of %(login)s at %(host)s was changed on %(when)s, from the address %(address)s.")
     small = _("If this was not you, tell an owner of ctserver at once.")
     return Words(
         _("Your password was changed"), [text % values, _("You have been logged out everywhere else.")], "", small

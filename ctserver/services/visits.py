@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+
+import msgspec
 
 from ctserver import ids
 from ctserver.config import Pool, Settings, Site
@@ -19,8 +21,7 @@ RUSH_MS = 20_000
 BEAT, LEFT = "beat", "left"
 
 
-@dataclass(frozen=True, slots=True)
-class PageView:
+class PageView(msgspec.Struct, frozen=True):
     """What the script said: texts as they came, cut to size by the one who read them."""
 
     site: str
@@ -31,11 +32,10 @@ class PageView:
     wants: tuple[str, ...] = ()
     session: str = ""  # of the same page view, when it has come upon more targets
     source: Source = DIRECT
-    facts: VisitorFacts = field(default_factory=VisitorFacts)
+    facts: VisitorFacts = msgspec.field(default_factory=VisitorFacts)
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
+class Shown(msgspec.Struct, frozen=True):
     """What the script is told: who the visitor is, and a number for each target that is not to keep the page's own."""
 
     visitor: str
@@ -218,16 +218,15 @@ class _Plan:
         return guaranteed or overflow
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
+class Note(msgspec.Struct, frozen=True):
     """What the script said of what a visitor did. Analytics ids and properties may be known only after the page view."""
 
     visitor: str
     session: str
     kind: str
     number: str = ""
-    ids: Mapping[str, str] = field(default_factory=dict)
-    properties: Mapping[str, str] = field(default_factory=dict)
+    ids: Mapping[str, str] = msgspec.field(default_factory=dict)
+    properties: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
 def note(db: Database, settings: Settings, said: Note, now: int) -> asyncio.Future[None]:

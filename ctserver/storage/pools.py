@@ -84,9 +84,7 @@ def short_in_hour(tx: Transaction, pool: str, now: int) -> tuple[int, int]:
 
 async def latest_facts(db: Database, kind: str, since: int) -> dict[str, Row]:
     """The latest fact of this kind since then, by subject."""
-    rows = await db.fetch(
-        "SELECT subject, at, detail FROM facts WHERE kind = $1 AND at >= $2 ORDER BY at", (kind, since)
-    )
+    rows = await db.fetch("SELECT subject, at, data FROM facts WHERE kind = $1 AND at >= $2 ORDER BY at", (kind, since))
     return {row["subject"]: row for row in rows}
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ FOLDER = Path(__file__).resolve().parent
 sys.path.insert(0, str(CHECKOUT))
 
 from tests.browser.conftest import CHROMIUM  # noqa: E402
+from tests.browser.office import SECRETS, office_of  # noqa: E402
 from tests.browser.shop import PASSWORD, Shop  # noqa: E402
 
 SIZES = {"1440": {"width": 1440, "height": 900}, "390": {"width": 390, "height": 844}}
@@ -63,21 +65,34 @@ def _options() -> argparse.Namespace:
 async def _all(browser: Browser, shop: Shop, options: argparse.Namespace) -> None:
     options.all.mkdir(parents=True, exist_ok=True)
     only = set(filter(None, options.only.split(",")))
-    views = await shop.views()
-    for size, theme, language in _kinds(only):
-        context = await _come(browser, shop, size, theme, language)
-        page = await context.new_page()
-        for name, path in views.items():
-            if not only & set(views) or name in only:
-                await page.goto(shop.address + path)
-                await page.wait_for_load_state("networkidle")
-                await page.wait_for_timeout(100)  # plots and wave forms
-                await page.screenshot(path=options.all / f"{name}-{size}-{theme}-{language}.png", full_page=True)
-        if not only & set(views) or "login" in only:
+    os.environ.update(SECRETS)
+    with tempfile.TemporaryDirectory() as folder:
+        async with office_of(Path(folder)) as (office, _, _):
+            views = {name: shop.address + path for name, path in (await shop.views()).items()}
+            views |= {"deliveries": f"{office}/deliveries", "login": f"{shop.address}/login"}
+            wanted = {name: url for name, url in views.items() if not only & set(views) or name in only}
+            for size, theme, language in _kinds(only):
+                for address in (shop.address, office):
+                    context = await _come(browser, address, size, theme, language)
+                    await _take(
+                        context,
+                        {name: url for name, url in wanted.items() if url.startswith(address)},
+                        options.all,
+                        f"{size}-{theme}-{language}",
+                    )
+                    await context.close()
+
+
+async def _take(context: BrowserContext, views: dict[str, str], folder: Path, kind: str) -> None:
+    """A picture of each of these pages, as high as it is; the way in is shown to one who is not logged in."""
+    page = await context.new_page()
+    for name, url in views.items():
+        if name == "login":
             await context.clear_cookies()
-            await page.goto(shop.address + "/login")
-            await page.screenshot(path=options.all / f"login-{size}-{theme}-{language}.png")
-        await context.close()
+        await page.goto(url)
+        await page.wait_for_load_state("networkidle")
+        await page.wait_for_timeout(100)  # plots and wave forms
+        await page.screenshot(path=folder / f"{name}-{kind}.png", full_page=True)
 
 
 def _kinds(only: set[str]) -> Iterator[tuple[str, str, str]]:
@@ -85,7 +100,7 @@ def _kinds(only: set[str]) -> Iterator[tuple[str, str, str]]:
     yield from product(*([one for one in kind if one in only] or list(kind) for kind in (SIZES, THEMES, LANGUAGES)))
 
 
-async def _come(browser: Browser, shop: Shop, size: str, theme: str, language: str) -> BrowserContext:
+async def _come(browser: Browser, address: str, size: str, theme: str, language: str) -> BrowserContext:
     """A browser in which alice is logged in."""
     context = await browser.new_context(
         viewport=SIZES[size],
@@ -95,11 +110,11 @@ async def _come(browser: Browser, shop: Shop, size: str, theme: str, language: s
         has_touch=size == "390",
     )
     page = await context.new_page()
-    await page.goto(f"{shop.address}/login")
+    await page.goto(f"{address}/login")
     await page.fill("input[name=login]", "alice")
     await page.fill("input[name=password]", PASSWORD)
     await page.press("input[name=password]", "Enter")
-    await page.wait_for_url(f"{shop.address}/")
+    await page.wait_for_url(f"{address}/")
     await page.close()
     return context
 
@@ -111,7 +126,7 @@ async def _readme(browser: Browser, shop: Shop) -> None:
     await visitor.wait_for_load_state("networkidle")
     await visitor.screenshot(path=FOLDER / "demo.png")
     await visitor.close()
-    context = await _come(browser, shop, "1440", "light", "en")
+    context = await _come(browser, shop.address, "1440", "light", "en")
     page = await context.new_page()
     views = await shop.views()
     for name in ("overview", "calls", "call", "reports", "missed"):

@@ -61,7 +61,8 @@ MORE = (
     "INSERT INTO outbox (id, fact, sink, via, addressee, lane, place, topic, state, written_at, due_at, claim, claimed_until, tries, "
     "settled_at, said, answer) SELECT id, id, 'crm', 'crm', '', call, at * 10, '', CASE WHEN rowid % 500 = 0 THEN 'failed' ELSE 'done' END, "
     "at, at, '', 0, 1, at, '', '200' FROM facts",
-    "INSERT INTO report_days (day, changes, rolled) SELECT DISTINCT started_at - started_at % 86400000, 1, 0 FROM sessions",
+    "INSERT INTO report_hours (hour, changes, rolled) SELECT started_at - started_at % 3600000, 1, 0 FROM sessions "
+    "UNION SELECT arrived_at - arrived_at % 3600000, 1, 0 FROM calls",
 )
 
 
@@ -122,7 +123,7 @@ def shops(settings: config.Settings, calls: int) -> list[Shop]:
     numbers = [f"+44207946{number:04}" for number in range(150)]
     people = [f"PJSIP/{number}" for number in range(100, 145)]
     lines = ["office", "sales", "workshop", "hire", "night", "returns", "trade", "vip"]
-    large = replace(base, numbers=numbers, people=people, lines=lines, variety=25)
+    large = replace(base, numbers=numbers, people=people, lines=lines, way={}, phones={}, variety=25)
     shares = {"demo": 0.9, "hire": 0.1}
     return [
         replace(large, site=site, sessions=2.6 * a_day * share, calls=1.13 * a_day * share)

@@ -31,18 +31,20 @@ from ctserver.services.attribution import Attributor
 from ctserver.services.blocked import BlackList
 from ctserver.services.callbacks import Callbacks
 from ctserver.services.calls import Journal
+from ctserver.services.demo import words
 from ctserver.services.facts import Facts
 from ctserver.services.live import Live
-from ctserver.storage import migrate, sqlite, users
+from ctserver.storage import logins, migrate, sqlite, users
 
 MOMENT = int(datetime(2026, 12, 18, 15, 20, tzinfo=UTC).timestamp() * 1000)
 PASSWORD = "correct horse"
 PEOPLE = (
     Person("alice", Role.OWNER, "Alice Martin", "alice@shop.example"),
-    Person("olivia", Role.OPERATOR, "Olivia Brown", lines=("office",)),
+    Person("olivia", Role.OPERATOR, "Olivia Brown", lines=("office", "workshop")),
     Person("jack", Role.MANAGER, "Jack O'Brien", sites=("bikes",)),
-    Person("amelia", Role.ANALYST, "Amelia Weiß"),
-    Person("anna", Role.MANAGER, "Anna Вавилова"),
+    Person("amelia", Role.MANAGER, "Amelia Weiß"),
+    Person("anna", Role.MANAGER, "Anna Turner"),
+    Person("owen", Role.ANALYST, "Owen Price"),
     Person("agency", Role.CLIENT, "Harbour Advertising", sites=("bikes",)),
 )
 TOML = """
@@ -63,10 +65,10 @@ ami = "127.0.0.1:1"
 ami_secret_file = "secret"
 [lines.office]
 name = "Front desk"
-dial = "PJSIP/olivia&PJSIP/jack"
+dial = "PJSIP/olivia&PJSIP/jack&PJSIP/amelia"
 [lines.workshop]
 name = "Workshop"
-dial = "PJSIP/workshop"
+dial = "PJSIP/harry&PJSIP/anna"
 [lines.hire]
 name = "Hire"
 dial = "PJSIP/hire"
@@ -143,6 +145,11 @@ class Shop:
         hashed = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
         for one in PEOPLE:
             await self.db.write(lambda tx, one=one: users.put_user(tx, f"u-{one.login}", one.login, hashed, now, one))
+        for place, one in enumerate(PEOPLE[1:]):
+            seen = now - (place * place * 17 + 4) * 60_000
+            await self.db.write(lambda tx, login=one.login, seen=seen: logins.add(
+                tx, ids.token_hash(login), ids.new(seen), login, "", seen, now + 30 * 86_400_000, "192.0.2.17", "Firefox, Linux", False
+            ))  # fmt: skip
         self.journal = Journal(self.db, self.settings, Attributor(self.settings, {}), "pbx")
 
     async def busy(self) -> None:
@@ -154,7 +161,7 @@ class Shop:
             view = visits.PageView("bikes", "", url, "", title, ("main",), source=source.classify(url, ""), facts=facts)
             shown = await visits.record(self.db, self.settings, [], view, self.now() - 200_000 + 40_000 * step)
             if step == 0:
-                await self.rings("live.1", shown.numbers["main"], "+447700900187", "Константин Ёлкин", ago=7_000)
+                await self.rings("live.1", shown.numbers["main"], "+447700900140", words.name_of(140), ago=7_000)
         await self.rings("live.2", "+442079460190", "+447700900112", "", ago=96_000, answered=84_000)
 
     async def rings(

@@ -7,103 +7,21 @@ from pathlib import Path
 import pytest_asyncio
 
 from ctserver import ids
-from ctserver.domain.fact import ENDED, Fact
-from ctserver.storage import outbox, vias
-from ctserver.storage.outbox import Entry
-from ctserver.storage.vias import State
+from ctserver.domain.fact import ENDED
 
-from . import bare
-from .conftest import AXE, ROOT, SIZES, log_in
+from .conftest import AXE, SIZES, log_in
+from .office import SECRETS, office_of, put
 
 PICTURES = os.environ.get("CTSERVER_TEST_PICTURES")  # a folder for screenshots, to be looked at
-MINUTE, HOUR = 60_000, 3_600_000
-SETTINGS = {
-    "notify.mail.type": "email",
-    "notify.mail.host": "127.0.0.1",
-    "notify.mail.sender": "calls@example.com",
-    "notify.sms.type": "smsru",
-    "notify.push.type": "push",
-    "notify.push.contact": "mailto:a@example.com",
-    "notify.bot.type": "telegram",
-    "notify.bot.base_url": "http://127.0.0.1:1",
-    "notify.bot.buttons": "false",
-    "webhooks.crm.url": "https://crm.example.com/hook",
-    "alerts.missed.on": '["missed"]',
-    "alerts.missed.by": "mail",
-    "alerts.missed.to": '["sales@example.com"]',
-}
-CALL = {"caller": "+447700900123", "source": "google", "medium": "cpc", "waited_seconds": 21.5}
-SAID = "Missed call: +44 7700 900123\n22 November 2026, 14:32, Front desk, Shop\nSource: google / cpc, spring\nWaited: 21 sec"
-ANSWERS = {
-    "notify.mail": "250 2.0.0 Ok: queued as 4F2A1",
-    "notify.sms": "id 202647-1000021",
-    "notify.push": "taken for 2 of 2 browsers",
-    "notify.bot": "message 4711",
-    "hook.crm": "200 ok",
-}
-TO = {
-    "notify.mail": "sales@example.com",
-    "notify.sms": "+447700900001",
-    "notify.bot": "-1001234567",
-    "hook.crm": "crm.example.com",
-}
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def office(tmp_path, monkeypatch):
     """A server with messages of every kind behind it; its address, database and delivery."""
-    for name in ("NOTIFY_SECRET_SMS", "NOTIFY_SECRET_BOT"):
-        monkeypatch.setenv(f"CTSERVER_{name}", "k3y")
-    monkeypatch.setenv("CTSERVER_WEBHOOK_SECRET_CRM", "whsec_" + "A" * 44)
-    now = ids.now_ms()
-    paused = State("notify.sms", 3, 3, now - 12 * MINUTE, now + HOUR, "error 300: the key is wrong")
-    failing = State(
-        "hook.crm", 9, 0, now - 2 * HOUR, 0, "answered 503 Service Unavailable: <b>maintenance</b> until tonight"
-    )
-    async with bare.dashboard(ROOT, tmp_path, SETTINGS) as (address, db, sinks):
-        await db.write(lambda tx: [vias.save(tx, paused), vias.save(tx, failing)])
-        await sinks.start()
-        await db.write(lambda tx: fill(tx, now))
-        yield address, db, sinks.delivery
-
-
-def fill(tx, now):
-    """Fifty-six messages; the newest five tell of everything that can become of one."""
-    for number in range(50):
-        at = now - 5 * MINUTE - number * 37 * MINUTE
-        via = list(ANSWERS)[number % len(ANSWERS)]
-        put(tx, at, via, "done", took=120 + 70 * (number % 9))
-    put(tx, now - 4 * MINUTE, "notify.mail", "failed", answer="550 5.1.1 <b>no such mailbox</b>", kind="call.missed")
-    put(
-        tx,
-        now - 3 * MINUTE,
-        "hook.crm",
-        "waiting",
-        tries=3,
-        answer="answered 503 Service Unavailable: <b>maintenance</b> until tonight",
-    )
-    put(tx, now - 2 * MINUTE, "notify.sms", "waiting", answer="error 300: the key is wrong")
-    put(tx, now - MINUTE, "notify.bot", "dropped", answer="somebody spoke with the caller at 2026-11-22T12:40:00.000Z")
-    put(tx, now, "notify.push", "waiting")
-    put(tx, now - 30 * MINUTE, "notify.mail", "done", kind="disk", detail="9 MB free of 40 GB on /var/lib/ctserver")
-
-
-def put(tx, at, via, state, *, took=240, tries=None, answer=None, kind="call.missed", detail=""):
-    fact, row = ids.new(at), ids.new(at)
-    outbox.add_fact(tx, fact, Fact(kind, at, "x", detail, data=CALL if kind != "disk" else {}))
-    entry = Entry(row, f"alert.missed {via}" if via != "hook.crm" else via, via, TO.get(via, ""), at)
-    outbox.enqueue(tx, fact, at, entry, at)
-    due_at = at if state in ("done", "failed", "dropped") else at + 2 * HOUR
-    answer = ANSWERS[via] if answer is None and state == "done" else answer or ""
-    said = SAID if via != "hook.crm" else '{"type":"call.missed","data":{"caller":"+447700900123","source":"google"}}'
-    count = tries if tries is not None else int(state in ("done", "failed"))
-    tx.execute(
-        "UPDATE outbox SET state = $2, due_at = $3, settled_at = $4, said = $5, answer = $6, tries = $7 WHERE id = $1",
-        (row, state, due_at, at + took if due_at == at else None, said if state == "done" else "", answer, count),
-    )
-    for number in range(count):
-        outcome = "retry" if state == "waiting" else state
-        outbox.add_try(tx, row, at + number * 9000 + 5, took - 20, outcome, answer)
+    for name, secret in SECRETS.items():
+        monkeypatch.setenv(name, secret)
+    async with office_of(tmp_path) as found:
+        yield found
 
 
 @pytest_asyncio.fixture(loop_scope="session")

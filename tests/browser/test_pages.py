@@ -36,7 +36,7 @@ TEXTS = """() => {
   return [document.title, ...found];
 }"""
 DATA = [
-    *(text for page in words.PAGES for text in page), *words.NOTES, *words.LESSONS, *words.TAGS, *words.NAMES, *words.TERMS,
+    *(text for page in words.PAGES for text in page), *words.NOTES, *words.LESSONS, *words.TAGS, *map(words.name_of, range(1000)), *words.TERMS,
     "Lighthouse Bicycles", "Lighthouse Hire", "Front desk", "Harbour Advertising",
     "Asks for the name at once", "no script",  # typed by other tests
 ]  # fmt: skip

@@ -10,7 +10,7 @@ async def test_who_logs_in_comes_to_the_page_he_asked_for_and_a_wrong_password_i
     page = await come("")
     await page.goto(f"{shop.address}/calls?outcome=missed")
     await log_in(page, "alice", "wrong")
-    assert await page.locator("[role=alert]").inner_text() == "Login or password is wrong."
+    assert await page.locator("[role=alert]").inner_text() == "User name or password is wrong."
     assert [text for text in wrong if "403" not in text] == []
     wrong.clear()
     await log_in(page, "alice")
@@ -62,7 +62,7 @@ async def test_somebody_is_invited_comes_sees_what_he_may_and_is_seen_in_the_log
 
 
 async def test_an_analyst_hears_nothing_and_sees_no_callers_number(come, shop):
-    page = await come("amelia")
+    page = await come("owen")
     await page.goto(shop.address + (await shop.views())["call"])
     assert "•" in await page.locator("h1").inner_text()
     assert await page.locator("audio").count() == 0

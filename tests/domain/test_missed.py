@@ -42,11 +42,13 @@ def test_his_case_stays_with_whom_it_was_given_to() -> None:
     assert case.assignee == "bob"
 
 
-def test_callers_without_a_number_are_cases_of_their_own_and_count_nowhere() -> None:
-    found = cases([missed("a", 0, caller=""), missed("b", 1, caller="")])
-    assert len(found) == 2
-    assert merit(found).callers == 0
-    assert merit(found).soon is None
+def test_callers_without_a_number_are_nobodys_work() -> None:
+    [case] = cases([missed("a", 0, caller=""), missed("b", 1), missed("c", 2, caller="", state=GIVEN_UP)])
+    assert (case.id, merit([case]).callers) == ("b", 1)
+
+
+def test_without_a_missed_caller_there_is_no_share() -> None:
+    assert (merit([]).callers, merit([]).soon) == (0, None)
 
 
 def test_the_same_caller_of_two_sites_waits_twice() -> None:

@@ -57,7 +57,7 @@ async def test_the_database_holds_no_token(site: Any) -> None:
 async def test_a_wrong_password_is_refused_without_saying_which_part(site: Any, login: str, password: str) -> None:
     response = await site.log_in(password, login=login)
     assert response.status == 403
-    assert "Login or password is wrong." in await response.text()
+    assert "User name or password is wrong." in await response.text()
     assert COOKIE not in response.cookies
 
 

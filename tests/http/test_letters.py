@@ -141,14 +141,14 @@ async def test_an_invitation_goes_by_mail_and_nothing_else_ever_holds_its_link(a
     status, html = await send(alice, "/users/invite", role="analyst", email="bob@example.com", by="mail")
     assert (status, "The e-mail is on its way" in html, "/link/" in html) == (200, True, False)
     mail = await post()
-    assert (mail["To"], mail["Subject"]) == ("bob@example.com", "Your ctserver login")
+    assert (mail["To"], mail["Subject"]) == ("bob@example.com", "Your ctserver account")
     assert "alice has invited you to ctserver at 127.0.0.1:8080." in words(mail)[0]
     row = await settled(alice, "done")
     path = path_of(mail)
     secret = path.rpartition("/")[2]
     assert secret not in await everything(alice)
     assert secret not in await alice.page("/deliveries") + await alice.page(f"/deliveries/{row['id']}")
-    assert (row["addressee"], row["said"]) == ("bob@example.com", "Your ctserver login")
+    assert (row["addressee"], row["said"]) == ("bob@example.com", "Your ctserver account")
     alice.client.session.cookie_jar.clear()
     assert (await follow(alice, path, login="bob"))[0] == 303
     assert (await alice.get(path)).status == 404

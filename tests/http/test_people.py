@@ -188,7 +188,7 @@ async def test_an_invitation_makes_a_login_with_its_role_once(alice: Any) -> Non
     assert "bob@example.com" in await alice.page("/users")
     alice.client.session.cookie_jar.clear()
     status, html = await follow(alice, path, login="alice")
-    assert (status, "This login is taken" in html) == (400, True)
+    assert (status, "This user name is taken" in html) == (400, True)
     assert (await follow(alice, path, login="bob"))[0] == 303
     assert (await alice.get("/calls")).status == 200
     assert (await alice.get("/users")).status == 403
@@ -207,7 +207,7 @@ async def test_an_invitation_makes_a_login_with_its_role_once(alice: Any) -> Non
         ({"login": "<b>x</b>"}, "may have letters"),
         ({"login": "bob\r\nSet-Cookie: x=1"}, "may have letters"),
         ({"login": ""}, "may have letters"),
-        ({"login": NEW.replace(" ", "-"), "password": NEW.replace(" ", "-"), "again": NEW.replace(" ", "-")}, "not be the login"),
+        ({"login": NEW.replace(" ", "-"), "password": NEW.replace(" ", "-"), "again": NEW.replace(" ", "-")}, "not be the user name"),
         ({"csrf": "wrong"}, "has expired"),
     ],
 )  # fmt: skip

@@ -59,7 +59,7 @@ CASES: list[tuple[Filters, Callable[[Any], bool]]] = [
     (Filters(keyword="bicycle repair near me"), lambda row: row["term"] == "bicycle repair near me"),
     (Filters(number="+442079460101"), lambda row: row["did"] == "+442079460101"),
     (Filters(line="night"), lambda row: row["line"] == "night"),
-    (Filters(person="PJSIP/olivia"), lambda row: row["answered_by"] == "PJSIP/olivia"),
+    (Filters(person="PJSIP/100"), lambda row: row["answered_by"] == "PJSIP/100"),
     (Filters(outcome="missed"), lambda row: row["outcome"] == "missed"),
     (Filters(reason="busy"), lambda row: row["reason"] == "busy"),
     (Filters(category="order"), lambda row: row["category"] == "order"),

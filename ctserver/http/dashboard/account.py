@@ -150,7 +150,7 @@ async def _knows_password(request: web.Request, password: str) -> bool:
 
 def _not_known(request: web.Request) -> str:
     if request[USER].person.by_provider:
-        return _("Log out and log in again first: this needs a login less than ten minutes old.")
+        return _("Log out and log in again first: you must have logged in within the last ten minutes.")
     return _("The current password is wrong.")
 
 

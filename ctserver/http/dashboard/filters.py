@@ -167,7 +167,7 @@ def chips_of(texts: Mapping[str, str], query: Callable[..., str], deps: Deps) ->
 
 def _chip(name: str, text: str, deps: Deps) -> str:
     if name == "q":
-        return f"“{text}”"
+        return _("“%(text)s”") % {"text": text}
     if name in ("talk_min", "talk_max"):
         words = _("Talk from %(time)s") if name == "talk_min" else _("Talk up to %(time)s")
         return words % {"time": language.duration(int(text))}

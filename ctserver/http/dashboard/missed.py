@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from aiohttp import web
 
@@ -21,6 +21,14 @@ DAY_MS = 86_400_000
 PERIODS = (1, 7, 30)
 DAYS = 7  # that are shown unless others are asked for, here, on the overview and in the navigation
 SHOWN = 100
+
+
+class Found(NamedTuple):
+    """The cases, the latest first; the line of each call; how many calls were of callers who withheld their number."""
+
+    cases: list[Case]
+    lines: dict[str, str]
+    withheld: int
 
 
 def add_routes(app: web.Application) -> None:
@@ -61,17 +69,17 @@ async def change(request: web.Request) -> web.StreamResponse:
 
 async def waiting(deps: Deps) -> list[tuple[str, str]]:
     """(site, line) of every caller of the last days who waits, for the dot in the navigation."""
-    found, lines = await cases(deps, EVERYTHING, DAYS)
-    return [(case.site, lines[case.id]) for case in found if case.state == work.NEW and case.caller]
+    found = await look(deps, EVERYTHING, DAYS)
+    return [(case.site, found.lines[case.id]) for case in found.cases if case.state == work.NEW]
 
 
-async def cases(deps: Deps, scope: Scope, days: int) -> tuple[list[Case], dict[str, str]]:
-    """The cases of the last days, the latest first, and the lines of their calls. Away from the event loop: there may be
-    thousands."""
+async def look(deps: Deps, scope: Scope, days: int) -> Found:
+    """The cases of the last days. Away from the event loop: there may be thousands."""
 
-    def read(tx: Transaction) -> tuple[list[Case], dict[str, str]]:
+    def read(tx: Transaction) -> Found:
         rows = missed.since(tx, scope, deps.now() - days * DAY_MS)
-        return work.cases(map(missed.missed_call, rows)), {row["id"]: row["line"] for row in rows}
+        lines = {row["id"]: row["line"] for row in rows}
+        return Found(work.cases(map(missed.missed_call, rows)), lines, sum(not row["caller"] for row in rows))
 
     return await deps.db.read(read)
 
@@ -86,21 +94,22 @@ async def _context(request: web.Request) -> dict[str, Any]:
     show = request.query.get("show", "")
     show = show if show in ("mine", "done") else "todo"
     days = next((days for days in PERIODS if str(days) == request.query.get("days")), DAYS)
-    found, _lines = await cases(deps, scope, days)
+    found = await look(deps, scope, days)
     wanted = {
         "todo": lambda case: case.state == work.NEW,
         "mine": lambda case: case.state == work.NEW and case.assignee == login,
         "done": lambda case: case.state != work.NEW,
     }
-    counts = {name: sum(map(wanted[name], found)) for name in wanted}
-    listed = [case for case in found if wanted[show](case)]
+    counts = {name: sum(map(wanted[name], found.cases)) for name in wanted}
+    listed = [case for case in found.cases if wanted[show](case)]
     rows = await rows_of(deps, listed[:SHOWN])
     return {
         "show": show,
         "days": days,
         "periods": PERIODS,
         "counts": counts,
-        "merit": work.merit(found),
+        "merit": work.merit(found.cases),
+        "withheld": found.withheld,
         "hidden": max(0, len(listed) - SHOWN),
         "cases": [_case(deps, case, rows[case.id], request) for case in listed[:SHOWN] if case.id in rows],
         "people": await _people(deps) if request[USER].may(Right.WORK) else [],

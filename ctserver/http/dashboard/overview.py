@@ -15,6 +15,7 @@ from ctserver.domain.rights import Right, Scope
 from ctserver.http import render
 from ctserver.http.dashboard import journal, missed
 from ctserver.http.dashboard.filters import in_words
+from ctserver.http.dashboard.pools import short_of
 from ctserver.http.dashboard.reports import PLACE
 from ctserver.http.dashboard.rows import call_row, colour
 from ctserver.http.deps import DEPS, USER, Deps, scope_of
@@ -98,8 +99,8 @@ def _source(line: Line, deps: Deps) -> dict[str, Any]:
 async def _waiting(request: web.Request, now: int) -> dict[str, Any]:
     """Missed callers nobody has spoken with yet, the latest first."""
     deps, scope = request.app[DEPS], scope_of(request)
-    found, _lines = await missed.cases(deps, scope, missed.DAYS)
-    cases = [case for case in found if case.state == work.NEW and case.caller]
+    found = await missed.look(deps, scope, missed.DAYS)
+    cases = [case for case in found.cases if case.state == work.NEW]
     rows = await missed.rows_of(deps, cases[:WAITING])
     shown = [
         {"call": call_row(rows[case.id], deps.settings, now, scope), "times": len(case.calls)}
@@ -121,7 +122,7 @@ async def _pools(deps: Deps, scope: Scope, midnight: int, now: int) -> list[dict
             "size": len(pool.numbers),
             "held": len(held.intersection(pool.numbers)),
             "short": sum(short.get(name, {}).values()),
-            "problem": told[name]["detail"] if name in told else "",
+            "problem": short_of(told.get(name)),
         }
         for name, pool in deps.settings.pools.items()
         if name in seen

@@ -71,14 +71,20 @@ def _day(text: str) -> date | None:
     return day if 1990 <= day.year <= 2200 else None
 
 
-def before(span: Span, how: str) -> Span | None:
-    """The span to compare with: `previous` is as many days right before, `year` the same days a year earlier."""
+def before(span: Span, how: str, now: int, name: str = "") -> Span | None:
+    """The span to compare with: `previous` is as many days right before, of the period `month` the month before; `year` the same
+    days a year earlier. Of a span that is not over, the same part of it: until the same time of day."""
     if how not in ("previous", "year"):
         return None
     first, last = report.day_of(span[0], zone()), report.day_of(span[1] - 1, zone())
     days = 364 if how == "year" else (last - first).days + 1
+    if how == "previous" and name == "month":
+        days = (first - timedelta(days=1)).day
     shift = timedelta(days=days)
-    return report.midnight(first - shift, zone()), report.midnight(last - shift + timedelta(days=1), zone())
+    since, until = report.midnight(first - shift, zone()), report.midnight(last - shift + timedelta(days=1), zone())
+    if span[0] <= now < span[1]:
+        until = min(until, report.as_many_days_before(now, days, zone()))
+    return since, min(until, span[0])
 
 
 __all__ = ["PERIODS", "Period", "asked", "before", "named"]

@@ -8,11 +8,15 @@ from typing import Any
 
 from aiohttp import web
 
+from ctserver import language
 from ctserver.http import render
 from ctserver.http.deps import DEPS, Deps, scope_of
+from ctserver.language import gettext as _
 from ctserver.storage import pools
+from ctserver.storage.db import Row
 
-DAY_MS = 86_400_000
+HOUR_MS, DAY_MS = 3_600_000, 86_400_000
+HOURS = 24  # the one that goes on is the last of them
 
 
 def add_routes(app: web.Application) -> None:
@@ -33,7 +37,7 @@ async def pools_page(request: web.Request) -> web.StreamResponse:
 async def _pool(deps: Deps, name: str) -> dict[str, Any]:
     now = deps.now()
     pool = deps.settings.pools[name]
-    hours = await pools.by_hour(deps.db, name, pool.numbers, now - DAY_MS)
+    hours = await pools.by_hour(deps.db, name, pool.numbers, now - now % HOUR_MS - (HOURS - 1) * HOUR_MS)
     rows = [_hour(hour, counts) for hour, counts in sorted(hours.items(), reverse=True)]
     short = await pools.latest_facts(deps.db, "pool_short", now - DAY_MS)
     latest = await pools.report(deps.db, name)
@@ -42,16 +46,24 @@ async def _pool(deps: Deps, name: str) -> dict[str, Any]:
         "size": len(pool.numbers),
         "hours": rows,
         "most_shown": max((row["shown"] for row in rows), default=0),
-        "short": short[name]["detail"] if name in short else "",
+        "short": short_of(short.get(name)),
         "report": {"at": latest["at"], **json.loads(latest["report"])} if latest else None,
     }
+
+
+def short_of(fact: Row | None) -> str:
+    """What a fact says of a pool that was short of numbers, in the reader's words; "" of none."""
+    if fact is None:
+        return ""
+    told: dict[str, int] = json.loads(fact["data"])
+    return _("No number was free for %(short)s of %(showings)s visitors within an hour.") % told
 
 
 def _hour(hour: int, counts: dict[str, float]) -> dict[str, Any]:
     calls = int(counts.get("calls", 0))
     start = render.local(hour)
     return {
-        "label": f"{start:%H:%M}-{start + timedelta(hours=1):%H:%M}",
+        "label": f"{language.day(hour, 'short')}, {start:%H:%M}–{start + timedelta(hours=1):%H:%M}",
         "shown": int(counts.get("shown", 0)),
         "exclusive": int(counts.get("exclusive", 0)),
         "shared": int(counts.get("shared", 0)),

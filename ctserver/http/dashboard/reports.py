@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -45,7 +46,7 @@ BY = {
     "category": N_("Category"),
     TIME: N_("Over time"),
     CALLERS: N_("New and repeat"),
-    HOURS: N_("Hours of the week"),
+    HOURS: N_("Day and hour"),
 }
 UNITS = {"hour": N_("Hours"), "day": N_("Days"), "week": N_("Weeks"), "month": N_("Months")}
 COMPARE = {"previous": N_("Previous period"), "year": N_("A year earlier")}
@@ -54,6 +55,7 @@ WAY_DOWN = {"channel": WHO_BRINGS, **{name: WHO_BRINGS[place + 1 :] for place, n
             "ad": ("landing",), "line": ("person", "category"), "person": ("category", *WHO_BRINGS)}  # fmt: skip
 MEASURED = {"calls": N_("Calls"), "missed": N_("Missed"), "targets": N_("Target calls"), "sessions": N_("Sessions")}
 HEAT_LEVELS = 8
+MOST_TENTHS = 100  # from here on a cell has no room for tenths, and they say nothing
 MOST_HOURS, MOST_DAYS = 32, 400  # what a plot by the hour or by the day can show
 PLACE = {name: place for place, name in enumerate(MEASURES)}
 
@@ -67,6 +69,7 @@ class Asked:
     span: Span
     unit: str
     compare: str
+    before: Span | None
     site: str
     texts: dict[str, str]
     filters: Filters
@@ -145,8 +148,8 @@ async def reports_page(request: web.Request) -> web.StreamResponse:
         "of_visitors": counts_sessions(_question(scope, asked)),
     }
     if asked.by == HOURS:
-        grid = await reports.heat(deps.db, asked.span, language.zone(), _of_site(scope, asked), asked.filters)
-        context |= {"heat": _heat(grid, PLACE[asked.measure]), "weekdays": _weekdays(asked.span)}
+        grid, days = await _week(deps, scope, asked)
+        context |= {"heat": _heat(grid, days, PLACE[asked.measure]), "weekdays": _weekdays(asked.span)}
         return render.page(request, "reports.html", context | {"report": None})
     found = _from_the_first(await reports.ask(deps.db, _question(scope, asked)), asked)
     return render.page(request, "reports.html", context | _context(found, asked, deps))
@@ -158,9 +161,9 @@ async def export_report(request: web.Request) -> web.StreamResponse:
     kind = export_kind(request)
     await audit.write(request, "exported", "report", asked.query())
     if asked.by == HOURS:
-        grid = await reports.heat(deps.db, asked.span, language.zone(), _of_site(scope, asked), asked.filters)
-        rows = [(day + 1, hour, *sums) for day, hours in enumerate(grid) for hour, sums in enumerate(hours)]
-        head: tuple[str, ...] = ("weekday", "hour", *MEASURES)
+        grid, days = await _week(deps, scope, asked)
+        rows = [(day + 1, hour, days[day][hour], *grid[day][hour]) for day in range(7) for hour in range(24)]
+        head: tuple[str, ...] = ("weekday", "hour", "days", *MEASURES)
     else:
         found = _from_the_first(await reports.ask(deps.db, _question(scope, asked)), asked)
         rows, head = _table(found, asked, deps.now())
@@ -199,12 +202,14 @@ def _asked(request: web.Request) -> Asked:
     since, until = span.since or 0, span.until or deps.now()
     since = max(since, until - 3650 * DAY_MS)
     site, told = query.get("site", ""), words.read(query, [], deps)
+    compare = _one_of(query.get("compare", ""), COMPARE, "")
     return Asked(
         by=_one_of(query.get("by", ""), BY, "source"),
         period=span,
         span=(since, until),
         unit=_unit(query.get("unit", ""), (since, until)),
-        compare=_one_of(query.get("compare", ""), COMPARE, ""),
+        compare=compare,
+        before=period.before((since, until), compare, deps.now(), span.name),
         site=site if site in deps.settings.sites and scope.sees_site(site) else "",
         texts={name: text for name, text in told.texts.items() if name not in ("period", "from", "to", "site")},
         filters=replace(told.filters, since=None, until=None, site=""),
@@ -241,8 +246,16 @@ def _of_site(scope: Scope, asked: Asked) -> Scope:
 
 def _question(scope: Scope, asked: Asked) -> Question:
     by = asked.by if asked.by in DIMENSIONS else "channel"
-    before = period.before(asked.span, asked.compare)
-    return Question(by, asked.span, asked.unit, language.zone(), _of_site(scope, asked), before, asked.filters)
+    return Question(by, asked.span, asked.unit, language.zone(), _of_site(scope, asked), asked.before, asked.filters)
+
+
+async def _week(deps: Deps, scope: Scope, asked: Asked) -> tuple[list[list[Sums]], list[list[int]]]:
+    """Sums by weekday and hour, and over how many days each is: those since the first call or session, until now."""
+    zone, of_site = language.zone(), _of_site(scope, asked)
+    grid = await reports.heat(deps.db, asked.span, zone, of_site, asked.filters)
+    first = await reports.first_day(deps.db, of_site)
+    since, until = asked.span
+    return grid, report.days_of_hours((max(since, first or since), min(until, deps.now())), zone)
 
 
 # ---- what the page shows
@@ -266,13 +279,13 @@ def _context(found: Report, asked: Asked, deps: Deps) -> dict[str, Any]:
         ],
         "parts": ", ".join(_said(each, asked.unit) for each in moments if each.part),
         "begins": language.day(found.first) if asked.compare and found.before is None and found.first else "",
+        "compared": _compared(asked) if found.before is not None else "",
     }
 
 
 def _from_the_first(found: Report, asked: Asked) -> Report:
     """Without a comparison with days of which there can be nothing."""
-    before = period.before(asked.span, asked.compare)
-    if before is None or found.first is None or before[1] > found.first:
+    if asked.before is None or found.first is None or asked.before[1] > found.first:
         return found
     return replace(found, before=None, series_before=[], lines=[replace(line, before=None) for line in found.lines])
 
@@ -289,9 +302,20 @@ def _moments(found: Report, asked: Asked, now: int) -> list[Moment]:
         end = report.end_of(at, asked.unit, zone)
         if at > now or end <= first:
             continue
-        part = N_("so far") if end > now else N_("in part") if at < asked.span[0] or end > asked.span[1] else ""
+        cut = at < asked.span[0] or end > asked.span[1] or report.day_of(at, zone) < report.day_of(first, zone)
+        part = N_("so far") if end > now else N_("in part") if cut else ""
         moments.append(Moment(at, part, sums, before))
     return moments
+
+
+def _compared(asked: Asked) -> str:
+    """With what, in words: whoever sees +5 must know of how much."""
+    since, until = asked.before or asked.span
+    days = language.days(report.day_of(since, language.zone()), report.day_of(until - 1, language.zone()))
+    if until == report.midnight(report.day_of(until, language.zone()), language.zone()):
+        return _("Compared with %(days)s.") % {"days": days}
+    clock = language.hour_minute(until)
+    return _("Compared with %(days)s until %(time)s, as this period is not over.") % {"days": days, "time": clock}
 
 
 def _part(moment: Moment) -> str:
@@ -369,12 +393,27 @@ def _label(at: int, unit: str) -> str:
     return language.month(at) if unit == "month" else language.day(at, "short")
 
 
-def _heat(grid: list[list[Sums]], place: int) -> list[list[dict[str, int]]]:
-    """Counts with their levels, 0 to HEAT_LEVELS."""
-    most = max((sums[place] for day in grid for sums in day), default=0)
+def _heat(grid: list[list[Sums]], days: list[list[int]], place: int) -> list[dict[str, Any]]:
+    """For each weekday its hours with what such an hour has on average, and how dark that is, 0 to HEAT_LEVELS: weekdays that a
+    period has more of are not busier for it."""
+    counts = [[sums[place] for sums in hours] for hours in grid]
+    means = [
+        [count / max(1, over) for count, over in zip(*pair, strict=True)] for pair in zip(counts, days, strict=True)
+    ]
+    most = max(map(max, means), default=0)
+    digits = int(any(mean % 1 for hours in means for mean in hours) and most < MOST_TENTHS)
     return [
-        [{"count": sums[place], "level": -(-sums[place] * HEAT_LEVELS // most) if most else 0} for sums in day]
-        for day in grid
+        {
+            "cells": [
+                {"count": count, "mean": mean, "level": math.ceil(mean * HEAT_LEVELS / most) if most else 0}
+                for count, mean in zip(counts[day], means[day], strict=True)
+            ],
+            "digits": digits,
+            "days": max(days[day]),
+            "count": sum(counts[day]),
+            "mean": sum(means[day]),
+        }
+        for day in range(7)
     ]
 
 

@@ -9,13 +9,13 @@ and in the evening, a third by people who rang before. Numbers of callers are fr
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
 from ctserver import ids
-from ctserver.config import Settings
+from ctserver.config import Settings, number_uses
 from ctserver.domain import channel
 from ctserver.domain.model import Source
 from ctserver.services.demo import words
@@ -27,8 +27,9 @@ MEMORY = 4_000  # callers who may ring again
 
 @dataclass(frozen=True, slots=True)
 class Shop:
-    """Of the settings: where the calls go and which numbers are shown. `sessions` and `calls` are those of an average
-    day; `variety` multiplies campaigns, words and pages."""
+    """Of the settings: which numbers are shown, to which line each leads (`way`), and which phones ring there (`phones`); where
+    they say nothing, any of `lines` and `people`. `sessions` and `calls` are those of an average day; `variety` multiplies
+    campaigns, words and pages."""
 
     site: str
     domain: str
@@ -37,6 +38,8 @@ class Shop:
     statics: Sequence[tuple[str, str, str, str]]  # (number, medium, source, campaign)
     lines: Sequence[str]
     people: Sequence[str] = words.PEOPLE
+    way: Mapping[str, str] = field(default_factory=dict)
+    phones: Mapping[str, Sequence[str]] = field(default_factory=dict)
     sessions: float = 260
     calls: float = 48
     variety: int = 1
@@ -58,10 +61,13 @@ def shop_of(settings: Settings, calls: float = 48) -> Shop:
     """The first site of the settings, with so many calls on an average day."""
     site_id, site = next(iter(settings.sites.items()))
     pool = site.pool or next(iter(settings.pools), "")
-    statics = [(one.number, one.medium, one.source, one.campaign) for one in settings.static.values()]
+    statics = [(s.number, s.medium, s.source, s.campaign) for s in settings.static.values() if s.site == site_id]
     numbers = settings.pools[pool].numbers if pool else [site.number]
     lines = list(settings.lines)
-    return Shop(site_id, site.domains[0], pool, numbers, statics, lines, sessions=5.4 * calls, calls=calls)
+    way = {number: use.line for number, use in number_uses(settings).items()}
+    phones = {id: "&".join(line.dial).split("&") for id, line in settings.lines.items() if line.dial}
+    made = Shop(site_id, site.domains[0], pool, numbers, statics, lines, way=way, phones=phones)
+    return replace(made, sessions=5.4 * calls, calls=calls)
 
 
 class Town:
@@ -137,14 +143,15 @@ class Town:
     def _call(self, day: Day, at: int, did: str, source: tuple[str, ...], answer: tuple[str, float, str, str]) -> None:
         dice, shop = self._dice, self._shop
         caller, name = self._caller()
-        line = shop.lines[_low(dice, len(shop.lines), 2)]
+        line = shop.way.get(did) or shop.lines[_low(dice, len(shop.lines), 2)]
+        people = shop.phones.get(line) or shop.people
         hour = at % DAY_MS // HOUR_MS
         reason = _reason(dice, hour)
         ring = int(1000 * min(60, 2 + dice.expovariate(1 / (9 if reason == "completed" else 19))))
         ringing, answered = at + 300, (at + 300 + ring if reason in ("completed", "broken") else None)
         talk = int(1000 * min(2400, 6 + dice.lognormvariate(4.4, 1.0))) if answered else 0
         ended = at + 300 + ring + talk
-        person = shop.people[_low(dice, len(shop.people), 2)] if answered else ""
+        person = people[_low(dice, len(people), 1)] if answered else ""
         category, value = _category(dice, talk) if answered else ("", None)
         id = _id(dice, at)
         outcome, status = ("answered", "ANSWER") if answered else ("missed", "NOANSWER")
@@ -153,7 +160,7 @@ class Town:
         head = (id, MARK, id, id, f"{MARK}/{did}", shop.site, did, caller, name, line, "ctserver", "ended", at, ringing)
         end = (answered, ended, outcome, reason, cause, status, gave_up, person)
         day.calls.append((*head, *end, *answer, *source, way, category, value))
-        day.legs.append((id, f"{id}-1", f"{person or shop.people[0]}-1", at + 200, ringing, answered, ended))
+        day.legs.append((id, f"{id}-1", f"{person or people[0]}-1", at + 200, ringing, answered, ended))
         if answer[3]:
             day.credits.append((id, answer[3], answer[1]))
 
@@ -164,8 +171,8 @@ class Town:
         if self._callers and dice.random() < 0.34:
             return self._callers[_low(dice, len(self._callers), 2)]
         plenty = self._shop.calls > 500
-        number = f"+447{dice.randrange(10**9):09}" if plenty else f"+447700900{dice.randrange(1000):03}"
-        made = number, (dice.choice(words.NAMES) if dice.random() < 0.25 else "")
+        digits = dice.randrange(10**9 if plenty else 1000)
+        made = (f"+447{digits:09}" if plenty else f"+447700900{digits:03}"), words.name_of(digits)
         if len(self._callers) < MEMORY:
             self._callers.insert(0, made)
         else:
