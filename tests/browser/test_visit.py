@@ -286,7 +286,9 @@ async def test_an_address_that_is_cut_while_the_first_answer_is_on_its_way_makes
 @pytest.mark.parametrize("consent", ["none", "wait"])
 async def test_what_the_visitor_came_with_is_told_though_the_page_has_gone_on_before_the_script(world, tab, consent):
     world.config["consent"] = consent
-    load = f"const s = document.createElement('script'); s.src = '{world.origin}/ct.js?site=demo'; document.head.append(s)"
+    load = (
+        f"const s = document.createElement('script'); s.src = '{world.origin}/ct.js?site=demo'; document.head.append(s)"
+    )
     late = "window.ct = function() { (ct.q = ct.q || []).push(arguments) }; setTimeout(() => ct('consent', true), 400)"
     url = world.page(PAGE + f"<script>{CLEANED};{late};setTimeout(() => {{{load}}}, 100)</script>", script=False)
     await tab.goto(url + LANDED, referer="http://search.test/")
