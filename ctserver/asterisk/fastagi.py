@@ -1,17 +1,16 @@
-"""The FastAGI server: panoramisk's Application with a handler that no client can hold or break.
+"""The FastAGI server: no client can hold or break it.
 
 A request is answered from memory within REQUEST_SECONDS or closed: the dialplan goes on by itself then. Listens on the
-loopback address; what it answers is no secret, and it takes nothing in but a called number.
+loopback address; what it answers is no secret, and it takes nothing in but a called number. It stands in the way of every
+ringing phone, so it is a bare protocol of the event loop, without a stream around it.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-from collections.abc import Awaitable, Callable
-
-from panoramisk.fast_agi import Application, Request
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from typing import cast
 
 from ctserver.asterisk import variables
 from ctserver.services.routing import Answer
@@ -29,23 +28,20 @@ Find = Callable[[str, str], Awaitable[Answer]]
 FindRoute = Callable[[str, str, str], Awaitable[Answer]]
 
 
-class Fastagi(Application):  # type: ignore[misc]
+class Fastagi:
     """Serves `route` (by the called number, the caller's and the PBX that asks) and `callback` (by its id and which side asks):
     sets CT_ROUTE, after whatever else is known of the call."""
 
     def __init__(self, find_route: FindRoute, find_callback: Find) -> None:
-        super().__init__(loop=asyncio.get_running_loop())
         self._find_route = find_route
         self._find_callback = find_callback
-        self._clients = 0
-        self.served = 0
         self._server: asyncio.Server | None = None
-        self.add_route(variables.ROUTE_SCRIPT, self._answer_route)
-        self.add_route(variables.CALLBACK_SCRIPT, self._answer_callback)
+        self.clients = 0
+        self.served = 0
 
     async def listen(self, host: str, port: int) -> None:
         """Raises OSError if the port is taken."""
-        self._server = await asyncio.start_server(self.handler, host, port, limit=MAX_HEADERS)
+        self._server = await asyncio.get_running_loop().create_server(lambda: _Client(self), host, port)
 
     async def close(self) -> None:
         if self._server is not None:
@@ -55,57 +51,96 @@ class Fastagi(Application):  # type: ignore[misc]
     def listening(self) -> bool:
         return self._server is not None and self._server.is_serving()
 
-    async def handler(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection. Whatever the other side does, it ends."""
-        self._clients += 1
+    async def answer(self, headers: Mapping[str, str]) -> Answer | None:
+        """None: there is no script of this name."""
+        asked = headers.get("agi_network_script", "")
+        first, second = (headers.get(name, "")[:MAX_ARGUMENT] for name in ("agi_arg_1", "agi_arg_2"))
+        script = asked.partition("?")[0]
+        if script == variables.ROUTE_SCRIPT:
+            return await self._find_route(first, second, asked.partition(variables.ASKED_BY)[2][:MAX_ARGUMENT])
+        if script == variables.CALLBACK_SCRIPT:
+            return await self._find_callback(first, second)
+        if script:
+            log.warning("FastAGI: nothing is called %r here", script[:80])
+        return None
+
+
+class _Client(asyncio.Protocol):
+    """One connection: the client's headers, then our commands, each after the reply to the one before. Whatever the other
+    side does, it ends."""
+
+    def __init__(self, server: Fastagi) -> None:
+        self._server = server
+        self._heard = b""
+        self._answering: asyncio.Task[None] | None = None
+        self._commands: Iterator[bytes] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._server.clients += 1
+        self._wait(HEADER_SECONDS)
+        if self._server.clients > MAX_CLIENTS:
+            self._transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._server.clients -= 1
+        self._patience.cancel()
+        if self._answering is not None:
+            self._answering.cancel()
+
+    def data_received(self, data: bytes) -> None:
+        self._heard += data
+        if len(self._heard) > MAX_HEADERS:
+            self._transport.abort()
+        elif self._commands is not None:
+            self._hear_replies(self._commands)
+        elif self._answering is None and b"\n\n" in self._heard:
+            block, _, self._heard = self._heard.partition(b"\n\n")
+            self._patience.cancel()
+            self._wait(REQUEST_SECONDS)
+            self._answering = asyncio.create_task(self._answer(_headers(block)))
+
+    def _wait(self, seconds: float) -> None:
+        self._patience = asyncio.get_running_loop().call_later(seconds, self._transport.abort)
+
+    async def _answer(self, headers: Mapping[str, str]) -> None:
+        answer = None
         try:
-            if self._clients <= MAX_CLIENTS:
-                async with asyncio.timeout(HEADER_SECONDS):
-                    headers = await _headers(reader)
-                async with asyncio.timeout(REQUEST_SECONDS):
-                    await self._dispatch(headers, reader, writer)
-        except (TimeoutError, OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
-            log.debug("a FastAGI client left or was let go: %r", error)
+            answer = await self._server.answer(headers)
         except Exception:
             log.exception("a FastAGI request failed")
-        finally:
-            self._clients -= 1
-            with contextlib.suppress(Exception):
-                writer.close()
+        if answer is None:
+            self._transport.close()
+            return
+        self._commands = iter([f"{command}\n".encode() for command in commands(answer)])
+        self._say(self._commands)
 
-    async def _dispatch(
-        self, headers: dict[str, str], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
-        script = headers.get("agi_network_script", "").split("?")[0]
-        endpoint = self._route.get(script)
-        if endpoint is not None:
-            await endpoint(Request(app=self, headers=headers, reader=reader, writer=writer))
-        elif script:
-            log.warning("FastAGI: nothing is called %r here", script[:80])
+    def _hear_replies(self, waiting: Iterator[bytes]) -> None:
+        *replies, self._heard = self._heard.split(b"\n")
+        for reply in replies:
+            if not reply.startswith(b"100"):  # trying: the reply itself comes later
+                self._say(waiting)
 
-    async def _answer_route(self, request: Request) -> None:
-        pbx = request.headers["agi_network_script"].partition(variables.ASKED_BY)[2]
-        await self._tell(request, await self._find_route(*_arguments(request), pbx[:MAX_ARGUMENT]))
-
-    async def _answer_callback(self, request: Request) -> None:
-        await self._tell(request, await self._find_callback(*_arguments(request)))
-
-    async def _tell(self, request: Request, answer: Answer) -> None:
-        for name, value in answer.variables.items():
-            await request.send_command(set_variable(name, value))
-        await request.send_command(set_variable(variables.ROUTE_VARIABLE, answer.route))  # last: it is the proof
-        self.served += 1
+    def _say(self, waiting: Iterator[bytes]) -> None:
+        """The next command, or goodbye."""
+        command = next(waiting, None)
+        if command is not None:
+            self._transport.write(command)
+        elif not self._transport.is_closing():
+            self._server.served += 1
+            self._transport.close()
 
 
-def _arguments(request: Request) -> tuple[str, str]:
-    return request.headers.get("agi_arg_1", "")[:MAX_ARGUMENT], request.headers.get("agi_arg_2", "")[:MAX_ARGUMENT]
-
-
-async def _headers(reader: asyncio.StreamReader) -> dict[str, str]:
-    """The agi_ headers up to the empty line. Caller names come in any encoding."""
-    block = await reader.readuntil(b"\n\n")
+def _headers(block: bytes) -> dict[str, str]:
+    """The agi_ headers. Caller names come in any encoding."""
     pairs = (line.partition(": ") for line in block.decode("utf-8", "replace").splitlines())
     return {name: value for name, colon, value in pairs if colon}
+
+
+def commands(answer: Answer) -> list[str]:
+    """CT_ROUTE is the last: it is the proof of an answer."""
+    variables_of_call = (*answer.variables.items(), (variables.ROUTE_VARIABLE, answer.route))
+    return [set_variable(name, value) for name, value in variables_of_call]
 
 
 def set_variable(name: str, value: str) -> str:

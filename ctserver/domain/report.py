@@ -1,8 +1,8 @@
 """What reports reckon with: spans of time in a person's zone, and of which ready-made sums a span is made.
 
-Sums are kept by UTC's days, weeks, months and seasons (three months, from January on), by hours and by quarters of an hour. Days
-of any zone begin at a quarter of an hour of UTC, so every span is whole seasons, months, weeks and days and two rests. Of a rest
-the smaller side is counted call by call: what is there, or what is not there and is taken away from the whole day.
+Sums are kept by UTC's hours, days, weeks, months and seasons (three months, from January on), and by quarters of an hour. Every
+span is whole seasons, months, weeks and days and two rests of a day; these are whole hours and two rests of an hour, and a rest of an
+hour is counted call by call. Of both the smaller side is taken: what is there, or the whole less what is not there.
 """
 
 from __future__ import annotations
@@ -50,19 +50,21 @@ Sums = list[int]  # in the order of MEASURES
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """The spans whose sums are valid, by their first milliseconds."""
+    """The spans whose sums are valid, by their first milliseconds; of hours, those of days that are not taken whole."""
 
     days: Collection[int] = frozenset()
     weeks: Collection[int] = frozenset()
     months: Collection[int] = frozenset()
     seasons: Collection[int] = frozenset()
+    hours: Collection[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Pieces:
     """A span, cut in two ways; neighbours are joined.
 
-    For sums by value: the seasons, months, weeks and days, more the rest, less what of these lies outside the span.
+    For sums by value: the seasons, months, weeks, days and hours, more the rest, less what of these lies outside the span: whole
+    hours and what is less than that.
     For sums by the clock: the quarters of an hour that are summed, and what is not.
     """
 
@@ -70,20 +72,22 @@ class Pieces:
     months: list[Span] = field(default_factory=list)
     weeks: list[Span] = field(default_factory=list)
     days: list[Span] = field(default_factory=list)
+    hours: list[Span] = field(default_factory=list)
     rest: list[Span] = field(default_factory=list)
+    less_hours: list[Span] = field(default_factory=list)
     less: list[Span] = field(default_factory=list)
     quarters: list[Span] = field(default_factory=list)
     unsummed: list[Span] = field(default_factory=list)
 
     @property
     def summed(self) -> list[tuple[str, int, int]]:
-        """(kind of sums, since, until) of what is ready by value."""
+        """(kind of sums, since, until) of the days and longer spans that are ready by value."""
         kinds = {"season": self.seasons, "month": self.months, "week": self.weeks, "day": self.days}
         return [(kind, *span) for kind, spans in kinds.items() for span in spans]
 
 
 def pieces(span: Span, ready: Ready) -> Pieces:
-    """Cut a span into the seasons, months, weeks and days whose sums are ready, the longest first, and the rest."""
+    """Cut a span into the seasons, months, weeks, days and hours whose sums are ready, the longest first, and the rest."""
     found = Pieces()
     since, until = span
     while since < until:
@@ -95,29 +99,49 @@ def pieces(span: Span, ready: Ready) -> Pieces:
             kind, after = "months", next_month(since)
         elif since in ready.weeks and since + WEEK_MS <= until and not _month_within(since, until, ready):
             kind, after = "weeks", since + WEEK_MS
-        elif day in ready.days:
-            _part(found, since, after)
-        else:
-            _extend(found.rest, since, after)
-            _extend(found.unsummed, since, after)
         if kind:
             _extend(getattr(found, kind), since, after)
             _extend(found.quarters, since, after)
+        else:
+            _within_day(found, ready, since, after)
         since = after
     return found
 
 
-def _part(found: Pieces, since: int, until: int) -> None:
-    """A day whose sums are ready, or a part of one."""
+def _within_day(found: Pieces, ready: Ready, since: int, until: int) -> None:
+    """A day or a part of one."""
     day = since - since % DAY_MS
+    if day not in ready.days:
+        _hours(ready, since, until, found.hours, found.rest, found.less)
+        for start in range(since - since % HOUR_MS, until, HOUR_MS):
+            part = max(since, start), min(until, start + HOUR_MS)
+            _by_clock(found, *part, ready=start in ready.hours)
+        return
+    _by_clock(found, since, until, ready=True)
     if until - since > DAY_MS // 2:
         _extend(found.days, day, day + DAY_MS)
-        _extend(found.less, day, since)
-        _extend(found.less, until, day + DAY_MS)
+        _hours(ready, day, since, found.less_hours, found.less, found.rest)
+        _hours(ready, until, day + DAY_MS, found.less_hours, found.less, found.rest)
     else:
-        _extend(found.rest, since, until)
+        _hours(ready, since, until, found.hours, found.rest, found.less)
+
+
+def _hours(ready: Ready, since: int, until: int, hours: list[Span], more: list[Span], less: list[Span]) -> None:
+    """A part of a day as hours whose sums are ready, more what is to be counted, less what of the hours lies outside the part."""
+    for start in range(since - since % HOUR_MS, until, HOUR_MS):
+        first, last = max(since, start), min(until, start + HOUR_MS)
+        if start in ready.hours and last - first > HOUR_MS // 2:
+            _extend(hours, start, start + HOUR_MS)
+            _extend(less, start, first)
+            _extend(less, last, start + HOUR_MS)
+        else:
+            _extend(more, first, last)
+
+
+def _by_clock(found: Pieces, since: int, until: int, *, ready: bool) -> None:
+    """The quarters of an hour of a day or an hour whose sums are ready."""
     first, last = -(-since // QUARTER_MS) * QUARTER_MS, until // QUARTER_MS * QUARTER_MS
-    if first < last:
+    if ready and first < last:
         _extend(found.unsummed, since, first)
         _extend(found.quarters, first, last)
         _extend(found.unsummed, last, until)
@@ -137,6 +161,11 @@ def _extend(spans: list[Span], since: int, until: int) -> None:
     if spans and spans[-1][1] == since:
         since = spans.pop()[0]
     spans.append((since, until))
+
+
+def day_start(at: int) -> int:
+    """The first millisecond of UTC's day."""
+    return at - at % DAY_MS
 
 
 def month_of(at: int) -> int:
@@ -164,13 +193,18 @@ def next_season(season: int) -> int:
     return month_of(season + 93 * DAY_MS)
 
 
-FIRST = {"week": week_of, "month": month_of, "season": season_of}
-AFTER = {"week": lambda week: week + WEEK_MS, "month": next_month, "season": next_season}
+FIRST = {"day": day_start, "week": week_of, "month": month_of, "season": season_of}
+AFTER = {
+    "day": lambda day: day + DAY_MS,
+    "week": lambda week: week + WEEK_MS,
+    "month": next_month,
+    "season": next_season,
+}
 
 
 @lru_cache(maxsize=4096)  # ten years
 def spans_of(day: int) -> tuple[tuple[str, int], ...]:
-    """The week, the month and the season that a day lies in: (kind, first millisecond)."""
+    """The day itself, and the week, the month and the season that it lies in: (kind, first millisecond)."""
     return tuple((kind, first(day)) for kind, first in FIRST.items())
 
 

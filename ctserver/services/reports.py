@@ -22,9 +22,11 @@ WEEK_HOURS = 168
 EPOCH = date(1970, 1, 1)  # a Thursday
 PAUSE_SECONDS = 0.2
 RESTS = 6  # times as long as the last sum took, before the next
+SUMS_AT_ONCE = 500
 FOREVER = 1 << 40  # more slots than there will be
 NO_FILTERS = Filters()
-SETTLED_MS = HOUR_MS  # a day is summed when it is over for so long
+HOUR_SETTLED_MS = 300_000  # an hour is summed when it is over for so long: until then its calls go on
+SETTLED_MS = HOUR_MS  # a day and longer spans
 Offsets = Callable[[Span], Iterable[tuple[Span, int]]]
 
 
@@ -143,7 +145,7 @@ def _narrowed(
 
 def _cut(tx: Transaction, span: Span, scope: Scope) -> Pieces:
     """Ready-made sums know no lines: whoever sees some lines only has everything counted for him."""
-    return report.pieces(span, storage.valid(tx) if scope.lines is None else Ready())
+    return report.pieces(span, storage.valid(tx, span) if scope.lines is None else Ready())
 
 
 def _whole(values: storage.Values) -> dict[str, Sums]:
@@ -216,19 +218,19 @@ def settle(tx: Transaction, settings: Settings) -> bool:
 
 
 async def roll(db: Database, now: int) -> int:
-    """Sum one day, week, month or season that is over and whose sums are not valid, the latest day first; 0 when there is none.
+    """Sum one day's hours, or a day, week, month or season of them, that are over and whose sums are not valid, the latest day first;
+    0 when there are none.
 
     Everything is read beside the writer and written in small units, so that nobody waits for it. What changes meanwhile
     makes the sums invalid again, and they are made anew.
     """
+    if hours := await db.read(lambda tx: storage.stale(tx, now - HOUR_SETTLED_MS)):
+        await _roll_hours(db, hours)
+        return 1
     found = await db.read(lambda tx: _next(tx, now - SETTLED_MS))
     if found is None:
         return 0
-    kind, start = found
-    if kind == "day":
-        await _roll_day(db, start)
-    else:
-        await _roll_days(db, kind, start)
+    await _roll_days(db, *found)
     return 1
 
 
@@ -243,10 +245,11 @@ async def catch_up(db: Database, now: int) -> None:
 
 def _next(tx: Transaction, until: int) -> tuple[str, int] | None:
     """A day, week, month or season to sum."""
-    first = storage.first_day(tx)
+    first = storage.first_hour(tx)
     if first is None:
         return None
-    ready, end = storage.valid(tx), until - until % DAY_MS
+    end = report.day_start(until)
+    ready = storage.valid(tx, (first, end))
     for day in range(end - DAY_MS, first - 1, -DAY_MS):
         if day not in ready.days:
             return "day", day
@@ -259,41 +262,61 @@ def _next(tx: Transaction, until: int) -> tuple[str, int] | None:
     return None
 
 
-async def _roll_day(db: Database, day: int) -> None:
-    span = (day, day + DAY_MS)
+async def _roll_hours(db: Database, span: Span) -> None:
+    """The sums of the hours of a day, counted call by call."""
 
-    def read(tx: Transaction) -> tuple[int, dict[str, storage.Values], dict[tuple[int, str], Sums]]:
-        return storage.changes_of(tx, *span), storage.by_every_dimension(tx, span), storage.by_quarter(tx, span)
+    def read(tx: Transaction) -> tuple[dict[int, int], dict[str, dict[int, storage.Values]]]:
+        return storage.changes_of(tx, span), storage.by_every_dimension(tx, span)
 
-    changes, values, quarters = await db.read(read)
-    await _put(db, "day", day, values)
-    await db.write(lambda tx: storage.put_quarters(tx, day, quarters))
-    await db.write(lambda tx: storage.day_is_ready(tx, day, changes))
+    changes, found = await db.read(read)
+    quarters = found.pop(storage.CLOCK)
+    puts = [
+        (sum(map(len, hours.values())), partial(storage.put_hours, dimension=name, span=span, hours=hours))
+        for name, hours in found.items()
+    ]
+    await _put(db, puts)
+    await db.write(lambda tx: storage.put_quarters(tx, span, quarters))
+    await db.write(lambda tx: storage.hours_are_ready(tx, changes))
 
 
 async def _roll_days(db: Database, kind: str, start: int) -> None:
-    """The sums of a week or a month, of those of its days; of a season, of those of its months."""
+    """The sums of a day, of those of its hours; of a week or a month, of its days; of a season, of its months."""
     span = start, report.AFTER[kind](start)
 
     def read(tx: Transaction) -> tuple[int, dict[str, storage.Values]] | None:
-        ready, first = storage.valid(tx), storage.first_day(tx) or 0
-        cut = report.pieces(
-            (max(start, first), span[1]), Ready(ready.days, months=ready.months if kind == "season" else ())
-        )
+        ready, first = storage.valid(tx, span), storage.first_hour(tx) or 0
+        parts = {
+            "day": Ready(hours=ready.hours),
+            "season": Ready(ready.days, months=ready.months, hours=ready.hours),
+        }
+        cut = report.pieces((max(start, first), span[1]), parts.get(kind, Ready(ready.days)))
         if cut.rest:
             return None
-        return storage.changes_of(tx, *span), {name: storage.by_value(tx, name, cut, apart=True) for name in DIMENSIONS}
+        changes = sum(storage.changes_of(tx, span).values())
+        return changes, {name: storage.by_value(tx, name, cut, apart=True) for name in DIMENSIONS}
 
     if found := await db.read(read):
         changes, values = found
-        await _put(db, kind, start, values)
+        await _put(db, [
+            (len(sums), partial(storage.put, dimension=name, kind=kind, start=start, values=sums))
+            for name, sums in values.items()
+        ])  # fmt: skip
         await db.write(lambda tx: storage.span_is_ready(tx, kind, start, changes))
 
 
-async def _put(db: Database, kind: str, start: int, values: Mapping[str, storage.Values]) -> None:
-    for name, of_name in values.items():
-        await db.write(partial(_put_one, name=name, kind=kind, start=start, values=of_name))
+async def _put(db: Database, puts: Iterable[tuple[int, Callable[[Transaction], None]]]) -> None:
+    """Write (number of sums, how), a few hundred in one unit, so that neither the disk nor those who write are kept busy."""
+    unit: list[Callable[[Transaction], None]] = []
+    waiting = 0
+    for count, put in puts:
+        unit.append(put)
+        waiting += count
+        if waiting >= SUMS_AT_ONCE:
+            await db.write(partial(_each, puts=unit))
+            unit, waiting = [], 0
+    await db.write(partial(_each, puts=unit))
 
 
-def _put_one(tx: Transaction, name: str, kind: str, start: int, values: storage.Values) -> None:
-    storage.put(tx, name, kind, start, values)
+def _each(tx: Transaction, puts: Iterable[Callable[[Transaction], None]]) -> None:
+    for put in puts:
+        put(tx)

@@ -17,8 +17,8 @@ def since(tx: Transaction, scope: Scope, at: int) -> list[Row]:
     return tx.fetch(_SINCE, (*scope.values, at, MOST))
 
 
-# Both the missed calls and the talks after them are read from the index of arrivals: || '' keeps other indexes out, by which
-# each caller would be looked for where nobody has looked lately.
+# The missed calls and the talks after them have an index each that holds all of them and no more (written as there: || '');
+# || '' of the caller keeps out the index by which each caller would be looked for where nobody has looked lately.
 _SINCE = """
     WITH lost AS MATERIALIZED (
         SELECT c.id, c.caller, c.site, c.line, c.arrived_at FROM calls c

@@ -1,12 +1,14 @@
 """What reports count: ready-made sums where they are valid, the calls and sessions themselves elsewhere.
 
-The triggers of migration 0007 count each day's changes, whoever makes them; a day's sums are valid as long as the count is
-the one they were made at. So a report is exact whether or not the sums have caught up, only slower.
+The triggers of migration 0013 count each hour's changes, whoever makes them; an hour's sums are valid as long as the count is
+the one they were made at, and those of longer spans as long as the sum of their hours' counts is. So a report is exact whether or not
+the sums have caught up, only slower.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from ctserver import ids
@@ -21,7 +23,10 @@ from ctserver.domain.report import (
     Span,
     Sums,
     add,
+    day_start,
+    next_season,
     nothing,
+    season_of,
     spans_of,
 )
 from ctserver.domain.rights import EVERYTHING, Scope
@@ -31,26 +36,34 @@ from ctserver.storage.sessions import bare_address
 Values = dict[tuple[str, str], Sums]  # (site, value) -> sums
 
 
-def valid(tx: Transaction) -> Ready:
-    """What is summed, and has not changed since."""
-    days: set[int] = set()
-    stale: set[tuple[str, int]] = set()
+def valid(tx: Transaction, span: Span) -> Ready:
+    """What of a span is summed, and has not changed since."""
+    around = season_of(span[0]), next_season(season_of(span[1]))
     changes: dict[tuple[str, int], int] = {}
-    for row in tx.fetch("SELECT day, changes, rolled FROM report_days"):
-        day = row["day"]
-        fresh = row["changes"] == row["rolled"]
-        if fresh:
-            days.add(day)
-        for span in spans_of(day):
-            changes[span] = changes.get(span, 0) + row["changes"]
-            if not fresh:
-                stale.add(span)
+    for row in tx.fetch(_CHANGES_OF_DAYS, around):
+        for longer in spans_of(row["day"]):
+            changes[longer] = changes.get(longer, 0) + row["changes"]
     found: dict[str, set[int]] = {kind: set() for kind in FIRST}
-    for row in tx.fetch("SELECT span, start, changes FROM report_spans"):
-        span = row["span"], row["start"]
-        if span not in stale and changes.get(span, 0) == row["changes"]:
+    for row in tx.fetch("SELECT span, start, changes FROM report_spans WHERE start >= $1 AND start < $2", around):
+        if changes.get((row["span"], row["start"]), 0) == row["changes"]:
             found[row["span"]].add(row["start"])
-    return Ready(days, found["week"], found["month"], found["season"])
+    return Ready(found["day"], found["week"], found["month"], found["season"], _hours(tx, span, found["day"]))
+
+
+_CHANGES_OF_DAYS = """
+    SELECT hour - hour % 86400000 AS day, SUM(changes) AS changes FROM report_hours WHERE hour >= $1 AND hour < $2 GROUP BY 1
+"""
+
+
+def _hours(tx: Transaction, span: Span, days: Collection[int]) -> set[int]:
+    """The hours whose sums are valid, of the days at both ends of a span and of those in it that are not valid."""
+    first, last = day_start(span[0]), day_start(span[1])
+    found: set[int] = set()
+    for day in range(first, last + 1, DAY_MS):
+        if day in (first, last) or day not in days:
+            found.update(range(day, day + DAY_MS, HOUR_MS))
+    sql = "SELECT hour FROM report_hours WHERE changes <> rolled AND hour >= $1 AND hour < $2"
+    return found.difference(row["hour"] for row in tx.fetch(sql, (first, last + DAY_MS)))
 
 
 def by_value(
@@ -62,16 +75,33 @@ def by_value(
     Sums know no lines: for a scope of some lines, all pieces must be `rest`.
     """
     found = _rolled(tx, dimension, pieces, scope, _APART if apart else _TOGETHER)
+    for span in pieces.hours:
+        _add_hours(tx, found, dimension, span, scope, apart=apart)
     for span in pieces.rest:
         _count(tx, found, dimension, span, scope, int(apart))
-    if pieces.less:
+    if pieces.less or pieces.less_hours:
         outside: Values = {}
+        for span in pieces.less_hours:
+            _add_hours(tx, outside, dimension, span, scope, apart=apart)
         for span in pieces.less:
             _count(tx, outside, dimension, span, scope, int(apart))
         for key, sums in outside.items():
             _gather(found, key, [-one for one in sums])
         return {key: sums for key, sums in found.items() if any(sums)}
     return found
+
+
+def _add_hours(tx: Transaction, found: Values, dimension: str, span: Span, scope: Scope, *, apart: bool) -> None:
+    """The sums of whole hours."""
+    sql = "SELECT sums FROM hour_values WHERE dimension = $1 AND start >= $2 AND start < $3"
+    for row in tx.fetch(sql, (dimension, *span)):
+        for site, values in json.loads(row["sums"]).items():
+            if scope.sees_site(site):
+                for value, sums in values.items():
+                    _gather(found, (site if apart else "", value), [*sums, *_ZEROS[len(sums) :]])
+
+
+_ZEROS = nothing()
 
 
 def _count(tx: Transaction, found: Values, dimension: str, span: Span, scope: Scope, apart: int) -> None:
@@ -113,7 +143,7 @@ def by_quarter(tx: Transaction, span: Span, scope: Scope = EVERYTHING) -> dict[t
 
 
 def by_slot(tx: Transaction, span: Span, offset: int, slot_ms: int, turn: int, scope: Scope) -> dict[int, Sums]:
-    """Of valid days: sums by the clock's hours or days: slot number (since 1970, by local time) modulo `turn`."""
+    """Of valid days and hours: sums by the clock's hours or days: slot number (since 1970, by local time) modulo `turn`."""
     whole_hours = not any(moment % HOUR_MS for moment in (*span, offset))
     rows = tx.fetch(_OF_HOURS if whole_hours else _OF_QUARTERS, (*span, offset, slot_ms, turn, scope.values[0]))
     return {row[0]: list(row)[1:] for row in rows}
@@ -157,14 +187,18 @@ _APART = """
 _TOGETHER = _APART.replace("SELECT r.site,", "SELECT '',").replace("GROUP BY r.value, r.site", "GROUP BY r.value")
 
 
-def by_every_dimension(tx: Transaction, span: Span) -> dict[str, Values]:
-    """`by_value` of each dimension, the sites apart, counted call by call; each call is looked at once."""
-    found: dict[str, Values] = {dimension: {} for dimension in DIMENSIONS}
-    for dimension, *row in tx.fetch(_ALL_OF_CALLS, span):
-        _collect(found[dimension], dimension, [row])
-    for dimension, *row in tx.fetch(_ALL_OF_SESSIONS, (ids.first(span[0]), ids.first(span[1]))):
-        _collect_sessions(found[dimension], dimension, [row])
+def by_every_dimension(tx: Transaction, span: Span) -> dict[str, dict[int, Values]]:
+    """Dimension -> beginning of an hour -> sums by value, the sites apart, counted call by call; each call is looked at once.
+    Among the dimensions is CLOCK: its values are the beginnings of quarters of an hour."""
+    found: dict[str, dict[int, Values]] = {dimension: {} for dimension in (*DIMENSIONS, CLOCK)}
+    for dimension, hour, *row in tx.fetch(_ALL_OF_CALLS, span):
+        _collect(found[dimension].setdefault(hour, {}), dimension, [row])
+    for dimension, hour, *row in tx.fetch(_ALL_OF_SESSIONS, (ids.first(span[0]), ids.first(span[1]))):
+        _collect_sessions(found[dimension].setdefault(hour, {}), dimension, [row])
     return found
+
+
+CLOCK = "clock"
 
 
 def _calls_by_value(tx: Transaction, dimension: str, since: int, until: int, scope: Scope, apart: int) -> list[Row]:
@@ -192,6 +226,7 @@ _VALUE_OF_CALL = """
         WHEN 'number' THEN m.did
         WHEN 'line' THEN m.line
         WHEN 'person' THEN m.answered_by
+        WHEN 'clock' THEN CAST(m.arrived_at - m.arrived_at % 900000 AS TEXT)
         ELSE m.category END AS value,
     0 AS sessions, COUNT(*) AS calls, SUM(m.answered) AS answered, SUM(m.missed) AS missed,
     SUM(m.target) AS targets, SUM(m.newcomer) AS newcomers, SUM(m.talk_ms) AS talk_ms,
@@ -206,6 +241,7 @@ _VALUE_OF_SESSION = """
         WHEN 'ad' THEN s.content
         WHEN 'landing' THEN s.landing_url
         WHEN 'region' THEN CASE WHEN s.region <> '' THEN s.region || ', ' || s.country ELSE s.country END
+        WHEN 'clock' THEN CAST(s.started_at - s.started_at % 900000 AS TEXT)
         ELSE s.device END AS value, COUNT(*) AS sessions
 """
 _OF_CALLS = """
@@ -224,23 +260,24 @@ _EVERY_CALL = """
     WITH m AS MATERIALIZED (SELECT * FROM call_measures WHERE arrived_at >= $1 AND arrived_at < $2),
     d (name) AS (
         VALUES ('channel'), ('source'), ('campaign'), ('keyword'), ('ad'), ('landing'), ('region'), ('device'),
-               ('number'), ('line'), ('person'), ('category')
+               ('number'), ('line'), ('person'), ('category'), ('clock')
     )
-    SELECT d.name, m.site,
+    SELECT d.name, m.arrived_at - m.arrived_at % 3600000, m.site,
 """
 _EVERY_SESSION = """
     WITH s AS MATERIALIZED (
-        SELECT site, channel, medium, source, campaign, term, content, landing_url, region, country, device
+        SELECT started_at, site, channel, medium, source, campaign, term, content, landing_url, region, country, device
         FROM sessions WHERE id >= $1 AND id < $2
     ), d (name) AS (
-        VALUES ('channel'), ('source'), ('campaign'), ('keyword'), ('ad'), ('landing'), ('region'), ('device')
+        VALUES ('channel'), ('source'), ('campaign'), ('keyword'), ('ad'), ('landing'), ('region'), ('device'),
+               ('clock')
     )
-    SELECT d.name, s.site,
+    SELECT d.name, s.started_at - s.started_at % 3600000, s.site,
 """
 _ONE_OF_CALLS = "SELECT CASE WHEN $5 = 1 THEN m.site ELSE '' END," + _VALUE_OF_CALL + _OF_CALLS
 _ONE_OF_SESSIONS = "SELECT CASE WHEN $4 = 1 THEN s.site ELSE '' END," + _VALUE_OF_SESSION + _OF_SESSIONS
-_ALL_OF_CALLS = _EVERY_CALL + _VALUE_OF_CALL + "FROM d CROSS JOIN m GROUP BY 1, 2, 3"
-_ALL_OF_SESSIONS = _EVERY_SESSION + _VALUE_OF_SESSION + "FROM d CROSS JOIN s GROUP BY 1, 2, 3"
+_ALL_OF_CALLS = _EVERY_CALL + _VALUE_OF_CALL + "FROM d CROSS JOIN m GROUP BY 1, 2, 3, 4"
+_ALL_OF_SESSIONS = _EVERY_SESSION + _VALUE_OF_SESSION + "FROM d CROSS JOIN s GROUP BY 1, 2, 3, 4"
 
 
 def _collect(found: Values, dimension: str, rows: Iterable[Sequence[Any]]) -> None:
@@ -273,14 +310,30 @@ def plain(dimension: str, value: str) -> str:
 
 
 def first_day(tx: Transaction) -> int | None:
-    """The day of the first call or session, or of one that was removed since the sums of its day were made."""
+    """The day of the first call or session."""
     rows = [
         tx.one("SELECT started_at AS at FROM sessions ORDER BY id LIMIT 1"),
         tx.one("SELECT arrived_at AS at FROM calls ORDER BY arrived_at LIMIT 1"),
-        tx.one("SELECT day AS at FROM report_days WHERE changes <> rolled ORDER BY day LIMIT 1"),
     ]
     firsts = [row["at"] for row in rows if row]
-    return min(firsts) // DAY_MS * DAY_MS if firsts else None
+    return day_start(min(firsts)) if firsts else None
+
+
+def first_hour(tx: Transaction) -> int | None:
+    """The day of the first hour in which anything happened, whether or not that was removed since."""
+    row = tx.one("SELECT hour FROM report_hours ORDER BY hour LIMIT 1")
+    return day_start(row["hour"]) if row else None
+
+
+def stale(tx: Transaction, until: int) -> Span | None:
+    """Of the latest day with hours that are over by then and whose sums are not valid: from the first of them to the last."""
+    sql = "SELECT MIN(hour) AS first, MAX(hour) AS last FROM report_hours WHERE changes <> rolled AND hour >= $1 AND hour <= $2"
+    last = until - HOUR_MS
+    row = tx.one(
+        "SELECT hour FROM report_hours WHERE changes <> rolled AND hour <= $1 ORDER BY hour DESC LIMIT 1", (last,)
+    )
+    row = tx.one(sql, (day_start(row["hour"]), row["hour"])) if row else None
+    return (row["first"], row["last"] + HOUR_MS) if row else None
 
 
 _FIRST_SUMS = """
@@ -299,12 +352,33 @@ def first_of(tx: Transaction, scope: Scope) -> int | None:
         found.append(tx.one("SELECT arrived_at AS at FROM calls WHERE site = $1 ORDER BY id LIMIT 1", (site,)))
         found.append(tx.one(_FIRST_SUMS, (site,)))
     firsts = [row["at"] for row in found if row]
-    return min(firsts) // DAY_MS * DAY_MS if firsts else None
+    return day_start(min(firsts)) if firsts else None
 
 
-def changes_of(tx: Transaction, since: int, until: int) -> int:
-    row = tx.one("SELECT COALESCE(SUM(changes), 0) AS n FROM report_days WHERE day >= $1 AND day < $2", (since, until))
-    return int(row["n"]) if row else 0
+def changes_of(tx: Transaction, span: Span) -> dict[int, int]:
+    """The changes so far of each hour in which something happened."""
+    sql = "SELECT hour, changes FROM report_hours WHERE hour >= $1 AND hour < $2"
+    return {row["hour"]: row["changes"] for row in tx.fetch(sql, span)}
+
+
+def put_hours(tx: Transaction, dimension: str, span: Span, hours: Mapping[int, Values]) -> None:
+    """Sums of the hours of a span by one dimension, in place of older ones."""
+    tx.execute("DELETE FROM hour_values WHERE dimension = $1 AND start >= $2 AND start < $3", (dimension, *span))
+    for start, values in hours.items():
+        of_sites: dict[str, dict[str, Sums]] = {}
+        for (site, value), sums in values.items():
+            of_sites.setdefault(site, {})[value] = _short(sums)
+        text = json.dumps(of_sites, ensure_ascii=False, separators=(",", ":"))
+        sql = "INSERT INTO hour_values (dimension, start, sums) VALUES ($1, $2, $3)"
+        tx.later(sql, f"{dimension}\0{start}", (dimension, start, text))
+
+
+def _short(sums: Sums) -> Sums:
+    """Without the zeros at the end."""
+    length = len(sums)
+    while length and not sums[length - 1]:
+        length -= 1
+    return sums[:length]
 
 
 def put(tx: Transaction, dimension: str, kind: str, start: int, values: Values) -> None:
@@ -322,16 +396,17 @@ def put(tx: Transaction, dimension: str, kind: str, start: int, values: Values) 
         )
 
 
-def put_quarters(tx: Transaction, day: int, quarters: Mapping[tuple[int, str], Sums]) -> None:
-    """The sums of a day's quarters of an hour and of its hours, in place of older ones."""
-    hours: dict[tuple[int, str], Sums] = {}
-    for (start, site), sums in quarters.items():
-        add(hours.setdefault((start - start % HOUR_MS, site), nothing()), sums)
-    tx.execute("DELETE FROM quarters WHERE start >= $1 AND start < $2", (day, day + DAY_MS))
-    tx.execute("DELETE FROM hours WHERE start >= $1 AND start < $2", (day, day + DAY_MS))
-    for sql, found in ((_PUT_QUARTER, quarters), (_PUT_HOUR, hours)):
-        for (start, site), sums in found.items():
-            tx.later(sql, f"{start}\0{site}", (start, site, *sums))
+def put_quarters(tx: Transaction, span: Span, quarters: Mapping[int, Values]) -> None:
+    """The sums of the quarters of the hours of a span (as of CLOCK) and of these hours, in place of older ones."""
+    tx.execute("DELETE FROM quarters WHERE start >= $1 AND start < $2", span)
+    tx.execute("DELETE FROM hours WHERE start >= $1 AND start < $2", span)
+    for hour, values in quarters.items():
+        sites: dict[str, Sums] = {}
+        for (site, start), sums in values.items():
+            add(sites.setdefault(site, nothing()), sums)
+            tx.later(_PUT_QUARTER, f"{start}\0{site}", (int(start), site, *sums))
+        for site, sums in sites.items():
+            tx.later(_PUT_HOUR, f"{hour}\0{site}", (hour, site, *sums))
 
 
 _PUT_HOUR = """
@@ -341,19 +416,14 @@ _PUT_HOUR = """
 _PUT_QUARTER = _PUT_HOUR.replace("INTO hours", "INTO quarters")
 
 
-def day_is_ready(tx: Transaction, day: int, changes: int) -> None:
-    """The day's sums are those of this count of changes; if there were more meanwhile, they are not valid."""
-    tx.execute(
-        """
-        INSERT INTO report_days (day, changes, rolled) VALUES ($1, 0, $2)
-        ON CONFLICT (day) DO UPDATE SET rolled = $2
-        """,
-        (day, changes),
-    )
+def hours_are_ready(tx: Transaction, changes: Mapping[int, int]) -> None:
+    """Each hour's sums are those of this count of changes; if there were more meanwhile, they are not valid."""
+    for hour, count in changes.items():
+        tx.execute("UPDATE report_hours SET rolled = $2 WHERE hour = $1", (hour, count))
 
 
 def span_is_ready(tx: Transaction, kind: str, start: int, changes: int) -> None:
-    """As `day_is_ready`, for a week, a month or a season and the sum of its days' changes."""
+    """As `hours_are_ready`, for a day, a week, a month or a season and the sum of its hours' changes."""
     tx.execute(
         """
         INSERT INTO report_spans (span, start, changes) VALUES ($1, $2, $3)
@@ -373,5 +443,5 @@ def settle_rules(tx: Transaction, rules: Mapping[str, tuple[int, int, int]]) -> 
         tx.execute(
             "INSERT INTO target_rules (site, answered, talk_ms, first_ms) VALUES ($1, $2, $3, $4)", (site, *rule)
         )
-    tx.execute("UPDATE report_days SET changes = changes + 1")
+    tx.execute("UPDATE report_hours SET changes = changes + 1")
     return True

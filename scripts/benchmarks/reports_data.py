@@ -61,7 +61,8 @@ MORE = (
     "INSERT INTO outbox (id, fact, sink, via, addressee, lane, place, topic, state, written_at, due_at, claim, claimed_until, tries, "
     "settled_at, said, answer) SELECT id, id, 'crm', 'crm', '', call, at * 10, '', CASE WHEN rowid % 500 = 0 THEN 'failed' ELSE 'done' END, "
     "at, at, '', 0, 1, at, '', '200' FROM facts",
-    "INSERT INTO report_days (day, changes, rolled) SELECT DISTINCT started_at - started_at % 86400000, 1, 0 FROM sessions",
+    "INSERT INTO report_hours (hour, changes, rolled) SELECT started_at - started_at % 3600000, 1, 0 FROM sessions "
+    "UNION SELECT arrived_at - arrived_at % 3600000, 1, 0 FROM calls",
 )
 
 

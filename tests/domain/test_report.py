@@ -28,29 +28,42 @@ ZONES = [
 ]
 
 
+HALF_QUARTER = QUARTER_MS // 2  # a span may begin and end within a quarter of an hour
+
+
 @given(
-    st.integers(0, 119 * 96),
-    st.integers(1, 119 * 96),
+    st.integers(0, 119 * 192),
+    st.integers(1, 119 * 192),
     st.sets(st.sampled_from(DAYS)),
     st.sets(st.sampled_from(WEEKS)),
     st.sets(st.sampled_from(MONTHS)),
     st.sets(st.sampled_from([MONTHS[0], MONTHS[3]])),
+    st.sets(st.integers(0, 239 * 24).map(lambda hour: START + hour * HOUR_MS), max_size=200),
+    st.booleans(),
 )
 def test_pieces_cover_the_span_once(
-    start: int, length: int, days: set[int], weeks: set[int], months: set[int], seasons: set[int]
+    start: int,
+    length: int,
+    days: set[int],
+    weeks: set[int],
+    months: set[int],
+    seasons: set[int],
+    some: set[int],
+    every: bool,
 ) -> None:
-    span = (START + start * QUARTER_MS, START + (start + length) * QUARTER_MS)
-    cut = report.pieces(span, Ready(days, weeks, months, seasons))
+    span = (START + start * HALF_QUARTER, START + (start + length) * HALF_QUARTER)
+    hours = range(START, START + 240 * DAY_MS, HOUR_MS) if every else some
+    cut = report.pieces(span, Ready(days, weeks, months, seasons, hours))
     by_clock = sorted(cut.quarters + cut.unsummed)
     assert (by_clock[0][0], by_clock[-1][1]) == span
     assert all(before[1] == after[0] for before, after in pairwise(by_clock))
-    by_value = sorted([(since, until) for _, since, until in cut.summed] + cut.rest)
-    assert all(before[1] == after[0] for before, after in pairwise(by_value))
-    outside = [part for part in ((by_value[0][0], span[0]), (span[1], by_value[-1][1])) if part[0] < part[1]]
-    assert sorted(cut.less) == outside
-    assert all(until - since < DAY_MS // 2 for since, until in cut.less)
-    assert all(quarter - quarter % DAY_MS in days or months or weeks or seasons
+    assert all(moment % QUARTER_MS == 0 for part in cut.quarters for moment in part)
+    assert _times(cut) == [(*span, 1)]
+    assert all(until - since <= HOUR_MS // 2 for since, until in cut.rest + cut.less) or not every
+    assert all(until - since < DAY_MS // 2 for since, until in cut.less + cut.less_hours)
+    assert all(quarter - quarter % DAY_MS in days or quarter - quarter % HOUR_MS in hours or months or weeks or seasons
                for since, until in cut.quarters for quarter in range(since, until, QUARTER_MS))  # fmt: skip
+    assert all(hour in hours for since, until in cut.hours + cut.less_hours for hour in range(since, until, HOUR_MS))
     assert all(day in days for since, until in cut.days for day in range(since, until, DAY_MS))
     assert all(week in weeks for since, until in cut.weeks for week in range(since, until, WEEK_MS))
     for since, until in cut.months:
@@ -59,6 +72,23 @@ def test_pieces_cover_the_span_once(
             since = report.next_month(since)
         assert since == until
     assert all(since in seasons for since, _ in cut.seasons)
+
+
+def _times(cut: report.Pieces) -> list[tuple[int, int, int]]:
+    """(since, until, how many times it is counted by value); what is counted no time is left out."""
+    steps: dict[int, int] = {}
+    more = [(since, until) for _, since, until in cut.summed] + cut.hours + cut.rest
+    for sign, spans in ((1, more), (-1, cut.less + cut.less_hours)):
+        for since, until in spans:
+            steps[since] = steps.get(since, 0) + sign
+            steps[until] = steps.get(until, 0) - sign
+    found: list[tuple[int, int, int]] = []
+    times = 0
+    for (at, step), (after, _) in pairwise(sorted((at, step) for at, step in steps.items() if step)):
+        times += step
+        if times:
+            found.append((at, after, times))
+    return found
 
 
 @example("America/St_Johns", 17778, 11425)  # ends a quarter of an hour after the clocks were changed

@@ -32,7 +32,7 @@ T = TypeVar("T")
 DAY_MS = 86_400_000
 GROWING = {
     "calls", "legs", "steps", "credits", "recordings", "sessions", "visits", "leases", "signals", "shortages", "facts", "outbox",
-    "tries", "audit", "call_tags", "call_notes", "call_scores", "missed_work", "outgoing", "callbacks", "rollups", "quarters", "hours",
+    "tries", "audit", "call_tags", "call_notes", "call_scores", "missed_work", "outgoing", "callbacks", "rollups", "quarters", "hours", "hour_values",
 }  # fmt: skip
 COUNTS_ALL = {
     "SELECT tag, COUNT(*) AS calls FROM call_tags WHERE $1 = $2": "how often each tag is used: a list by itself",
@@ -184,8 +184,9 @@ async def test_no_page_walks_through_what_grows(alice: Any, db: Any, scans: Any,
 @pytest.mark.parametrize(
     ("path", "part", "searched"),
     [
-        ("/reports?by=keyword&period=12m", "FROM spans p", "r USING INDEX sqlite_autoindex_rollups_1 (dimension=? AND span=? AND start>? AND start<?)"),
-        ("/reports?by=time&period=12m", "FROM hours", "hours USING INDEX sqlite_autoindex_hours_1 (start>? AND start<?)"),
+        ("/reports?by=keyword&period=12m", "FROM spans p", "r USING PRIMARY KEY (dimension=? AND span=? AND start>? AND start<?)"),
+        ("/reports?by=time&period=12m", "FROM hours", "hours USING PRIMARY KEY (start>? AND start<?)"),
+        ("/reports?by=landing&period=30d", "FROM hour_values", "hour_values USING PRIMARY KEY (dimension=? AND start>? AND start<?)"),
         ("/live", "ORDER BY id DESC LIMIT $3", "leases USING COVERING INDEX sqlite_autoindex_leases_1 (id>?)"),
     ],
 )  # fmt: skip

@@ -9,6 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from msgspec import structs
 
 from ctserver.config import Settings
 from ctserver.domain import report
@@ -44,6 +45,10 @@ async def shop(db: Sqlite, settings: Settings) -> Sqlite:
 def _insert(tx: Any, day: Any) -> None:
     demo.insert(tx, demo.SESSION, day.sessions)
     demo.insert(tx, demo.CALL, day.calls)
+
+
+async def ready(db: Sqlite, span: report.Span = (NOW - COUNT * DAY_MS, NOW)) -> report.Ready:
+    return await db.read(lambda tx: reports.storage.valid(tx, span))
 
 
 async def roll(db: Sqlite, times: int = 1000) -> int:
@@ -153,7 +158,7 @@ async def compare(db: Sqlite, dice: random.Random, rule: tuple[int, int, int] = 
         zone = ZoneInfo(dice.choice(ZONES))
         first = report.day_of(NOW, zone) - timedelta(days=dice.randrange(1, COUNT))
         until = report.midnight(first + timedelta(days=dice.randrange(1, COUNT)), zone)
-        part = dice.choice((0, 0, 0, 12_345_678))  # half a day, as Overview asks
+        part = dice.choice((0, 0, 12_345_678, dice.randrange(DAY_MS)))  # a part of a day, as Overview asks
         span = (report.midnight(first, zone), until - part)
         by, site = dice.choice(DIMENSIONS), dice.choice(["", "shop", "other"])
         unit = dice.choice(report.UNITS)
@@ -180,7 +185,7 @@ async def test_the_ready_made_sums_say_what_a_plain_count_says(shop: Sqlite) -> 
 async def test_a_year_is_made_of_seasons_and_still_exact(shop: Sqlite) -> None:
     zone = ZoneInfo("UTC")
     span = (report.midnight(date(2026, 7, 1), zone), report.midnight(date(2026, 11, 1), zone))
-    cut = report.pieces(span, await shop.read(reports.storage.valid))
+    cut = report.pieces(span, await ready(shop, span))
     assert [kind for kind, _, _ in cut.summed] == ["season", "month"]
     book = await Book.read(shop)
     for by in DIMENSIONS:
@@ -190,7 +195,7 @@ async def test_a_year_is_made_of_seasons_and_still_exact(shop: Sqlite) -> None:
             assert [sums for _, sums in found.series] == book.slots(span, [at for at, _ in found.series], site)
     call = await shop.one("SELECT id FROM calls WHERE arrived_at > $1 ORDER BY arrived_at", (NOW - 60 * DAY_MS,))
     await _sold(shop, call["id"], random.Random(5))
-    assert not report.pieces(span, await shop.read(reports.storage.valid)).seasons
+    assert not report.pieces(span, await ready(shop, span)).seasons
     found = await reports.ask(shop, Question("category", span, "month", zone))
     assert {line.value: line.sums for line in found.lines} == (await Book.read(shop)).by("category", span, "")
 
@@ -238,7 +243,7 @@ async def _recovered(db: Sqlite, id: str, dice: random.Random) -> None:
         call = calls.call_of(tx.one("SELECT * FROM calls WHERE id = $1", (id,)))
         at = call.arrived_at - dice.randrange(20 * DAY_MS)
         name = f"{dice.getrandbits(64):x}"
-        calls.save(tx, replace(call, id=f"0{name:0>25}", linkedid=name, arrived_at=at))
+        calls.save(tx, structs.replace(call, id=f"0{name:0>25}", linkedid=name, arrived_at=at))
 
     await db.write(unit)
 
@@ -296,7 +301,7 @@ async def test_another_rule_of_target_calls_holds_for_the_past_too(shop: Sqlite,
 
 async def test_what_changes_while_a_day_is_summed_makes_it_stale_again(shop: Sqlite) -> None:
     day = (NOW - 10 * DAY_MS) // DAY_MS * DAY_MS
-    row = await shop.one("SELECT id FROM calls WHERE arrived_at >= $1 ORDER BY arrived_at", (day,))
+    row = await shop.one("SELECT id, arrived_at FROM calls WHERE arrived_at >= $1 ORDER BY arrived_at", (day,))
     await _sold(shop, row["id"], random.Random(1))
 
     class Meddler:
@@ -310,9 +315,12 @@ async def test_what_changes_while_a_day_is_summed_makes_it_stale_again(shop: Sql
         async def write(self, unit: Any) -> Any:
             return await shop.write(unit)
 
-    await reports._roll_day(Meddler(), day)  # type: ignore[arg-type]
-    ready = await shop.read(reports.storage.valid)
-    assert day not in ready.days
+    hour = row["arrived_at"] // HOUR_MS * HOUR_MS
+    await reports._roll_hours(Meddler(), (day, day + DAY_MS))  # type: ignore[arg-type]
+    known = await ready(shop)
+    assert hour not in known.hours
+    assert hour + HOUR_MS in known.hours
+    assert day not in known.days
     await compare(shop, random.Random(4))
 
 
@@ -416,11 +424,11 @@ async def test_a_comparison_keeps_what_was_only_before(shop: Sqlite) -> None:
 
 
 async def test_nothing_is_summed_before_it_is_over(shop: Sqlite) -> None:
-    ready = await shop.read(reports.storage.valid)
-    assert max(ready.days) + DAY_MS <= NOW
-    assert max(ready.weeks) + 7 * DAY_MS <= NOW
-    assert report.next_month(max(ready.months)) <= NOW
-    assert report.next_season(max(ready.seasons)) <= NOW
+    known = await ready(shop)
+    assert max(known.days) + DAY_MS <= NOW
+    assert max(known.weeks) + 7 * DAY_MS <= NOW
+    assert report.next_month(max(known.months)) <= NOW
+    assert report.next_season(max(known.seasons)) <= NOW
     assert await roll(shop) == 0
 
 

@@ -10,15 +10,15 @@ from ctserver.storage import feed, journal, marks, missed, outbox, quality, sear
 from ctserver.storage.sqlite import Sqlite
 
 FOUND_BY = {
-    "missed calls": (missed._SINCE, "c USING COVERING INDEX calls_arrived (arrived_at>?)"),
-    "talks after them": (missed._SINCE, "t USING COVERING INDEX calls_arrived (arrived_at>?)"),
+    "missed calls": (missed._SINCE, "c USING COVERING INDEX calls_missed (arrived_at>?)"),
+    "talks after them": (missed._SINCE, "t USING COVERING INDEX calls_talked (arrived_at>?)"),
     "deliveries": (outbox._PAGE, "o USING INDEX sqlite_autoindex_outbox_1 (id>? AND id<?)"),
     "deliveries in a state": (outbox._PAGE_IN_STATE, "o USING INDEX outbox_state (state=? AND id>? AND id<?)"),
     "how far back, in a state": (outbox._FLOOR_IN_STATE, "outbox USING INDEX outbox_state (state=? AND id<?)"),
     "rated calls": (quality._RATED, "m USING INDEX sqlite_autoindex_call_scores_1 (call>? AND call<?)"),
     "notes": (quality._NOTES, "call_notes USING INDEX sqlite_autoindex_call_notes_1 (call>? AND call<?)"),
     "known tags": (marks._KNOWN_TAGS, "call_tags USING COVERING INDEX sqlite_autoindex_call_tags_1"),
-    "suggestions": (search._COMMON, "rollups USING INDEX sqlite_autoindex_rollups_1 (dimension=? AND span=? AND start>?)"),
+    "suggestions": (search._COMMON, "rollups USING PRIMARY KEY (dimension=? AND span=? AND start>?)"),
     "a day's figures": (journal._COUNTS, "calls USING COVERING INDEX calls_arrived (arrived_at>? AND arrived_at<?)"),
     "numbers lately": (journal._BY_NUMBER, "calls USING COVERING INDEX calls_arrived (arrived_at>?)"),
     "a caller's earlier calls": (journal._EARLIER, "c USING INDEX calls_caller (caller=? AND (arrived_at,id)<(?,?))"),
