@@ -11,12 +11,12 @@ import re
 import struct
 import wave
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
+from msgspec.structs import replace
 
 from ctserver import config
 from ctserver.domain import call as machine

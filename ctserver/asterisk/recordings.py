@@ -13,7 +13,7 @@ import os
 import re
 import struct
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,17 +73,15 @@ def adopt(folder: Path, spool: Path, uniqueid: str, call: str, *, patient: bool)
     """
     if not _SAFE.fullmatch(uniqueid):
         return None
-    parts = _parts(spool, uniqueid)
-    target = f"{call[:6]}/{call}.wav"
-    if not any(part.exists() for part in parts):
-        return _joined_before(folder, target)
-    rates, lengths = zip(*(_header(part, patient=patient) for part in parts), strict=True)
-    if not any(lengths):
-        _remove(parts)
-        return None
-    _write_stereo(folder / target, max(rates), parts, max(lengths))
+    parts, target = _parts(spool, uniqueid), f"{call[:6]}/{call}.wav"
+    with _side(parts[0], patient=patient) as caller, _side(parts[1], patient=patient) as company:
+        if not (caller.there or company.there):
+            return _joined_before(folder, target)
+        rate, length = max(caller.rate, company.rate), max(caller.samples, company.samples)
+        if length:
+            _write_stereo(folder / target, rate, (caller, company), length)
     _remove(parts)
-    return Adopted(target, HEADER_BYTES + 4 * max(lengths), max(lengths) * 1000 // max(rates))
+    return Adopted(target, HEADER_BYTES + 4 * length, length * 1000 // rate) if length else None
 
 
 def trace(spool: Path, uniqueid: str) -> Trace | None:
@@ -93,67 +91,88 @@ def trace(spool: Path, uniqueid: str) -> Trace | None:
     caller, company = _parts(spool, uniqueid)
     try:
         state = company.stat()  # only a talk is written here; a voice message stands in the caller's file alone
-        _, samples = _header(caller, patient=False)
+        with _side(caller, patient=False) as sound:
+            return Trace(state.st_mtime_ns // 1_000_000, sound.samples * 1000 // RATE)
     except (OSError, Unreadable):
         return None
-    return Trace(state.st_mtime_ns // 1_000_000, samples * 1000 // RATE)
 
 
-def _parts(spool: Path, uniqueid: str) -> list[Path]:
-    return [spool / f"{uniqueid}{CALLER_PART}", spool / f"{uniqueid}{COMPANY_PART}"]
+def _parts(spool: Path, uniqueid: str) -> tuple[Path, Path]:
+    return spool / f"{uniqueid}{CALLER_PART}", spool / f"{uniqueid}{COMPANY_PART}"
 
 
 def _joined_before(folder: Path, target: str) -> Adopted | None:
-    rate, samples = _header(folder / target, patient=False)
-    return Adopted(target, (folder / target).stat().st_size, samples * 500 // rate) if rate else None
+    with _side(folder / target, patient=False) as joined:
+        if not joined.there or not joined.samples:
+            return None
+        return Adopted(target, HEADER_BYTES + 2 * joined.samples, joined.samples * 500 // joined.rate)
 
 
-def _header(file: Path, *, patient: bool) -> tuple[int, int]:
-    """(rate, 16-bit samples) of a mono WAV file, also of one whose header was never completed. A side that was never heard
+@dataclass(slots=True)
+class _Side:
+    """What one party said: a mono WAV file of 16-bit samples, read from its first sample on. A party that was never heard
     has no file; one whose first block was never written has an empty one."""
-    with _opened(file) as sound:
-        if sound is None:
-            return 0, 0
-        head, size = sound.read(HEADER_BYTES), os.fstat(sound.fileno()).st_size - HEADER_BYTES
+
+    file: int | None  # its descriptor: a buffer, and whatever else Python knows of a file, costs as much as the sound
+    rate: int = 0
+    samples: int = 0
+
+    @property
+    def there(self) -> bool:
+        return self.file is not None
+
+    def read(self, samples: int) -> bytes:
+        return os.read(self.file, 2 * samples) if self.file is not None else b""
+
+
+@contextlib.contextmanager
+def _side(path: Path, *, patient: bool) -> Iterator[_Side]:
+    """Raises StillOpen, Unreadable, OSError."""
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        yield _Side(None)
+        return
+    try:
+        yield _Side(file, *_header(file, path, patient=patient))
+    finally:
+        os.close(file)
+
+
+def _header(file: int, path: Path, *, patient: bool) -> tuple[int, int]:
+    """(rate, samples), also of a file whose header was never completed."""
+    head, size = os.read(file, HEADER_BYTES), os.fstat(file).st_size - HEADER_BYTES
     if len(head) < HEADER_BYTES and not patient:
         return 0, 0
     if len(head) < HEADER_BYTES or head[:4] != b"RIFF":
-        raise StillOpen if patient else Unreadable(f"{file} is no WAV file")
+        raise StillOpen if patient else Unreadable(f"{path} is no WAV file")
     *_, rate, _, _, _, _, told = _HEADER.unpack(head)
     if patient and told != size:
         raise StillOpen
     return rate or RATE, size // 2
 
 
-@contextlib.contextmanager
-def _opened(file: Path) -> Iterator[io.FileIO | None]:
-    """Without a buffer: what is read here is read in large pieces. None if there is no such file."""
-    try:
-        sound = io.FileIO(file)
-    except FileNotFoundError:
-        yield None
-        return
-    with sound:
-        yield sound
-
-
-def _write_stereo(target: Path, rate: int, parts: list[Path], length: int) -> None:
-    """`length` samples of both parts side by side, block by block: a long call must not hold up a ringing one."""
-    if not target.parent.is_dir():
-        target.parent.mkdir(exist_ok=True)
+def _write_stereo(target: Path, rate: int, sides: Sequence[_Side], length: int) -> None:
+    """`length` samples of both sides next to each other, block by block: a long call must not hold up a ringing one."""
     temporary = target.with_suffix(".new")
-    with contextlib.ExitStack() as files:
-        out = files.enter_context(temporary.open("wb"))
-        sounds = [files.enter_context(_opened(part)) or io.BytesIO() for part in parts]
-        for sound in sounds:
-            sound.seek(HEADER_BYTES)
-        out.write(_stereo_header(rate, length))
+    with _made(temporary) as out:
+        block = _stereo_header(rate, length)
         for start in range(0, length, BLOCK):
             count = min(BLOCK, length - start)
-            out.write(_side_by_side([sound.read(2 * count) for sound in sounds], count))
+            out.write(block + _side_by_side([side.read(count) for side in sides], count))
+            block = b""
         out.flush()
         os.fsync(out.fileno())
     temporary.replace(target)
+
+
+def _made(file: Path) -> io.BufferedWriter:
+    """A new file; its folder is made with the first one in it."""
+    try:
+        return file.open("wb")
+    except FileNotFoundError:
+        file.parent.mkdir(exist_ok=True)
+        return file.open("wb")
 
 
 def _stereo_header(rate: int, length: int) -> bytes:
@@ -170,7 +189,7 @@ def _side_by_side(blocks: list[bytes], count: int) -> bytes:
     return both.tobytes()
 
 
-def _remove(parts: list[Path]) -> None:
+def _remove(parts: Iterable[Path]) -> None:
     for part in parts:
         with contextlib.suppress(OSError):
             part.unlink()

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ctserver.domain.events import (
     Arrived,
@@ -71,8 +73,7 @@ UNKNOWN = "unknown"  # the reason of a call whose end nobody saw
 _EPOCH = re.compile(r"(?:.*-)?(\d{9,10})\.\d+$")  # in a Uniqueid: [systemname-]1700000000.12
 
 
-@dataclass(frozen=True, slots=True)
-class Leg:
+class Leg(Struct, frozen=True):
     """One party's part of a call: a channel that was dialled for it."""
 
     uniqueid: str
@@ -91,8 +92,7 @@ class Leg:
         return self.channel.startswith("Local/")
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True):
     """Something on the way of a call that is no party's ringing or answering.
 
     `kind` is a stage that the caller came to (asterisk/variables.py has them), or one of queued (`detail`: the queue), hold,
@@ -106,8 +106,7 @@ class Step:
     leg: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Struct, frozen=True):
     """A call as the caller lived it. Key: (pbx, linkedid)."""
 
     id: str
@@ -142,7 +141,7 @@ class Call:
     message_seconds: int = 0  # spoken to the voicemail
     legs: tuple[Leg, ...] = ()
     steps: tuple[Step, ...] = ()
-    attribution: Attribution = field(default=NOBODY)
+    attribution: Attribution = NOBODY
 
     @property
     def voicemail(self) -> bool:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(Struct, frozen=True):
     """Something that happened to the call `linkedid`, at epoch milliseconds `at`."""
 
     linkedid: str
     at: int
 
 
-@dataclass(frozen=True, slots=True)
-class Arrived(Event):
+class Arrived(Event, frozen=True):
     """The caller's channel reached one of our contexts."""
 
     uniqueid: str
@@ -24,8 +22,7 @@ class Arrived(Event):
     caller_name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Routed(Event):
+class Routed(Event, frozen=True):
     """The dialplan knows the line."""
 
     did: str
@@ -33,49 +30,42 @@ class Routed(Event):
     routed_by: str
 
 
-@dataclass(frozen=True, slots=True)
-class LegStarted(Event):
+class LegStarted(Event, frozen=True):
     leg: str
     channel: str
     name: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class LegNamed(Event):
+class LegNamed(Event, frozen=True):
     """Whose phone it is."""
 
     leg: str
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class LegRinging(Event):
+class LegRinging(Event, frozen=True):
     leg: str
 
 
-@dataclass(frozen=True, slots=True)
-class LegDone(Event):
+class LegDone(Event, frozen=True):
     """Dialling a leg has ended: ANSWER, CANCEL, BUSY, NOANSWER, CONGESTION, CHANUNAVAIL, FORWARD, ..."""
 
     leg: str
     status: str
 
 
-@dataclass(frozen=True, slots=True)
-class LegHungUp(Event):
+class LegHungUp(Event, frozen=True):
     leg: str
     cause: int
 
 
-@dataclass(frozen=True, slots=True)
-class LegGaveUp(Event):
+class LegGaveUp(Event, frozen=True):
     """The party at this leg asked to hang up."""
 
     leg: str
 
 
-@dataclass(frozen=True, slots=True)
-class Stepped(Event):
+class Stepped(Event, frozen=True):
     """See Step."""
 
     kind: str
@@ -83,20 +73,17 @@ class Stepped(Event):
     leg: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class StageReached(Event):
+class StageReached(Event, frozen=True):
     """The caller has come to this part of the line."""
 
     stage: str
 
 
-@dataclass(frozen=True, slots=True)
-class CallerGaveUp(Event):
+class CallerGaveUp(Event, frozen=True):
     """The caller's side asked to hang up."""
 
 
-@dataclass(frozen=True, slots=True)
-class Closing(Event):
+class Closing(Event, frozen=True):
     """The hangup handler's last facts, for what nobody saw happen: the line rang from `rang_at`, answered at
     `answered_at` on the channel `answered_by`."""
 
@@ -114,15 +101,13 @@ class Closing(Event):
     queue_status: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class CallerHungUp(Event):
+class CallerHungUp(Event, frozen=True):
     """The caller's channel is gone: the call is over."""
 
     cause: int
 
 
-@dataclass(frozen=True, slots=True)
-class Vanished(Event):
+class Vanished(Event, frozen=True):
     """The PBX no longer knows this call, and nobody saw it end; `at` is when it lived for the last time that is known.
 
     `spoken_ms`: so much of a talk the PBX had recorded, which proves that there was one.
@@ -131,6 +116,5 @@ class Vanished(Event):
     spoken_ms: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class PbxStopped(Event):
+class PbxStopped(Event, frozen=True):
     """The PBX was stopped or restarted in good order: it has hung up whatever there was."""

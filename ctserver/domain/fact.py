@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from ctserver.domain import call as machine
@@ -158,7 +159,14 @@ def iso(ms: int | None) -> str | None:
     """2026-01-31T12:00:00.000Z"""
     if ms is None:
         return None
-    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    seconds, rest = divmod(ms, 1000)
+    return f"{_second(seconds)}.{rest:03}Z"
+
+
+@lru_cache(256)
+def _second(seconds: int) -> str:
+    """The facts of a call tell the same moments again and again."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat().removesuffix("+00:00")
 
 
 def _seconds(since: int | None, until: int | None) -> float | None:

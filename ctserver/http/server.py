@@ -52,6 +52,8 @@ log = logging.getLogger(__name__)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
+BEGUN: web.RequestKey[bool] = web.RequestKey("begun", bool)  # its answer is on the way
+
 CONTENT_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; media-src 'self'; "
     "connect-src 'self'; font-src 'self'; worker-src 'self'; manifest-src 'self'; form-action 'self'; "
@@ -66,6 +68,7 @@ def make(deps: Deps) -> web.Application:
     )
     app[DEPS] = deps
     app.on_response_prepare.append(api.cors.sign)
+    app.on_response_prepare.append(_begun)
     app.router.add_get("/health", health)
     for route in front.ROUTES:
         app.router.add_route(route.method, route.path, partial(front.carry, route, deps.desk))
@@ -129,15 +132,29 @@ async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
             raise
         else:
             response = render.error_page(request, error.status)
-    except StorageError as error:
-        log.error("%s %s: %s", request.method, request.path, error)
-        response = _unavailable(request)
-    except Exception:
-        log.exception("%s %s failed", request.method, request.path)
-        response = _unavailable(request)
+    except Exception as error:
+        response = _failed(request, error)
     if not response.prepared and not request.path.startswith("/v1/"):  # those are no pages
         _secure(response)
     return response
+
+
+async def _begun(request: web.Request, _response: web.StreamResponse) -> None:
+    request[BEGUN] = True
+
+
+def _failed(request: web.Request, error: Exception) -> web.StreamResponse:
+    """An answer for whoever asked. One that has begun is cut off: another would become a part of it, and a file look whole. Raises
+    ConnectionResetError then."""
+    if isinstance(error, StorageError):
+        log.error("%s %s: %s", request.method, request.path, error)
+    elif BEGUN not in request or not isinstance(error, ConnectionError):  # else he has gone, which is no fault
+        log.exception("%s %s failed", request.method, request.path)
+    if BEGUN in request:
+        if request.transport is not None:
+            request.transport.abort()
+        raise ConnectionResetError from error
+    return _unavailable(request)
 
 
 def _unavailable(request: web.Request) -> web.StreamResponse:

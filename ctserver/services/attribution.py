@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
+from msgspec import structs
+
 from ctserver import ids
 from ctserver.config import NumberUse, Settings, number_uses
 from ctserver.domain import phone
@@ -120,7 +122,7 @@ def _asked_for(tx: Transaction, call: Call) -> Answer | None:
 
 
 def save_answer(tx: Transaction, call: str, answer: Answer) -> None:
-    """Keep the shares of the best guess, of the runners-up and of nobody we know."""
+    """Keep the shares of the best guess, of the runners-up and of nobody we know, of a call that has none yet."""
     shares = dict(answer.runners_up)
     if answer.session:
         shares[answer.session] = answer.confidence
@@ -175,8 +177,9 @@ async def reattribute(
             changes.append(Change(call.id, call.arrived_at, call.did, before, after))
             if apply:
                 calls.set_attribution(tx, call.id, new)
+                evidence.forget_credits(tx, call.id)
                 save_answer(tx, call.id, answer)
-                apply.attributed_anew(tx, replace(call, attribution=new), ids.now_ms())
+                apply.attributed_anew(tx, structs.replace(call, attribution=new), ids.now_ms())
         return changes
 
     return await db.write(unit)

@@ -6,7 +6,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from ctserver import ids
 from ctserver.config import NumberUse, Settings
@@ -238,7 +239,9 @@ class Journal:
             return None
 
     def _save(self, tx: Transaction, batch: Sequence[Call], new: set[str]) -> tuple[dict[str, Attribution], set[str]]:
-        """(the attributions of new calls, the ids of new calls that are in the journal already)."""
+        """(the attributions of new calls, the ids of new calls that are in the journal already).
+
+        The new ones first, since they ask; whatever all of them leave to be written goes together then."""
         attributed: dict[str, Attribution] = {}
         doubles: set[str] = set()
         for call in batch:
@@ -246,19 +249,28 @@ class Journal:
                 if calls.by_key(tx, call.pbx, call.linkedid):
                     log.info("call %s of %s is in the journal already", call.linkedid, call.pbx)
                     doubles.add(call.id)
-                    continue
-                answer = self._answer(tx, call)
-                call = replace(call, attribution=answer.attribution() if answer else NOBODY)
-                attributed[call.id] = call.attribution
-                calls.save(tx, call)
-                if answer:
-                    save_answer(tx, call.id, answer)
+                else:
+                    attributed[call.id] = self._add(tx, call)
+        for call in batch:
+            if call.id in attributed:
+                call = replace(call, attribution=attributed[call.id])
+            elif call.id in doubles:
+                continue
             else:
                 calls.save(tx, call, self._saved.get(call.id))
             self._facts.of_call(tx, call, ids.now_ms())
             if call.state == machine.ENDED and call.ended_at is not None:
                 recordings.expect(tx, call.id, call.ended_at + RECORDING_SETTLES_MS)
         return attributed, doubles
+
+    def _add(self, tx: Transaction, call: Call) -> Attribution:
+        """A new call, and whose it is."""
+        answer = self._answer(tx, call)
+        attribution = answer.attribution() if answer else NOBODY
+        calls.save(tx, replace(call, attribution=attribution))
+        if answer:
+            save_answer(tx, call.id, answer)
+        return attribution
 
 
 def _nothing(_: Transaction) -> None:

@@ -63,14 +63,9 @@ class Facts:
 
     def of_call(self, tx: Transaction, call: Call, now: int) -> None:
         """Whatever holds of the call by now and was not told before."""
-        keys = facts.keys_of_call(call)
-        told = outbox.told(tx, call.id)
-        if told.issuperset(keys):
-            return
-        for fact in facts.of_call(call, self._circumstances(tx, call), self._url):
-            if fact.once and fact.once not in told:
+        if not outbox.told(tx, call.id).issuperset(facts.keys_of_call(call)):
+            for fact in facts.of_call(call, self._circumstances(tx, call), self._url):
                 self.record(tx, fact, now)
-                told.add(fact.once)
 
     def recording_ready(self, tx: Transaction, call_id: str, millis: int, now: int) -> None:
         """The call can be listened to."""
@@ -91,7 +86,7 @@ class Facts:
 
     def _circumstances(self, tx: Transaction, call: Call) -> Circumstances:
         return Circumstances(
-            first_call=bool(call.caller) and not calls.has_earlier(tx, call.caller, call.arrived_at),
+            first_call=calls.is_first(tx, call),
             out_of_hours=call.closed,
             voicemail=call.voicemail and call.state == machine.ENDED,
         )

@@ -63,10 +63,18 @@ def history(tx: Transaction, site: str, caller: str, number: str, since: int, be
 
 
 def save_credits(tx: Transaction, call: str, shares: dict[str, float]) -> None:
-    """Session ("" for nobody we know) -> probability; replaces what was kept before."""
-    tx.execute("DELETE FROM credits WHERE call = $1", (call,))
+    """Session ("" for nobody we know) -> probability, of a call that has none yet."""
     for session, share in shares.items():
-        tx.execute("INSERT INTO credits (call, session, share) VALUES ($1, $2, $3)", (call, session, share))
+        tx.later(
+            "INSERT INTO credits (call, session, share) VALUES ($1, $2, $3)",
+            f"{call} {session}",
+            (call, session, share),
+        )
+
+
+def forget_credits(tx: Transaction, call: str) -> None:
+    """It is to have others."""
+    tx.execute("DELETE FROM credits WHERE call = $1", (call,))
 
 
 async def runners_up(db: Database, call: str, best: str) -> list[Row]:

@@ -10,6 +10,7 @@ from ctserver.domain.call import Call, Leg, Step
 from ctserver.domain.model import Attribution, Source
 from ctserver.domain.times import times
 from ctserver.storage.db import Database, Row, Transaction
+from ctserver.storage.present import Recent
 from ctserver.storage.sessions import source_of, source_values
 
 
@@ -19,26 +20,9 @@ def save(tx: Transaction, call: Call, saved: Call | None = None) -> None:
     attribution = call.attribution
     took = times(call, call.arrived_at)
     source = attribution.source or Source("", "")
-    tx.execute(
-        """
-        INSERT INTO calls (
-            id, pbx, linkedid, uniqueid, channel, site, did, caller, caller_name, line, routed_by, state,
-            arrived_at, ringing_at, answered_at, ended_at, outcome, reason, hangup_cause, dial_status, caller_gave_up,
-            answered_by, attribution, confidence, why, session, medium, source, campaign, term, content, click_ids,
-            source_channel, updated_at,
-            hung_up_by, queue, queue_status, stage, closed, blocked, keys, message_seconds,
-            wait_ms, ring_ms, ivr_ms, talk_ms, hold_ms)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21,
-                $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33,
-                (SELECT CASE WHEN $34 > COALESCE(MAX(updated_at), 0) THEN $34 ELSE MAX(updated_at) + 1 END FROM calls),
-                $35, $36, $37, $38, $39, $40, $41, $42, $43, $44, $45, $46, $47)
-        ON CONFLICT (id) DO UPDATE SET
-            line = $10, routed_by = $11, state = $12, ringing_at = $14, answered_at = $15, ended_at = $16,
-            outcome = $17, reason = $18, hangup_cause = $19, dial_status = $20, caller_gave_up = $21, answered_by = $22,
-            updated_at = excluded.updated_at,
-            hung_up_by = $35, queue = $36, queue_status = $37, stage = $38, closed = $39, blocked = $40, keys = $41,
-            message_seconds = $42, wait_ms = $43, ring_ms = $44, ivr_ms = $45, talk_ms = $46, hold_ms = $47
-        """,
+    tx.later(
+        _SAVE,
+        call.id,
         (
             call.id,
             call.pbx,
@@ -68,7 +52,7 @@ def save(tx: Transaction, call: Call, saved: Call | None = None) -> None:
             attribution.session or "",
             *source_values(source),
             _source_channel(attribution.source),
-            ids.now_ms(),
+            _moment(tx),
             call.hung_up_by,
             call.queue,
             call.queue_status,
@@ -83,6 +67,7 @@ def save(tx: Transaction, call: Call, saved: Call | None = None) -> None:
             took.talk,
             took.hold,
         ),
+        rank=0,
     )
     for leg in call.legs:
         if saved is None or leg not in saved.legs:
@@ -92,16 +77,42 @@ def save(tx: Transaction, call: Call, saved: Call | None = None) -> None:
             _save_step(tx, call.id, step)
 
 
+_SAVE = """
+    INSERT INTO calls (
+        id, pbx, linkedid, uniqueid, channel, site, did, caller, caller_name, line, routed_by, state,
+        arrived_at, ringing_at, answered_at, ended_at, outcome, reason, hangup_cause, dial_status, caller_gave_up,
+        answered_by, attribution, confidence, why, session, medium, source, campaign, term, content, click_ids,
+        source_channel, updated_at,
+        hung_up_by, queue, queue_status, stage, closed, blocked, keys, message_seconds,
+        wait_ms, ring_ms, ivr_ms, talk_ms, hold_ms)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24,
+            $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41, $42, $43, $44, $45, $46, $47)
+    ON CONFLICT (id) DO UPDATE SET
+        line = excluded.line, routed_by = excluded.routed_by, state = excluded.state, ringing_at = excluded.ringing_at,
+        answered_at = excluded.answered_at, ended_at = excluded.ended_at, outcome = excluded.outcome,
+        reason = excluded.reason, hangup_cause = excluded.hangup_cause, dial_status = excluded.dial_status,
+        caller_gave_up = excluded.caller_gave_up, answered_by = excluded.answered_by, updated_at = excluded.updated_at,
+        hung_up_by = excluded.hung_up_by, queue = excluded.queue, queue_status = excluded.queue_status,
+        stage = excluded.stage, closed = excluded.closed, blocked = excluded.blocked, keys = excluded.keys,
+        message_seconds = excluded.message_seconds, wait_ms = excluded.wait_ms, ring_ms = excluded.ring_ms,
+        ivr_ms = excluded.ivr_ms, talk_ms = excluded.talk_ms, hold_ms = excluded.hold_ms
+"""
+
+
 def touch(tx: Transaction, call: str) -> None:
     """Something about the call has changed: those who fetch changes will see it again. `updated_at` is the wall clock, but
     grows with every change and in the order of the commits, whatever the clock does."""
-    tx.execute(
-        """
-        UPDATE calls SET updated_at = CASE WHEN $2 > latest.at THEN $2 ELSE latest.at + 1 END
-        FROM (SELECT COALESCE(MAX(updated_at), 0) AS at FROM calls) AS latest WHERE id = $1
-        """,
-        (call, ids.now_ms()),
-    )
+    tx.execute("UPDATE calls SET updated_at = $2 WHERE id = $1", (call, _moment(tx)))
+
+
+def _moment(tx: Transaction) -> int:
+    """For `updated_at`. The last one is remembered: it is changed here alone."""
+    last = tx.memory.get("updated_at")
+    if last is None:
+        row = tx.one("SELECT COALESCE(MAX(updated_at), 0) AS at FROM calls")
+        last = row["at"] if row else 0
+    tx.memory["updated_at"] = moment = max(ids.now_ms(), last + 1)
+    return moment
 
 
 def by_key(tx: Transaction, pbx: str, linkedid: str) -> Call | None:
@@ -119,8 +130,15 @@ def one(tx: Transaction, id: str) -> Call | None:
     return call_of(row) if row else None
 
 
-def has_earlier(tx: Transaction, caller: str, at: int) -> bool:
-    """Has this number rung before the time `at`?"""
+def is_first(tx: Transaction, call: Call) -> bool:
+    """Has this number not rung before? Asked with every fact of the call, so that the answer is remembered."""
+    known: Recent[str, bool] = tx.memory.setdefault("first calls", Recent())
+    if call.id not in known:
+        known.put(call.id, bool(call.caller) and not _has_earlier(tx, call.caller, call.arrived_at))
+    return known[call.id]
+
+
+def _has_earlier(tx: Transaction, caller: str, at: int) -> bool:
     return tx.one("SELECT 1 FROM calls WHERE caller = $1 AND arrived_at < $2 LIMIT 1", (caller, at)) is not None
 
 
@@ -242,13 +260,15 @@ def _source_channel(source: Source | None) -> str:
 
 
 def _save_leg(tx: Transaction, call: str, leg: Leg) -> None:
-    tx.execute(
+    tx.later(
         """
         INSERT INTO legs (call, uniqueid, channel, started_at, ringing_at, answered_at, ended_at, status, cause, name)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
         ON CONFLICT (call, uniqueid) DO UPDATE
-        SET ringing_at = $5, answered_at = $6, ended_at = $7, status = $8, cause = $9, name = $10
+        SET ringing_at = excluded.ringing_at, answered_at = excluded.answered_at, ended_at = excluded.ended_at,
+            status = excluded.status, cause = excluded.cause, name = excluded.name
         """,
+        f"{call} {leg.uniqueid}",
         (
             call,
             leg.uniqueid,
@@ -265,8 +285,9 @@ def _save_leg(tx: Transaction, call: str, leg: Leg) -> None:
 
 
 def _save_step(tx: Transaction, call: str, step: Step) -> None:
-    tx.execute(
+    tx.later(
         "INSERT INTO steps (call, at, kind, detail, leg) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
+        f"{call} {step}",
         (call, step.at, step.kind, step.detail, step.leg),
     )
 

@@ -5,9 +5,10 @@ A row is claimed by compare-and-swap, so that two who see it send it once; a cla
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+from msgspec.json import encode
 
 from ctserver.domain.fact import Fact
 from ctserver.domain.rights import EVERYTHING, Scope
@@ -15,7 +16,6 @@ from ctserver.storage.db import Database, Row, Transaction
 from ctserver.storage.present import Recent
 from ctserver.storage.search import Page, looks_of
 
-_ENCODE = json.JSONEncoder(ensure_ascii=False).encode
 WAITING, SENDING, DONE, FAILED, DROPPED = "waiting", "sending", "done", "failed", "dropped"
 STATES = (WAITING, SENDING, DONE, FAILED, DROPPED)
 BY_HAND = "by hand"  # the lane of what a person has sent again: it waits for nothing of its call
@@ -36,33 +36,38 @@ class Entry:
 
 def add_fact(tx: Transaction, id: str, fact: Fact) -> bool:
     """False if a fact with its key is there already."""
-    return bool(
-        tx.execute(
-            """
-            INSERT INTO facts (id, at, kind, subject, detail, once, call, data) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-            ON CONFLICT (once) DO NOTHING
-            """,
-            (
-                id,
-                fact.at,
-                fact.kind,
-                fact.subject,
-                fact.detail,
-                fact.once,
-                fact.call,
-                _ENCODE(dict(fact.data)),
-            ),
-        )
+    if fact.once is not None:
+        before = told(tx, fact.call) if fact.call else known(tx, [fact.once])
+        if fact.once in before:
+            return False
+        before.add(fact.once)
+    tx.later(
+        """
+        INSERT INTO facts (id, at, kind, subject, detail, once, call, data) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+        ON CONFLICT (once) DO NOTHING
+        """,
+        id,
+        (
+            id,
+            fact.at,
+            fact.kind,
+            fact.subject,
+            fact.detail,
+            fact.once,
+            fact.call,
+            encode(fact.data).decode(),
+        ),
     )
+    return True
 
 
 def told(tx: Transaction, call: str) -> set[str]:
-    """The keys of the facts of a call that were told once for all. Whoever tells another adds its key."""
-    known: Recent[str, set[str]] = tx.memory.setdefault("told", Recent())
-    if call not in known:
+    """The keys of the facts of a call that were told once for all."""
+    remembered: Recent[str, set[str]] = tx.memory.setdefault("told", Recent())
+    if call not in remembered:
         rows = tx.fetch("SELECT once FROM facts WHERE call = $1 AND once IS NOT NULL", (call,))
-        known.put(call, {row["once"] for row in rows})
-    return known[call]
+        remembered.put(call, {row["once"] for row in rows})
+    return remembered[call]
 
 
 def known(tx: Transaction, keys: Sequence[str]) -> set[str]:
@@ -78,13 +83,14 @@ def last_fact(tx: Transaction, kind: str, subject: str) -> int | None:
 
 def enqueue(tx: Transaction, fact: str, place: int, entry: Entry, now: int) -> None:
     """To be delivered from `due_at` on; a sink is told of a fact once."""
-    tx.execute(
+    tx.later(
         """
         INSERT INTO outbox (id, fact, sink, via, addressee, lane, place, topic, state, written_at, due_at,
                             claim, claimed_until, tries, said, answer)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'waiting', $9, $10, '', 0, 0, '', '')
         ON CONFLICT (fact, sink) DO NOTHING
         """,
+        entry.id,
         (
             entry.id,
             fact,
@@ -97,6 +103,7 @@ def enqueue(tx: Transaction, fact: str, place: int, entry: Entry, now: int) -> N
             now,
             entry.due_at,
         ),
+        rank=2,
     )
 
 

@@ -8,11 +8,12 @@ from ctserver.storage.db import Database, Row, Transaction
 
 def expect(tx: Transaction, call: str, due_at: int) -> None:
     """The call has ended: its recording is to be looked for from `due_at` on."""
-    tx.execute(
+    tx.later(
         """
         INSERT INTO recordings (call, state, file, bytes, millis, due_at) VALUES ($1, 'waiting', '', 0, 0, $2)
         ON CONFLICT (call) DO NOTHING
         """,
+        call,
         (call, due_at),
     )
 

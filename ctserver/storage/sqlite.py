@@ -71,14 +71,15 @@ class SqliteTransaction:
         self._later[rank].setdefault(sql, {})[key] = values
 
     def flush(self) -> None:
-        """Write the rows that were left for later."""
-        waiting, self._later, self._waiting = self._later, ({}, {}, {}), False
-        for sql, keyed in chain.from_iterable(rank.items() for rank in waiting):
+        """Write the rows that were left for later. They are let go when all are written: one that fails must fail again at
+        the end, also where a unit takes the error for its own and goes on."""
+        for sql, keyed in chain.from_iterable(rank.items() for rank in self._later):
             rows = list(keyed.values())
             while rows:
                 count = next(size for size in ROWS if size <= len(rows))
                 self._connection.execute(_for_rows(sql, count), list(chain.from_iterable(rows[:count])))
                 del rows[:count]
+        self._later, self._waiting = ({}, {}, {}), False
 
     def _run(self, sql: str, values: Sequence[Value]) -> sqlite3.Cursor:
         if self._waiting:

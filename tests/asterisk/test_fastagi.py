@@ -142,7 +142,7 @@ async def test_a_bad_client_is_let_go_within_two_seconds(server: Server, data: b
     assert time.monotonic() - began < 2
     writer.close()
     assert b"CT_ROUTE" in await server.ask(question("02079460101"))
-    assert server.agi._clients == 0
+    assert server.agi.clients == 0
 
 
 async def test_headers_that_drip_are_let_go(server: Server) -> None:

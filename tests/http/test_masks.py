@@ -44,6 +44,11 @@ async def ids_of(site: Any) -> dict[str, str]:
     wish = callbacks.Callback("w" * 26, "site", "shop", "", "", WISHED, "office", "", "", "", now, now)
     await site.db.write(lambda tx: callbacks.add(tx, wish))
     await site.db.write(lambda tx: marks.put_note(tx, call, NOTE, "alice", now))
+    for sql in (
+        """UPDATE sessions SET properties = '{"name": "Алексей", "tel": "07700 900123"}'""",
+        f"UPDATE calls SET keys = '07700900123' WHERE id = '{call}'",
+    ):
+        await site.db.run(lambda connection, sql=sql: connection.execute(sql).close())
     row = await site.db.one(
         "SELECT session, visitor FROM calls JOIN sessions ON sessions.id = session WHERE calls.id = $1", (call,)
     )
@@ -109,7 +114,7 @@ async def test_the_same_routes_tell_an_owner_so_that_the_walk_could_fail(site: A
             telling.add(path)
     call = ids_of["call"]
     assert telling >= {
-        "/calls", "/calls/rows", f"/calls/{call}", "/calls/export.xlsx", "/missed", "/live", "/events",
+        "/calls", "/calls/rows", f"/calls/{call}", f"/visitors/{ids_of['session']}", "/calls/export.xlsx", "/missed", "/live", "/events",
         "/api/v1/calls", f"/api/v1/calls/{call}", "/api/v1/events", "/api/v1/feeds/calls.json",
         "/api/v1/feeds/calls.csv", "/odata/v4/Calls",
     }  # fmt: skip

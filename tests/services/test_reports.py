@@ -9,6 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from msgspec import structs
 
 from ctserver.config import Settings
 from ctserver.domain import report
@@ -242,7 +243,7 @@ async def _recovered(db: Sqlite, id: str, dice: random.Random) -> None:
         call = calls.call_of(tx.one("SELECT * FROM calls WHERE id = $1", (id,)))
         at = call.arrived_at - dice.randrange(20 * DAY_MS)
         name = f"{dice.getrandbits(64):x}"
-        calls.save(tx, replace(call, id=f"0{name:0>25}", linkedid=name, arrived_at=at))
+        calls.save(tx, structs.replace(call, id=f"0{name:0>25}", linkedid=name, arrived_at=at))
 
     await db.write(unit)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 import threading
 from collections.abc import AsyncIterator, Callable
@@ -178,6 +179,19 @@ async def test_rows_for_later_are_undone_with_their_unit(store: Sqlite) -> None:
     assert results[0] == 2
     assert isinstance(results[1], LookupError)
     assert await numbers(store) == [2]
+
+
+async def test_rows_for_later_that_cannot_be_written_undo_their_unit_even_if_it_goes_on(store: Sqlite) -> None:
+    def careless(tx: Transaction) -> str:
+        insert(1)(tx)
+        tx.later("INSERT INTO t (n, text) VALUES ($1, $2)", "1", (1, "the same number again"))
+        with contextlib.suppress(Exception):
+            tx.fetch("SELECT n FROM t")
+        return "nothing wrong"
+
+    with pytest.raises(sqlite3.IntegrityError):
+        await store.write(careless)
+    assert await numbers(store) == []
 
 
 async def test_what_units_remember_is_forgotten_when_it_may_be_wrong(store: Sqlite, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from urllib.parse import unquote, urlsplit
 from aiohttp import web
 
 from ctserver.domain import call as machine
+from ctserver.domain import phone
 from ctserver.domain.model import Visit
 from ctserver.domain.rights import Right, Scope
 from ctserver.domain.source import CLICK_IDS
@@ -53,7 +54,7 @@ async def call_page(request: web.Request) -> web.StreamResponse:
         "page": "calls",
         "health": await deps.health(),
         "call": call,
-        **await _way(deps, call, now),
+        **await _way(deps, call, now, scope),
         "paused": frozenset(one.call for one in await pauses.open_ones(deps.db)) if call.records else frozenset(),
         "attribution": await _attribution(deps, row),
         "session": await session_of(deps, row["session"]),
@@ -71,7 +72,7 @@ async def call_page(request: web.Request) -> web.StreamResponse:
     return render.page(request, "call.html", context)
 
 
-async def _way(deps: Deps, call: CallRow, now: int) -> dict[str, Any]:
+async def _way(deps: Deps, call: CallRow, now: int, scope: Scope) -> dict[str, Any]:
     """What happened: in words, as bars, and how long each part took."""
     whole = await calls.by_id(deps.db, call.id)
     if whole is None:
@@ -80,7 +81,7 @@ async def _way(deps: Deps, call: CallRow, now: int) -> dict[str, Any]:
         "timeline": timeline.moments(whole, call.line_name, await pauses.of_call(deps.db, call.id)),
         "bars": timeline.bars(whole, now),
         "took": times(whole, now),
-        "keys": whole.keys,
+        "keys": whole.keys if scope.callers else phone.masked(whole.keys),  # some type their number
         "queue": whole.queue,
     }
 

@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
+from ctserver.domain.rights import Scope
 from ctserver.http import render
 from ctserver.http.dashboard.calls import path_of, session_of
 from ctserver.http.dashboard.filters import in_words
@@ -45,7 +46,7 @@ async def visitor_page(request: web.Request) -> web.StreamResponse:
     context = {
         "page": "visitors",
         "health": await deps.health(),
-        "visitor": {**_row(row, deps), **_known(row, deps)},
+        "visitor": {**_row(row, deps), **_known(row, deps, scope)},
         "session": await session_of(deps, id),
         "calls": [call_row(call, deps.settings, deps.now(), scope) for call in calls],
         "numbers": [dict(number) for number in await visitors.numbers_of(deps.db, id)],
@@ -95,8 +96,8 @@ def _row(row: Row, deps: Deps) -> dict[str, Any]:
     }
 
 
-def _known(row: Row, deps: Deps) -> dict[str, Any]:
-    """What is known of the browser, and every id."""
+def _known(row: Row, deps: Deps, scope: Scope) -> dict[str, Any]:
+    """What is known of the browser, and every id. What the website tells of its visitors may be names and numbers."""
     source = sessions.source_of(row)
     return {
         "visitor": row["visitor"],
@@ -106,5 +107,5 @@ def _known(row: Row, deps: Deps) -> dict[str, Any]:
         "term": source.term,
         "content": source.content,
         "ids": sorted({**source.click_ids, **sessions.texts(row["ids"])}.items()),
-        "properties": sorted(sessions.texts(row["properties"]).items()),
+        "properties": sorted(sessions.texts(row["properties"]).items()) if scope.callers else [],
     }
