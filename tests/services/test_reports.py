@@ -21,7 +21,7 @@ from ctserver.services import reports
 from ctserver.services.demo import shop_of
 from ctserver.services.demo.write import days
 from ctserver.services.reports import Question
-from ctserver.storage import calls, demo, search
+from ctserver.storage import calls, demo, journal, search
 from ctserver.storage.search import Filters
 from ctserver.storage.sqlite import Sqlite
 
@@ -394,6 +394,26 @@ async def _in_journal(db: Sqlite, filters: Filters) -> list[str]:
         if page.older is None:
             return found
         before = page.older
+
+
+async def test_a_day_s_figures_are_what_a_plain_count_says(shop: Sqlite) -> None:
+    """Whichever hours are summed: none of them, some, all."""
+    dice, rows = random.Random(6), await shop.fetch("SELECT * FROM calls")
+    for stale in (0, 2, 1):
+        await shop.write(
+            lambda tx, stale=stale: tx.execute(
+                "UPDATE report_hours SET rolled = rolled - 1 WHERE $1 > 0 AND hour / 3600000 % $1 = 0", (stale,)
+            )
+        )
+        for scope in (EVERYTHING, of("shop"), of("", "office"), of("other", "night")):
+            since = NOW - dice.randrange(30 * DAY_MS)
+            for until in (since + dice.randrange(DAY_MS), since + dice.randrange(HOUR_MS), since):
+                inside = [
+                    row for row in rows if since <= row["arrived_at"] < until and scope.sees(row["site"], row["line"])
+                ]
+                found = [len(inside), sum(row["answered_at"] is not None for row in inside), 0]
+                found[2] = sum(row["outcome"] == "missed" for row in inside)
+                assert await journal.counts(shop, scope, since, until) == (*found, 0)
 
 
 async def test_hours_of_the_week_are_those_of_the_zone(shop: Sqlite) -> None:
