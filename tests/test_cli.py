@@ -468,6 +468,7 @@ async def test_users_and_tokens_are_made_changed_and_removed(run: Run, tmp_path:
     assert (await run("user", "bob", *there, "--no-second-factor")).status == 0
     assert (await run("user", "bob", *there, "--remove")).out == "user removed: bob\n"
     is_mistake(await run("user", "ann", *there, "--remove"), "the only owner")
+    is_mistake(await run("user", "ann", *there, "--role", "analyst"), "the only owner", "another owner first")
     store = await sqlite.open(tmp_path / "x.db")
     said = [(row["action"], row["subject"]) for row in await store.fetch("SELECT * FROM audit WHERE via = 'command'")]
     await store.close()

@@ -7,16 +7,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 DEEPEST = 10  # files that include one another in a circle end here
+_REMARK = re.compile(r";--(?!-).*?(--;|\Z)", re.S)  # over several lines; of one line it begins with ; and anything else
 _INCLUDE = re.compile(r'^#(?:try)?include\s+(?:"([^"]+)"|<([^>]+)>|(\S+))')
 
 
 def read(file: Path) -> str:
-    """The text of a file, "" if there is none. Bytes that are no UTF-8 (old comments) come back as they were written.
+    """The text of a file, "" if there is none. Line ends, and bytes that are no UTF-8 (old comments), come back as they were
+    written.
 
     Raises OSError.
     """
     try:
-        return file.read_text(encoding="utf-8", errors="surrogateescape")
+        with file.open(encoding="utf-8", errors="surrogateescape", newline="") as text:
+            return text.read()
     except FileNotFoundError:
         return ""
 
@@ -32,7 +35,7 @@ def _collect(etc: Path, file: Path, found: list[Path], depth: int) -> None:
     if file in found or depth > DEEPEST:
         return
     found.append(file)
-    for line in read(file).splitlines():
+    for line in _REMARK.sub("", read(file)).splitlines():
         if included := _INCLUDE.match(line.strip()):
             name = included.group(1) or included.group(2) or included.group(3)
             for path in sorted(etc.glob(name)) if "*" in name and not name.startswith("/") else [etc / name]:
@@ -42,7 +45,7 @@ def _collect(etc: Path, file: Path, found: list[Path], depth: int) -> None:
 def values(text: str) -> Iterator[tuple[str, str, str]]:
     """(section, key, value) of each setting; a section without settings comes with an empty key."""
     section = ""
-    for line in text.splitlines():
+    for line in _REMARK.sub("", text).splitlines():
         line = re.split(r"(?<!\\);", line, maxsplit=1)[0].strip()
         if head := re.match(r"\[([^\]]+)\]", line):
             section = head.group(1)

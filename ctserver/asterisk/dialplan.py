@@ -54,6 +54,7 @@ def render(settings: Settings, script: Path, pbx: Asterisk | None = None) -> str
     for name, site in settings.sites.items():
         if site.after_call.keys:
             lines += ["", f"[{variables.ask_context(name)}]", *line_texts.extension_of("s", _ask(site.after_call))]
+    lines += ["", "[ct-backup]", *line_texts.extension_of("s", [_backup(router.default.line)])]
     lines += ["", "[ct-tracked]", *(f"exten => {digits},1,NoOp()" for digits in sorted(router.table()))]
     lines += ["", "[ct-unrecorded]", *_unrecorded(settings)]
     for name, line in settings.lines.items():
@@ -166,6 +167,12 @@ def _unrecorded(settings: Settings) -> Iterator[str]:
     for digits in Recorded(settings).spellings():
         pattern = f"_c{digits[:-1]}!" if digits.endswith("*") else f"c{digits}"
         yield f"exten => {pattern},1,NoOp()"
+
+
+def _backup(line: str) -> str:
+    """To the default line from one that cannot be reached, unless it is the same. What the PBX remembers of a line may be old."""
+    same = f'$["${{CT_LINE}}" = "{line}" & "${{CT_ASKED}}" != "memory"]'
+    return f"GotoIf({same}?ct-call,over,1:{variables.line_context(line)},start,1)"
 
 
 def _default(pattern: str, route: Route, site: str = "") -> list[str]:

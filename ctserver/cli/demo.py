@@ -1,4 +1,4 @@
-"""The command that fills the journal with a pretended shop."""
+"""The command that fills ctserver with a pretended shop."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ctserver.services import demo
 
 
 def register(add: Add) -> None:
-    made = add("demo-data", _demo_data, "fill the journal with a plausible shop's visitors, calls and recordings")
+    made = add("demo-data", _demo_data, "fill ctserver with a plausible shop's visitors, calls and recordings")
     made.add_argument("--days", type=int, default=90, help="so many days up to now, default: %(default)s")
     made.add_argument("--calls", type=float, default=48, help="on an average day, default: %(default)s")
     made.add_argument("--remove", action="store_true", help="take all of it away again")

@@ -92,7 +92,10 @@ async def _put(db: Database, settings: Settings, options: argparse.Namespace) ->
 
 
 def _change(tx: Transaction, person: Person) -> None:
+    """Raises StartError where nobody would be an owner any more."""
     users.change(tx, person)
+    if not users.owners(tx):
+        raise app.StartError(f"{person.login!r} is the only owner", "make another owner first")
     audit.add(tx, Entry(ids.now_ms(), "", "command", "user changed", person.login, person.role))
 
 

@@ -43,7 +43,7 @@ def _testcall(options: argparse.Namespace) -> int:
     if not re.fullmatch(r"\+?[0-9]{1,20}", options.caller):
         raise app.StartError(f"the caller {options.caller!r} is no number", "write digits only, like +447700900123")
     asyncio.run(_place(settings, chosen_pbx(settings, options), number, options.caller))
-    sys.stdout.write(f"calling {phone.international(number)}: see the journal of calls\n")
+    sys.stdout.write(f"calling {phone.international(number)}: see the page Calls\n")
     return 0
 
 

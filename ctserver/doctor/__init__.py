@@ -65,7 +65,7 @@ async def _server(settings: Settings) -> Result:
         return Result("ctserver", False, f"listens at {address} and does not answer", todo)
     except (aiohttp.ClientError, ValueError, AttributeError):
         todo = "start it: systemctl start ctserver; its log: journalctl -u ctserver"
-        return Result("ctserver", False, f"does not run at {address}: calls come in, but not into the journal", todo)
+        return Result("ctserver", False, f"does not run at {address}: calls come in, but stand on no page", todo)
     bad = [f"{name}: {state}" for name, state in parts.items() if state != "ok"]
     todo = "what follows may say why; the page System and the log tell more" if bad else ""
     return Result("ctserver", not bad, "; ".join(bad) or f"runs at {address}", todo)

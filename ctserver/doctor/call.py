@@ -239,7 +239,7 @@ async def _afterwards(
     path = settings.path(settings.database.path)
     if not path.exists():
         yield Result(
-            "journal", False, f"there is no database {path}: ctserver has never run with these settings", "start it"
+            "calls", False, f"there is no database {path}: ctserver has never run with these settings", "start it"
         )
         return
     db = await sqlite.open(path)
@@ -266,11 +266,11 @@ async def _ended(db: Database, pbx: Asterisk, linkedid: str, seconds: float) -> 
 def _journal(row: Row | None) -> Result:
     if row is None:
         todo = "does ctserver run, with these settings and this database, and is its AMI link up? (/health)"
-        return Result("journal", False, "the call is not in the journal", todo)
+        return Result("calls", False, "the call is not under Calls", todo)
     if row["state"] != "ended":
         todo = "Asterisk's last events do not arrive: compare read and eventfilter of the AMI user with ct-manager.conf"
-        return Result("journal", False, "the call is in the journal, but it has not ended there", todo)
-    return Result("journal", True, f"the call is in the journal: {row['outcome']}, {row['reason']}")
+        return Result("calls", False, "the call is under Calls, but it has not ended there", todo)
+    return Result("calls", True, f"the call is under Calls: {row['outcome']}, {row['reason']}")
 
 
 async def _recorded(db: Database, settings: Settings, pbx: Asterisk, call: str) -> Result:

@@ -2,7 +2,7 @@
 
 From one address (of IPv6: one /64 network): ten within five minutes, then it must wait. On one login, from wherever they come: each takes longer than the
 one before; after a hundred within an hour, only addresses from which he is logged in are listened to, so that a stranger
-can lock nobody out of his own office.
+can lock nobody out of his own office. Of codes there are only a million: after thirty wrong ones within a day, the same.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ FAILURES = 10
 FAILURE_MS = 5 * 60_000
 LOGIN_FAILURES = 100
 LOGIN_FAILURE_MS = 3_600_000
+CODES = 30
+CODES_MS = 86_400_000
 PATIENCE = 4  # failures on a login before its answers come slower
 SLOWEST = 2.0  # seconds
 MAX_WAITING = 50  # answers held back at once; more are refused
@@ -29,14 +31,19 @@ class Guesses:
         self._addresses: OrderedDict[str, list[int]] = OrderedDict()
         self._logins: OrderedDict[str, list[int]] = OrderedDict()
         self._codes: OrderedDict[str, int] = OrderedDict()
+        self._wrong_codes: OrderedDict[str, list[int]] = OrderedDict()
         self._waiting = 0
 
-    def codes(self, id: str) -> int:
-        """Counts a wrong code of a login that waits for its second factor; how many there were."""
+    def wrong_code(self, id: str, login: str, now: int) -> int:
+        """Counts a wrong code of a login whose browser `id` waits for its second factor; how many there were in that browser."""
         count = self._codes[id] = self._codes.pop(id, 0) + 1
         if len(self._codes) > MAX_KEYS:
             self._codes.popitem(last=False)
+        _add(self._wrong_codes, login, now)
         return count
+
+    def codes_are_besieged(self, login: str, now: int) -> bool:
+        return len(_recent(self._wrong_codes, login, now - CODES_MS)) >= CODES
 
     def address_must_wait(self, address: str, now: int) -> bool:
         return len(_recent(self._addresses, bucket_of(address), now - FAILURE_MS)) >= FAILURES
@@ -47,10 +54,7 @@ class Guesses:
     def count(self, address: str, login: str, now: int) -> None:
         """Count a guess, before it is known to be wrong: guesses come many at once."""
         for counts, key in ((self._addresses, bucket_of(address)), (self._logins, login)):
-            counts.setdefault(key, []).append(now)
-            counts.move_to_end(key)
-            if len(counts) > MAX_KEYS:
-                counts.popitem(last=False)
+            _add(counts, key, now)
 
     def was_right(self, address: str, login: str) -> None:
         self._addresses.pop(bucket_of(address), None)
@@ -69,6 +73,13 @@ class Guesses:
         finally:
             self._waiting -= 1
         return True
+
+
+def _add(counts: OrderedDict[str, list[int]], key: str, now: int) -> None:
+    counts.setdefault(key, []).append(now)
+    counts.move_to_end(key)
+    if len(counts) > MAX_KEYS:
+        counts.popitem(last=False)
 
 
 def _recent(counts: OrderedDict[str, list[int]], key: str, since: int) -> list[int]:

@@ -135,9 +135,10 @@ async def code(request: web.Request) -> web.StreamResponse:
     name, target, now = waiting.person.login, str(form.get("next", "/")), deps.now()
     if not await _may_guess(request, name):
         return _code_form(request, waiting.csrf, target, _("Too many wrong codes. Please wait five minutes."), 429)
+    besieged = deps.guesses.codes_are_besieged(name, now) and not await _is_known(request, name)
     secret, last = await users.second_factor(deps.db, name)
     text = str(form.get("code", ""))[:100]
-    step = secondfactor.step_of(secret, text, now, last) if secret else None
+    step = secondfactor.step_of(secret, text, now, last) if secret and not besieged else None
     recovery = code_hash(name, text)
     entry = audit.entry(request, "logged in", name, "" if step else "recovery code", login=name)
     seconds = lasts(deps, waiting.person)
@@ -154,13 +155,16 @@ async def code(request: web.Request) -> web.StreamResponse:
         response = render.see_other(render.own_path(target))
         set_cookie(deps, response, COOKIE, request.cookies[COOKIE], seconds)
         return response
+    if besieged:
+        error = _("Too many wrong codes today. Use a recovery code, or log in where you are logged in already.")
+        return _code_form(request, waiting.csrf, target, error, 429)
     return await _wrong_code(request, waiting, target)
 
 
 async def _wrong_code(request: web.Request, waiting: logins.Login, target: str) -> web.StreamResponse:
     deps, name = request.app[DEPS], waiting.person.login
     entry = audit.entry(request, "login refused", name, "code", login=name)
-    too_many = deps.guesses.codes(waiting.id) >= CODE_GUESSES
+    too_many = deps.guesses.wrong_code(waiting.id, name, deps.now()) >= CODE_GUESSES
 
     def refuse(tx: Transaction) -> None:
         log.add(tx, entry)
@@ -216,11 +220,16 @@ async def _may_guess(request: web.Request, name: str) -> bool:
     deps, address, now = request.app[DEPS], address_of(request), request.app[DEPS].now()
     if deps.guesses.address_must_wait(address, now):
         return False
-    besieged = deps.guesses.login_is_besieged(name, now)
-    if besieged and not await deps.db.read(lambda tx: logins.knows_address(tx, name, address)):
+    if deps.guesses.login_is_besieged(name, now) and not await _is_known(request, name):
         return False
     deps.guesses.count(address, name, now)
     return await deps.guesses.hold_back(name, now)
+
+
+async def _is_known(request: web.Request, name: str) -> bool:
+    """Is somebody logged in as him at this address?"""
+    deps, address = request.app[DEPS], address_of(request)
+    return await deps.db.read(lambda tx: logins.knows_address(tx, name, address))
 
 
 def is_ours(request: web.Request, csrf: str) -> bool:

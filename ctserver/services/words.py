@@ -33,7 +33,7 @@ SUBJECTS = {
     "missed": N_("Missed call: %(who)s"),
     "missed_out_of_hours": N_("Missed out of hours: %(who)s"),
     "voicemail": N_("Voice message from %(who)s"),
-    "first_call": N_("First call of %(who)s"),
+    "first_call": N_("First call from %(who)s"),
     "long_wait": N_("Waited %(waited)s: %(who)s"),
     "broken": N_("Call cut off: %(who)s"),
     "recording": N_("Recording of %(who)s"),
@@ -144,7 +144,7 @@ def _shorts(usual: dict[str, Any]) -> Iterator[str]:
         counted = _("%(calls)s calls, %(missed)s missed") % {"calls": digest.total.calls, "missed": digest.total.missed}
         yield from (f"{title}: {counted} {usual['link']}", f"{title}: {counted}", counted)
     else:
-        yield from (f"{title}: {usual['detail']}", title)
+        yield from (f"{title}. {usual['detail']}" if usual["detail"] else title, title)
 
 
 def _fitting(shorts: Iterable[str], parts: int) -> str:
@@ -234,6 +234,7 @@ _FILTERS = {
     "time": _time,
     "clock": language.hour_minute,
     "duration": language.duration,
+    "fine_span": language.fine_span,
     "span": language.span,
     "ordinal": language.ordinal,
 }

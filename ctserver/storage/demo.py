@@ -60,6 +60,13 @@ def remove_calls(tx: Transaction, mark: str) -> int:
         "DELETE FROM call_scores WHERE call IN (SELECT id FROM calls WHERE pbx = $1)",
         "DELETE FROM model_calls WHERE call IN (SELECT id FROM calls WHERE pbx = $1)",
         "DELETE FROM shares WHERE call IN (SELECT id FROM calls WHERE pbx = $1)",
+        "DELETE FROM callbacks WHERE answers IN (SELECT id FROM calls WHERE pbx = $1)",
+        """
+        DELETE FROM tries WHERE outbox IN (
+            SELECT o.id FROM calls c JOIN facts f ON f.call = c.id JOIN outbox o ON o.fact = f.id WHERE c.pbx = $1)
+        """,
+        "DELETE FROM outbox WHERE fact IN (SELECT f.id FROM calls c JOIN facts f ON f.call = c.id WHERE c.pbx = $1)",
+        "DELETE FROM facts WHERE call IN (SELECT id FROM calls WHERE pbx = $1)",
     ):
         tx.execute(sql, (mark,))
     tx.execute("DELETE FROM outgoing WHERE pbx = $1", (mark,))

@@ -51,18 +51,35 @@ _EARLIER = """
 
 async def counts(db: Database, scope: Scope, since: int, until: int) -> tuple[int, int, int, int]:
     """(calls, answered, missed, ringing) that arrived in [since, until); those that are blocked are none of the three."""
-    row = await db.one(_COUNTS, (*scope.values, since, until))
+    first, last = -(-since // HOUR_MS) * HOUR_MS, until // HOUR_MS * HOUR_MS  # whole hours; sums know no lines
+    if first >= last or scope.lines is not None:
+        first = last = until
+    row = await db.one(_COUNTS, (*scope.values, since, until, first, last))
     return (row["calls"], row["answered"], row["missed"], row["ringing"]) if row else (0, 0, 0, 0)
 
 
+HOUR_MS = 3_600_000
+# Of hours whose sums are valid, these; of the others and of what is no whole hour, the calls.
 _COUNTS = """
-    SELECT COUNT(*) AS calls,
-           COALESCE(SUM(CASE WHEN answered_at IS NOT NULL THEN 1 ELSE 0 END), 0) AS answered,
-           COALESCE(SUM(CASE WHEN outcome = 'missed' THEN 1 ELSE 0 END), 0) AS missed,
-           COALESCE(SUM(CASE WHEN ended_at IS NULL AND answered_at IS NULL THEN 1 ELSE 0 END), 0) AS ringing
-    FROM calls WHERE arrived_at >= $3 AND arrived_at < $4
-      AND ($1 = '' OR REPLACE($1, ' ' || site || ' ', '') <> $1)
-      AND ($2 = '' OR REPLACE($2, ' ' || line || ' ', '') <> $2)
+    WITH spans (since, until) AS (
+        SELECT hour, hour + 3600000 FROM report_hours WHERE hour >= $5 AND hour < $6 AND changes <> rolled
+        UNION ALL VALUES ($3, $5), ($6, $4)
+    ), parts (calls, answered, missed) AS (
+        SELECT h.calls, h.answered, h.missed FROM hours h
+        WHERE h.start >= $5 AND h.start < $6 AND ($1 = '' OR REPLACE($1, ' ' || h.site || ' ', '') <> $1)
+          AND NOT EXISTS (SELECT 1 FROM report_hours r WHERE r.hour = h.start AND r.changes <> r.rolled)
+        UNION ALL
+        SELECT 1, CASE WHEN c.answered_at IS NOT NULL THEN 1 ELSE 0 END, CASE WHEN c.outcome = 'missed' THEN 1 ELSE 0 END
+        FROM spans s CROSS JOIN calls c
+        WHERE c.arrived_at >= s.since AND c.arrived_at < s.until AND ($1 = '' OR REPLACE($1, ' ' || c.site || ' ', '') <> $1)
+          AND ($2 = '' OR REPLACE($2, ' ' || c.line || ' ', '') <> $2)
+    )
+    SELECT COALESCE(SUM(p.calls), 0) AS calls, COALESCE(SUM(p.answered), 0) AS answered, COALESCE(SUM(p.missed), 0) AS missed,
+           (SELECT COUNT(*) FROM calls c
+            WHERE c.state IN ('arrived', 'ringing', 'talking') AND c.ended_at IS NULL AND c.answered_at IS NULL
+              AND c.arrived_at >= $3 AND c.arrived_at < $4 AND ($1 = '' OR REPLACE($1, ' ' || c.site || ' ', '') <> $1)
+              AND ($2 = '' OR REPLACE($2, ' ' || c.line || ' ', '') <> $2)) AS ringing
+    FROM parts p
 """
 
 

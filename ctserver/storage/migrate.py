@@ -56,9 +56,9 @@ async def verify(database: Sqlite, migrations: list[Migration]) -> None:
     """Raise WrongSchema unless the database is exactly at the last of `migrations`; changes nothing."""
     applied = await database.run(lambda connection: _verified(connection, migrations))
     if applied < len(migrations):
+        why = f"is at step {applied} of {len(migrations)}: an older ctserver made it" if applied else "is still empty"
         raise WrongSchema(
-            f"the database is at step {applied} of {len(migrations)}: an older ctserver made it. "
-            "Start the server once (ctserver serve), it brings the tables up to date"
+            f"the database {why}. Start the server once (ctserver serve), it brings the tables up to date"
         )
 
 

@@ -59,7 +59,7 @@ def exists(tx: Transaction, login: str) -> bool:
 
 def put_user(tx: Transaction, id: str, login: str, password_hash: str, now: int, person: Person | None = None) -> None:
     """A new user (an owner, unless `person` says otherwise), or a new password for one; whoever was logged in as him is
-    logged out. Of a user who is there, only `person` changes more than the password."""
+    logged out, and no browser is notified any more. Of a user who is there, only `person` changes more than the password."""
     tx.execute(
         """
         INSERT INTO users (id, login, password_hash, created_at) VALUES ($1, $2, $3, $4)
@@ -68,6 +68,7 @@ def put_user(tx: Transaction, id: str, login: str, password_hash: str, now: int,
         (id, login, password_hash, now),
     )
     tx.execute("DELETE FROM logins WHERE login = $1", (login,))
+    tx.execute("DELETE FROM push_subscriptions WHERE login = $1", (login,))
     if person is not None:
         change(tx, person)
 

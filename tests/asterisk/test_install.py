@@ -115,6 +115,25 @@ def test_lines_that_somebody_added_himself_are_not_added_again(run: Run, etc: Pa
     assert (etc / "extensions.conf").read_text() == "#include mine.conf\n"
 
 
+def test_what_a_comment_over_several_lines_holds_is_not_there(run: Run, etc: Path) -> None:
+    comment = ";--\n#include ctserver/ct-settings.conf\n[ctserver]\n--;\n;---- a line\n"
+    (etc / "extensions.conf").write_text(comment)
+    (etc / "manager.conf").write_text(f"{comment}[general]\nenabled = yes\n")
+    assert run("--apply").returncode == 0
+    assert (
+        (etc / "extensions.conf")
+        .read_text()
+        .endswith("\n#include ctserver/ct-settings.conf\n#include ctserver/ct-inbound.conf\n")
+    )
+
+
+def test_lines_of_others_keep_their_ends(run: Run, etc: Path) -> None:
+    theirs = b"[general]\r\nenabled = yes\r\n; caf\xe9\r\n"
+    (etc / "manager.conf").write_bytes(theirs)
+    assert run("--apply").returncode == 0
+    assert (etc / "manager.conf").read_bytes().startswith(theirs)
+
+
 def test_on_freepbx_only_the_files_that_it_leaves_to_people_are_written(run: Run, etc: Path) -> None:
     (etc / "extensions_additional.conf").write_text("; do not edit\n")
     (etc / "extensions.conf").write_text("#include extensions_custom.conf\n#include extensions_additional.conf\n")

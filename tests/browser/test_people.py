@@ -30,7 +30,7 @@ async def test_a_second_factor_is_set_up_and_asked_for(come, shop):
     await page.get_by_role("button", name="Turn on").click()
     codes = await page.locator("#codes code").all_inner_texts()
     assert len(codes) == 10
-    await page.get_by_role("button", name="Log out").click()
+    await page.get_by_role("button", name="Log out anna").click()
     await log_in(page, "anna")
     await page.wait_for_selector("h1:has-text('Two-factor authentication')")
     await page.fill("input[name=code]", codes[0].upper())

@@ -112,7 +112,10 @@ async def test_on_a_phone_what_is_wider_than_the_window_fades_where_more_of_it_i
     await table.evaluate("box => box.scrollLeft = box.scrollWidth")
     await page.wait_for_selector(".scroll[data-more=left]:has(.report)")
     assert (await first.bounding_box())["x"] == left, "whose figures these are stays in sight"
-    assert await page.locator(".pages .narrow").get_attribute("aria-current") == "true"
+    more = page.locator(".pages .narrow")
+    assert await more.get_attribute("aria-current") == "true"
+    await more.click()
+    assert "Reports" in await page.locator("#more").inner_text(), "pages by their names, not by icons alone"
 
 
 # ---- reports

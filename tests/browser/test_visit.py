@@ -271,6 +271,47 @@ async def test_history_of_a_single_page_application(world, tab):
     assert await shown(tab) == "020 7946 0101"
 
 
+CLEANED = "history.replaceState(0, '', '/home'); document.body.append('.')"
+LANDED = "?utm_source=ads#top"
+
+
+async def test_an_address_that_is_cut_while_the_first_answer_is_on_its_way_makes_no_second_visitor(world, tab):
+    world.delay = 0.5
+    url = world.page(PAGE + f"<script>setTimeout(() => {{{CLEANED}}}, 200)</script>")
+    await tab.goto(url + LANDED)
+    await settled(world, tab, 2)
+    assert [(visit["v"], visit["u"]) for visit in world.visits] == [("", url + LANDED), ("v1", url + "home")]
+
+
+@pytest.mark.parametrize("consent", ["none", "wait"])
+async def test_what_the_visitor_came_with_is_told_though_the_page_has_gone_on_before_the_script(world, tab, consent):
+    world.config["consent"] = consent
+    load = (
+        f"const s = document.createElement('script'); s.src = '{world.origin}/ct.js?site=demo'; document.head.append(s)"
+    )
+    late = "window.ct = function() { (ct.q = ct.q || []).push(arguments) }; setTimeout(() => ct('consent', true), 400)"
+    url = world.page(PAGE + f"<script>{CLEANED};{late};setTimeout(() => {{{load}}}, 100)</script>", script=False)
+    await tab.goto(url + LANDED, referer="http://search.test/")
+    await settled(world, tab, 2)
+    told = [(visit["v"], visit["u"].partition("#")[0], visit["r"].partition("?")[0]) for visit in world.visits]
+    assert told == [("", url + "?utm_source=ads", "http://search.test/"), ("v1", url + "home", url)]
+
+
+async def test_who_was_refused_stays_who_he_is_and_is_asked_for_again(world, tab):
+    world.beat = 0.3
+    await tab.goto(world.page(PAGE))
+    await settled(world, tab)
+    world.status = 204
+    await tab.reload()
+    await until(lambda: len(world.visits) == 2)
+    await tab.wait_for_timeout(100)
+    assert await shown(tab) == "020 7946 0000"
+    world.status = 200
+    await tab.evaluate("dispatchEvent(new Event('visibilitychange'))")
+    await settled(world, tab, 3)
+    assert (world.visits[2]["v"], await shown(tab)) == ("v1", "020 7946 0101")
+
+
 async def test_signals(world, tab):
     await tab.goto(world.page(PAGE))
     await settled(world, tab)

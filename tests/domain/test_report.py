@@ -155,3 +155,29 @@ def test_months_of_utc() -> None:
     december = int(datetime(2026, 12, 31, 23, 59, tzinfo=UTC).timestamp() * 1000)
     assert report.next_month(report.month_of(december)) == int(datetime(2027, 1, 1, tzinfo=UTC).timestamp() * 1000)
     assert report.day_of(december, timezone(timedelta(hours=3))) == date(2027, 1, 1)
+
+
+@given(st.integers(0, 120 * 24), st.integers(1, 60 * 24), st.sampled_from(ZONES))
+def test_each_hour_of_the_week_is_counted_on_the_days_that_have_it(start: int, hours: int, name: str) -> None:
+    zone = ZoneInfo(name)
+    first = report.midnight(report.day_of(START + start * HOUR_MS, zone), zone)
+    until = first + hours * HOUR_MS
+    wanted = [[0] * 24 for _ in range(7)]
+    last = datetime.fromtimestamp((until - 1) / 1000, tz=zone)
+    day = report.day_of(first, zone)
+    while day <= last.date():
+        for hour in range(24 if day < last.date() else last.hour + 1):
+            wanted[day.weekday()][hour] += 1
+        day += timedelta(days=1)
+    assert report.days_of_hours((first, until), zone) == wanted
+
+
+def test_of_nothing_no_hour_has_a_day() -> None:
+    assert report.days_of_hours((START, START), ZoneInfo("UTC")) == [[0] * 24] * 7
+
+
+def test_days_before_it_is_the_same_time_by_the_clock() -> None:
+    zone = ZoneInfo("Europe/London")  # the clocks go forward on 29 March 2026
+    at = datetime(2026, 3, 30, 15, 20, tzinfo=zone)
+    before = report.as_many_days_before(int(at.timestamp() * 1000), 7, zone)
+    assert datetime.fromtimestamp(before / 1000, tz=zone) == datetime(2026, 3, 23, 15, 20, tzinfo=zone)

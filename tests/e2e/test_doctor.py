@@ -90,7 +90,7 @@ async def test_all_is_well_with_a_pbx_that_was_set_up(pbx: Existing) -> None:
     print(done.stdout)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "BAD" not in done.stdout
-    for words in ("both sides are heard", "in the journal: answered", "recorded, ", "reads the database"):
+    for words in ("both sides are heard", "under Calls: answered", "recorded, ", "reads the database"):
         assert words in done.stdout
     assert re.search(r"Timestamp events: +Yes", await pbx.cli("manager show settings"))
 
@@ -132,7 +132,7 @@ async def test_a_module_that_is_not_loaded_is_told(pbx: Existing) -> None:
         await pbx.cli("module load app_mixmonitor.so")
     assert "Asterisk does not record: MixMonitor made no file" in wrong(found)
     assert "the call was answered and not recorded" in wrong(found)
-    assert "in the journal" not in wrong(found)
+    assert "under Calls" not in wrong(found)
 
 
 async def test_a_phone_without_sound_is_told(pbx: Existing) -> None:
@@ -192,7 +192,7 @@ async def test_ctserver_away_is_told_and_that_the_call_is_not_in_the_journal(pbx
         pbx.start_server()
     assert "ctserver: does not run" in found
     assert "FastAGI: nobody answers Asterisk" in found
-    assert "the call is not in the journal" in found
+    assert "the call is not under Calls" in found
     await pbx.healthy()
 
 

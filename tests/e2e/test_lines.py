@@ -20,6 +20,8 @@ pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
 
 OPEN, CLOSED = "24/7", "24/7 off"
 LINES = f"""
+[calls]
+default_line = "held"
 [lines.plain]
 dial = "PJSIP/alice"
 ring_seconds = 4
@@ -47,6 +49,10 @@ greeting = "beep"
 [lines.mobile]
 dial = "PJSIP/+447700900222@carol"
 ring_seconds = 4
+[lines.gone]
+dial = "PJSIP/dave"
+[lines.empty]
+queue = "nobody"
 [lines.hours]
 dial = "PJSIP/alice"
 ring_seconds = 4
@@ -170,6 +176,23 @@ async def talk_for_a_moment(call: Talk, phone: Phone) -> None:
     await call.hang_up()
 
 
+@pytest.mark.parametrize("line", ["gone", "empty"])
+async def test_a_line_that_cannot_be_reached_ends_at_the_default_line_whatever_kind_that_is(
+    world: Lines, line: str
+) -> None:
+    world.trunk.user = "+447700900177"
+    call = world.trunk.dial(world.numbers[line])
+    await call.status(200)  # music plays: the default line is a queue
+    call.speak()
+    bob = await world.phones["bob"].picks_up(0.2)
+    bob.speak()
+    await asyncio.sleep(1)
+    await call.hang_up()
+    row = await world.journal(line)
+    assert (row["outcome"], row["line"]) == ("answered", "held")
+    await world.eventually("SELECT * FROM recordings WHERE call = ? AND state = 'ready'", row["id"])
+
+
 async def test_a_plain_line_rings_as_it_always_did(world: Lines) -> None:
     await talk_for_a_moment(world.trunk.dial(world.numbers["plain"]), world.phones["alice"])
     call = await world.journal("plain")
@@ -181,13 +204,13 @@ async def test_a_plain_line_rings_as_it_always_did(world: Lines) -> None:
     "called", ["office", "_pbx", "5", f"*{NUMBERS['bob']}", f"{NUMBERS['bob']};npdi;rn=+442079460999"]
 )
 async def test_whatever_the_trunk_calls_somebody_is_rung(world: Lines, called: str) -> None:
-    """The tracked number where it is told, else what unknown numbers ring: the first site's line."""
+    """The tracked number where it is told, else what unknown numbers ring."""
     tracked = NUMBERS["bob"] in called
     before = len(world.rows("SELECT 1 FROM calls WHERE state = 'ended'"))
     call = world.trunk.dial(called, uri=f"sip:{called}@127.0.0.1:{world.ports['sip']}")
-    await talk_for_a_moment(call, world.phones["bob" if tracked else "alice"])
+    await talk_for_a_moment(call, world.phones["bob"])
     *_, row = await world.eventually("SELECT * FROM calls WHERE state = 'ended' ORDER BY id LIMIT -1 OFFSET ?", before)
-    assert (row["outcome"], row["line"]) == ("answered", "bob" if tracked else "plain")
+    assert (row["outcome"], row["line"]) == ("answered", "bob" if tracked else "held")
     assert not tracked or row["did"] == NUMBERS["bob"]
 
 
@@ -265,8 +288,10 @@ async def test_hours_hold_without_ctserver_too(world: Lines) -> None:
     world.signal(signal.SIGTERM)
     try:
         await talk_for_a_moment(world.trunk.dial(world.numbers["night"]), world.phones["bob"])
+        await world.quiet()
         assert (world.ended()["Line"], world.ended()["Closed"]) == ("bob", "yes")
         await talk_for_a_moment(world.trunk.dial(world.numbers["hours"]), world.phones["alice"])
+        await world.quiet()
         assert world.ended()["Line"] == "hours"
     finally:
         await asyncio.to_thread(world.start_server)

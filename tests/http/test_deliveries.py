@@ -105,6 +105,24 @@ async def test_a_token_without_the_right_sees_and_sends_nothing(alice: Site, oth
     assert len(other[0].seen) == 1
 
 
+async def test_what_was_told_to_a_caller_names_him_only_to_those_who_may_know(alice: Site, other: Any) -> None:
+    number = "+447700900123"
+    for sql in (
+        f"UPDATE outbox SET addressee = '{number}', topic = '{number}', answer = 'sent to {number}', said = '{number}'",
+        f"UPDATE tries SET answer = 'sent to {number}'",
+    ):
+        await alice.db.run(lambda connection, sql=sql: connection.execute(sql).close())  # type: ignore[misc]
+    row = await alice.db.one("SELECT id FROM outbox")
+    assert row is not None
+    programs = [Program(alice, await token(alice, "deliveries", *more)) for more in ((), ("callers",))]
+    alice.client.session.cookie_jar.clear()
+    for program, told in zip(programs, (False, True), strict=True):
+        for path in ("/api/v1/deliveries", f"/api/v1/deliveries/{row['id']}"):
+            text = await (await program.get(path)).text()
+            assert row["id"] in text
+            assert (number in text) is told, path
+
+
 async def test_pages_of_the_log_follow_one_another(alice: Site, other: Any) -> None:
     facts = Facts(alice.settings, [All("notify.mail")])
     for number in range(4):

@@ -10,7 +10,7 @@ import pytest
 
 from ctserver.http.auth import COOKIE
 from ctserver.http.deps import DEPS
-from ctserver.http.guesses import FAILURE_MS, LOGIN_FAILURES
+from ctserver.http.guesses import CODES, CODES_MS, FAILURE_MS, LOGIN_FAILURES
 from ctserver.http.login import CODE_GUESSES
 from ctserver.ids import token_hash
 from ctserver.storage import audit
@@ -155,6 +155,26 @@ async def test_the_right_password_does_not_make_more_guesses_at_codes_good(alice
     alice.clock[0] += FAILURE_MS
     alice.client.session.cookie_jar.clear()
     assert (await alice.log_in()).status == 303
+
+
+async def test_after_thirty_wrong_codes_in_a_day_only_places_where_he_is_logged_in_are_listened_to(alice: Any) -> None:
+    totp, codes = await set_up_factor(alice)
+    guesses = alice.client.server.app[DEPS].guesses
+    for _turn in range(CODES - 1):
+        guesses.wrong_code("elsewhere", "alice", alice.clock[0])
+    for address, wanted in (("10.0.0.9", [403, 429]), ("127.0.0.1", [403, 303])):
+        await alice.db.run(
+            lambda connection, at=address: connection.execute("UPDATE logins SET address = ?", (at,)).close()
+        )
+        alice.client.session.cookie_jar.clear()
+        await alice.log_in()
+        right = totp.at(alice.clock[0] // 1000)
+        assert [(await send(alice, "/login/code", code=code))[0] for code in ("000000", right)] == wanted
+        if wanted[-1] == 429:
+            assert (await send(alice, "/login/code", code=codes[0]))[0] == 303, "recovery codes are too long to guess"
+        alice.clock[0] += FAILURE_MS
+    alice.clock[0] += CODES_MS
+    assert not guesses.codes_are_besieged("alice", alice.clock[0])
 
 
 @pytest.mark.parametrize("overrides", [{"people.second_factor": '["owner"]'}])

@@ -15,7 +15,7 @@ from ctserver.http.deps import DEPS
 from ctserver.storage import push, users
 
 from .conftest import PASSWORD, Site
-from .test_people import csrf, send
+from .test_people import csrf, found, send
 
 POINT = urlsafe_b64encode(b"\4" + b"x" * 64).decode().rstrip("=")
 SECRET = urlsafe_b64encode(b"y" * 16).decode().rstrip("=")
@@ -134,6 +134,25 @@ async def test_what_ends_the_other_logins_ends_their_notifications(able: Site) -
     assert await known(able) == [("alice", FIREFOX)]
     await able.db.write(lambda tx: users.remove(tx, "alice"))
     assert await able.db.fetch("SELECT 1 FROM push_subscriptions") == []
+
+
+async def test_who_is_logged_out_by_another_or_by_a_link_is_notified_nowhere(able: Site) -> None:
+    await able.log_in_as("analyst")
+    await switch_on(able)
+    await able.log_in()
+    id = "u-analyst"
+    assert (await send(able, f"/users/{id}/logins"))[0] == 303
+    assert await known(able) == []
+    await able.log_in_as("analyst")
+    await switch_on(able)
+    await able.log_in()
+    _status, html = await send(able, f"/users/{id}/password")
+    able.client.session.cookie_jar.clear()
+    path = found(r"(/link/[\w-]{43})", html)
+    token = found(r'name="csrf" value="([^"]+)"', await able.page(path))
+    new = {"password": "a new long password", "again": "a new long password", "csrf": token}
+    assert (await able.post(path, new)).status == 303
+    assert await known(able) == []
 
 
 async def test_the_worker_is_at_the_root_and_asked_for_anew(site: Site) -> None:

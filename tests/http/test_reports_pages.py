@@ -320,10 +320,44 @@ async def test_rows_are_sorted_as_asked(shop: Any) -> None:
     assert by_calls != by_sessions
 
 
-async def test_the_heat_map_has_a_cell_for_every_hour_of_the_week(shop: Any) -> None:
-    html = await shop.page("/reports?by=hours&period=30d&measure=missed")
+async def test_the_heat_map_has_averages_of_each_hour_of_the_week(shop: Any) -> None:
+    html = await shop.page("/reports?by=hours&period=30d")
     assert html.count('<td role="cell" class="h') == 7 * 24
-    assert f">{len(await ids(shop, 'outcome = ' + chr(39) + 'missed' + chr(39)))}<" not in html.split('class="sum')[0]
+    rows = re.findall(r'class="sum num">([\d.]+)</td><td[^>]*>(\d+)</td><td[^>]*>(\d+)</td>', html)
+    assert [int(days) for _, _, days in rows].count(2) == 2, "nine days have two weekdays twice"
+    assert sum(int(count) for _, count, _ in rows) == len(await ids(shop))
+    text = await shop.page("/reports/export.ndjson?by=hours&period=30d")
+    cells = [json.loads(line) for line in text.splitlines()]
+    for weekday, (mean, _, _) in enumerate(rows, 1):
+        hours = [cell for cell in cells if cell["weekday"] == weekday]
+        assert float(mean) == pytest.approx(sum(one["calls"] / max(1, one["days"]) for one in hours), abs=0.06)
+
+
+@pytest.mark.parametrize(("name", "days"), [("today", 1), ("7d", 7), ("month", 0)])
+async def test_a_period_that_is_not_over_is_compared_with_the_same_part_of_the_earlier_one(
+    shop: Any, name: str, days: int
+) -> None:
+    zone = ZoneInfo("Europe/London")
+    now = datetime.fromtimestamp(shop.clock[0] / 1000, tz=zone)
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    first = midnight - timedelta(days=days - 1) if days else midnight.replace(day=1)
+    back = timedelta(days=days or (first - timedelta(days=1)).day)
+    html = await shop.page(f"/reports?by=source&period={name}&compare=previous")
+    since, until = ((moment - back).timestamp() * 1000 for moment in (first, now))
+    counted = len(await ids(shop, f"arrived_at >= {since} AND arrived_at < {until}"))
+    if until < (await shop.db.one("SELECT MIN(started_at) AS at FROM sessions"))["at"]:
+        assert "to compare with." in html
+        return
+    assert f"until {now:%H:%M}, as this period is not over." in html
+    total, change = re.search(
+        r"<dt>Calls.*?<dd><a[^>]*>([\d,]+)</a> <span class=\"delta\">([^<]+)", html, re.S
+    ).groups()  # type: ignore[union-attr]
+    assert int(total) - int(change.replace("−", "-").replace("=", "0")) == counted
+
+
+async def test_revenue_has_its_change_too(shop: Any) -> None:
+    html = await shop.page("/reports?by=source&period=7d&compare=previous")
+    assert re.search(r"<dt>Revenue</dt><dd>[\d,]+ <span class=\"delta\">[+−][\d,]+<", html)
 
 
 async def test_the_zone_of_the_reader_decides_what_a_day_is(shop: Any) -> None:

@@ -171,7 +171,7 @@ async def test_an_analyst_sees_no_callers_and_cannot_search_for_them(site: Any, 
             assert secret not in html, path
     for search in ("7700900123", "Алексей"):
         assert calls["office"] not in await site.page(f"/calls/rows?q={search}")
-    assert "Your login is not allowed to play recordings." in await site.page(f"/calls/{calls['office']}")
+    assert "You are not allowed to play recordings." in await site.page(f"/calls/{calls['office']}")
 
 
 async def test_numbers_and_pools_are_those_of_ones_sites(site: Any) -> None:

@@ -47,6 +47,18 @@ async def test_a_missed_caller_is_work_until_somebody_has_called_him_back(alice:
     assert f'id="case-{call}"' in await alice.page("/missed")
 
 
+async def test_a_withheld_number_is_nobodys_work_and_every_figure_says_so(alice: Any) -> None:
+    call = await ring(alice, "1.1", alice.clock[0] - 300_000)
+    hidden = await ring(alice, "2.1", alice.clock[0] - 200_000, "")
+    html = await alice.page("/missed")
+    assert (f'id="case-{call}"' in html, f'id="case-{hidden}"' in html) == (True, False)
+    assert "To do <b>1</b>" in html
+    assert "of 1<" in html
+    assert "1 missed call from a withheld number" in html
+    assert await act(alice, f"/missed/{hidden}", step="given_up") == 303
+    assert "Resolved <b>0</b>" in await alice.page("/missed?show=done")
+
+
 async def test_one_who_rang_again_and_was_answered_waits_no_more(alice: Any) -> None:
     call = await ring(alice, "1.1", alice.clock[0] - 300_000)
     await ring(alice, "2.1", alice.clock[0] - 100_000, answered=True)

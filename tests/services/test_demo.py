@@ -6,15 +6,20 @@ import wave
 from pathlib import Path
 
 from ctserver.config import Settings
+from ctserver.domain.fact import Fact
 from ctserver.services import demo
+from ctserver.storage import callbacks, outbox, quality
+from ctserver.storage.callbacks import Callback
+from ctserver.storage.db import Transaction
 from ctserver.storage.sqlite import Sqlite
 
 NOW = 1_793_600_000_000
-TABLES = ("sessions", "visits", "leases", "calls", "legs", "credits", "recordings", "signals", "numbers")
+SUMS = ("report_", "rollups", "hour", "quarters")  # tables that are made anew from the others
 
 
 async def sizes(db: Sqlite) -> dict[str, int]:
-    queries = {name: f"SELECT COUNT(*) AS n FROM {name}" for name in TABLES}
+    tables = [row["name"] for row in await db.fetch("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    queries = {name: f"SELECT COUNT(*) AS n FROM {name}" for name in tables if not name.startswith(SUMS)}
     return {name: (await db.one(sql))["n"] for name, sql in queries.items()}
 
 
@@ -66,6 +71,19 @@ async def test_it_goes_without_a_trace_and_takes_nothing_else(db: Sqlite, settin
     before = await sizes(db)
     calls = await demo.fill(db, demo.shop_of(settings), tmp_path, 3, NOW)
     assert (await sizes(db))["sessions"] > 100
+    await db.write(played_with)
     assert await demo.remove(db, tmp_path) == calls
     assert await sizes(db) == before
     assert list(tmp_path.rglob("*.wav")) == []
+
+
+def played_with(tx: Transaction) -> None:
+    """Somebody tries the buttons of a call: others are told of it, he shares it, and has its caller rung."""
+    [row] = tx.fetch("SELECT id, caller FROM calls WHERE outcome = 'missed' AND caller <> '' LIMIT 1")
+    fact = Fact("call.tagged", NOW, row["id"], call=row["id"])
+    outbox.add_fact(tx, "f" * 26, fact)
+    outbox.enqueue(tx, "f" * 26, 1, outbox.Entry("o" * 26, "hook:crm", "hook:crm", "", NOW), NOW)
+    outbox.add_try(tx, "o" * 26, NOW, 20, "retry", "503")
+    quality.add_share(tx, "hash", row["id"], "bob", NOW, NOW + 1)
+    wish = Callback("c" * 26, "missed", "shop", "", row["id"], row["caller"], "office", "", "bob", "", NOW, NOW)
+    callbacks.add(tx, wish)

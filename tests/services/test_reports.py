@@ -21,7 +21,7 @@ from ctserver.services import reports
 from ctserver.services.demo import shop_of
 from ctserver.services.demo.write import days
 from ctserver.services.reports import Question
-from ctserver.storage import calls, demo, search
+from ctserver.storage import calls, demo, journal, search
 from ctserver.storage.search import Filters
 from ctserver.storage.sqlite import Sqlite
 
@@ -373,6 +373,23 @@ async def test_a_report_narrowed_to_one_value_is_that_line_of_the_whole(shop: Sq
         assert slots == [sums if name in report.OF_VISITORS else [0, *sums[1:]] for _, sums in whole.series], name
 
 
+async def test_sessions_of_a_rare_keyword_are_counted_before_and_after_they_are_summed(shop: Sqlite) -> None:
+    """The sums tell in which hours there are any."""
+    rows = await shop.fetch("SELECT id FROM sessions WHERE started_at > $1 ORDER BY id", (NOW - 50 * DAY_MS,))
+    span, zone = (NOW - 45 * DAY_MS + 12_345, NOW - 2 * DAY_MS - 1_234_567), ZoneInfo("Asia/Kathmandu")
+    question = Question("landing", span, "day", zone, filters=Filters(keyword="seldom"))
+    for row in random.Random(7).sample(rows, 6):
+        change = "UPDATE sessions SET term = 'seldom' WHERE id = $1"
+        await shop.write(lambda tx, id=row["id"], change=change: tx.execute(change, (id,)))
+        for _ in range(2):
+            wanted = await shop.fetch(
+                "SELECT id FROM sessions WHERE term = 'seldom' AND started_at >= $1 AND started_at < $2", span
+            )
+            assert (await reports.ask(shop, question)).total[0] == len(wanted)
+            await roll(shop)
+    assert wanted
+
+
 async def test_sessions_are_left_out_where_a_filter_says_nothing_of_them(shop: Sqlite) -> None:
     span = (NOW - 30 * DAY_MS, NOW)
     for given, counted in (({"source": "google"}, True), ({"line": "office"}, False), ({"outcome": "missed"}, False)):
@@ -394,6 +411,26 @@ async def _in_journal(db: Sqlite, filters: Filters) -> list[str]:
         if page.older is None:
             return found
         before = page.older
+
+
+async def test_a_day_s_figures_are_what_a_plain_count_says(shop: Sqlite) -> None:
+    """Whichever hours are summed: none of them, some, all."""
+    dice, rows = random.Random(6), await shop.fetch("SELECT * FROM calls")
+    for stale in (0, 2, 1):
+        await shop.write(
+            lambda tx, stale=stale: tx.execute(
+                "UPDATE report_hours SET rolled = rolled - 1 WHERE $1 > 0 AND hour / 3600000 % $1 = 0", (stale,)
+            )
+        )
+        for scope in (EVERYTHING, of("shop"), of("", "office"), of("other", "night")):
+            since = NOW - dice.randrange(30 * DAY_MS)
+            for until in (since + dice.randrange(DAY_MS), since + dice.randrange(HOUR_MS), since):
+                inside = [
+                    row for row in rows if since <= row["arrived_at"] < until and scope.sees(row["site"], row["line"])
+                ]
+                found = [len(inside), sum(row["answered_at"] is not None for row in inside), 0]
+                found[2] = sum(row["outcome"] == "missed" for row in inside)
+                assert await journal.counts(shop, scope, since, until) == (*found, 0)
 
 
 async def test_hours_of_the_week_are_those_of_the_zone(shop: Sqlite) -> None:

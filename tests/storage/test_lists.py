@@ -19,7 +19,7 @@ FOUND_BY = {
     "notes": (quality._NOTES, "call_notes USING INDEX sqlite_autoindex_call_notes_1 (call>? AND call<?)"),
     "known tags": (marks._KNOWN_TAGS, "call_tags USING COVERING INDEX sqlite_autoindex_call_tags_1"),
     "suggestions": (search._COMMON, "rollups USING PRIMARY KEY (dimension=? AND span=? AND start>?)"),
-    "a day's figures": (journal._COUNTS, "calls USING COVERING INDEX calls_arrived (arrived_at>? AND arrived_at<?)"),
+    "a day's figures": (journal._COUNTS, "c USING COVERING INDEX calls_arrived (arrived_at>? AND arrived_at<?)"),
     "numbers lately": (journal._BY_NUMBER, "calls USING COVERING INDEX calls_arrived (arrived_at>?)"),
     "a caller's earlier calls": (journal._EARLIER, "c USING INDEX calls_caller (caller=? AND (arrived_at,id)<(?,?))"),
     "a site's sessions": (feed._SESSIONS, "sessions USING INDEX sqlite_autoindex_sessions_1 (id>? AND id<?)"),

@@ -102,6 +102,8 @@ async def test_a_database_of_another_program_is_refused_and_left_alone(empty: Sq
 
 
 async def test_an_older_database_is_refused_where_nothing_may_change(empty: Sqlite) -> None:
+    with pytest.raises(WrongSchema, match=r"the database is still empty. Start the server once"):
+        await migrate.verify(empty, [FIRST])
     await migrate.migrate(empty, [FIRST])
     with pytest.raises(WrongSchema, match=r"step 1 of 2: an older ctserver made it. Start the server once"):
         await migrate.verify(empty, [FIRST, SECOND])

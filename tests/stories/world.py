@@ -87,6 +87,8 @@ ring_seconds = 8
 [lines.mixed]
 dial = ["PJSIP/alice", "PJSIP/bob"]
 ring_seconds = 2
+[calls]
+default_line = "gone"
 [callers]
 blocked = ["+44 7700 900666"]
 [callbacks]

@@ -39,7 +39,7 @@
   const $flows = $node =>
     //? select
     !$node?.matches?.(__CT_SELECT__) &&
-    /^(#[ct].*|[BISU]|EM|FONT|MARK|SMALL|SPAN|STRONG|WBR)$/.test($node?.nodeName);
+    /^(#[ct].*|[BISU]|EM|FONT|MARK|SMALL|SPAN|STRONG)$/.test($node?.nodeName);
   const $skip = 'head,script,style,noscript,textarea,[data-ct-skip],[contenteditable]';
   const $fields = ['href', 'placeholder', 'aria-label', 'title'];
 
@@ -80,10 +80,7 @@
     else delete localStorage[$key];
   });
   const $live = () => Date.now() - $lease.d < $lease.h * 1e3;
-  const $extend = () => {
-    $lease.d = Date.now();
-    $store();
-  };
+  const $extend = () => $store($lease.d = Date.now());
   $load();
   // on: is there anything to do? keep: may it be kept? Kept data means that consent was given on an earlier page.
   let $on = 1;
@@ -109,7 +106,7 @@
   const $write = ($nodes, $href) => {
     const $sources = $nodes.map($node => $written.get($node)?.[$node.nodeValue] ?? $node.nodeValue);
     // Links may hold their blanks as %20: no digits of the number.
-    const $text = $sources.join('\u1680').replace(/%20/g, '\u169c');
+    const $text = $sources.join('\u1680').replace(/%20/g, '\0');
     const $parent = $node => $node.ownerElement || $node.parentElement || $node.parentNode.host;
     //? select
     const $own = $nodes[0] && $site.t.find($t => $t.q && $parent($nodes[0]).closest($t.q));
@@ -132,10 +129,10 @@
       //? short
       if (!($abroad || $home || $old[4])) return $match;
       // Neighbours that make the digits part of something longer: an order number, an account, a price, an address; not
-      // the time of day, nor another number with brackets.
+      // a time behind them, nor another number with brackets.
       if (
-        !/[+(]/.test($match) && ($href ? /\d$/ : /([\p{L}#№=@_][-/]?|((?<![:/]\d?)\d|\p{Sc})\s*[^\w(]?)$/u).test($ahead) ||
-        ($href ? /^\d/ : /^(?!x\d|ext|\s+\d+.?[(:/])([\p{L}@_]|\s*[^\w(+]?[\d\p{Sc}%])/u).test($text.slice($at + $match.length))
+        !/[+(]/.test($match) && ($href ? /\d$/ : /([\p{L}#№=@_][-/]?|[\d\p{Sc}]\s*[^\w(]?)$/u).test($ahead) ||
+        ($href ? /^\d/ : /^(?!x\d|ext|\s\d+.?[(:/])([\p{L}@_]|\s*[^\w(+]?[\d\p{Sc}%])/u).test($text.slice($at + $match.length))
       ) return $match;
       $found++;
       $owners.set($element, $t);
@@ -157,10 +154,10 @@
           !$href && $hidden($t) ? $t.rt :
           //? mask
           !$href && $t.m ? $t.m.replace(/X/g, () => $l[$i++]) :
-          $href || /^.\d+$/.test($match) ? $abroad || $c != $code ? $n : $full : $f[$abroad || $c != $code ? 0 : 1]
+          $href || /^.\d*$/.test($match) ? $abroad || $c != $code ? $n : $full : $f[$abroad || $c != $code ? 0 : 1]
         ) + $match.replace(/[^\u1680]/g, '')
       );
-    }).replace(/\u169c/g, '%20').split('\u1680').map(($value, $i) => {
+    }).replace(/\0/g, '%20').split('\u1680').map(($value, $i) => {
       if ($value != $nodes[$i].nodeValue) $written.set($nodes[$i], { [$nodes[$i].nodeValue = $value]: $sources[$i] }), $writes++;
     });
   };
@@ -183,7 +180,7 @@
       for ($node = $node.firstChild; $node; $node = $node.nextSibling) $walk($node);
       if ($block) $flush();
     };
-    if (!$root.parentElement?.closest($skip)) $walk($root);
+    $root.parentElement?.closest($skip) || $walk($root);
     $flush();
     const $detail = $numbers();
     if ($writes > $start && $told != ($told = JSON.stringify($detail)))
@@ -242,17 +239,20 @@
     navigator.sendBeacon(__CT_ORIGIN__ + 'signal', $pack({ e: $lease.e, k: $name, n: $t && $shown($t).n })));
 
   // A page view asks for all its targets in one request; a number wanted later asks again, with its session.
-  let $fresh = 1, $asked = {}, $wanted = [], $page = document.referrer, $from = $page, $away, $tapped, $pulse, $done;
+  // One request at a time, since the first one's answer tells who the visitor is. What he came with stands in the address
+  // that the browser went to; other scripts may have cut it off by now, or have led him on.
+  const $bare = ($url = location.href) => $url.replace(/#[^!/]*$/, '');
+  let $fresh = 1, $asked = {}, $wanted = [], $from = document.referrer, $away, $tapped, $pulse, $done, $busy,
+    $page = $bare(performance.getEntriesByType('navigation')[0]?.name);
   const $ready = new Promise($do => $done = $do);
   const $want = $t => $asked[$t.k] ||= setTimeout($ask, 50, $wanted.push($t.k));
   const $moved = () => {
-    const $url = location.href.replace(/#[^!/]*$/, '');
-    if ($url != $page) $from = $page, $fresh = setTimeout($ask, 50);
-    $page = $url;
+    if (!$fresh && $bare() != $page) $from = $page, $page = $bare(), $fresh = setTimeout($ask, 50);
   };
   const $ask = async () => {
     const $visit = $fresh;
-    if (!$on || document.readyState == 'loading') return;
+    // readyState is complete, interactive or loading.
+    if (!$on || document.readyState > 'l' || $busy) return;
     //? ga4
     if ($visit) window.gtag?.('get', __CT_GTAG__, 'client_id', $id => $gtag[0] = '_ga=' + $id);
     //? ga4
@@ -260,37 +260,37 @@
     if ($visit) $asked = {}, $wanted = [], $refresh($fresh = 0);
     const $keys = $wanted.splice(0);
     if (!$visit && !$keys[0]) return;
+    $busy = 1;
     try {
       const $reply = await fetch(__CT_ORIGIN__ + 'visit', {
         method: 'POST',
-        credentials: 'omit',
         keepalive: 1,
         signal: AbortSignal.timeout(2e3),
-        body: $pack({ e: $visit ? '' : $lease.e, u: location.href, r: $from, t: document.title, n: $keys })
+        body: $pack({ e: $visit ? '' : $lease.e, u: $bare() == $page ? location.href : $page, r: $from, t: document.title, n: $keys })
       });
-      const $answer = $reply.status == 204 ? {} : await $reply.json();
+      const $answer = $reply.status == 204 || await $reply.json();
       $keys.map($k => $lease.n[$k] = 0);
-      $lease = { ...$answer, n: { ...($lease.e == $answer.e && $lease.n), ...$answer.n } };
+      $lease = { v: $lease.v, ...$answer, n: { ...($lease.e == $answer.e && $lease.n), ...$answer.n } };
       $extend();
     } catch {}
     //? reveal
     $keys.map($k => $asked[$k] = -1);
     $refresh();
     $done();
-    if (!$pulse && /ct-test/.test(location)) (opener || parent).postMessage({ ct: $site.s, n: $numbers(), f: $found }, '*');
-    $pulse ||= setInterval($beat, ($lease.b || 30) * 1e3);
+    $pulse ||= setInterval($beat, ($lease.b || 30) * 1e3,
+      /ct-test/.test(location) && (opener || parent).postMessage({ ct: $site.s, n: $numbers(), f: $found }, '*'));
+    $ask($moved($busy = 0));
   };
   const $beat = () => {
-    if (document.hidden) return;
-    $refresh($fights = 0);
-    if ($lease.e) $live() ? $extend($signal('beat')) : $ask($fresh = 1);
+    if (!document.hidden)
+      $refresh($fights = 0), $live() ? $extend($signal('beat')) : $ask($fresh = 1);
   };
 
   // ---- The page's side
 
   const $api = {
     swap: $watch,
-    numbers: $do => $ready.then(() => setTimeout($do, 0, $numbers())),
+    numbers: $do => $ready.then(() => $do($numbers())),
     set: $e => $props = { ...$props, ...$e },
     track: $name => $ready.then(() => $signal($name)),
     consent: $yes => {
@@ -329,7 +329,6 @@
     DOMContentLoaded: $ask
   };
   for (const $type in $events) addEventListener($type, $events[$type], 1);
-  $moved();
   $watch(document);
   $ask();
 })(__CT_CONFIG__);

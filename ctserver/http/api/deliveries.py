@@ -40,9 +40,10 @@ async def list_deliveries(asked: Asked[DeliveriesQuery, Nothing]) -> models.Deli
 @operation("GET", "/deliveries/{id}", "One delivery, with every try", part="Deliveries", gives=models.DeliveryTries)
 async def get_delivery(asked: Asked[Nothing, Nothing]) -> models.DeliveryTries:
     row = await _row(asked)
-    tries = await outbox.tries_of(asked.deps.db, row["id"])
+    tries, open_ = await outbox.tries_of(asked.deps.db, row["id"]), _names_nobody(row, asked.scope)
     shown = [
-        models.Try(at=one["at"], took_ms=one["took_ms"], outcome=one["outcome"], answer=one["answer"]) for one in tries
+        models.Try(at=one["at"], took_ms=one["took_ms"], outcome=one["outcome"], answer=one["answer"] if open_ else "")
+        for one in tries
     ]
     return models.DeliveryTries(**dict(_delivery(row, asked.scope)), said=_said(row, asked.scope), log=shown)
 
@@ -105,7 +106,7 @@ def _delivery(row: Row, scope: Scope) -> models.Delivery:
     return models.Delivery(
         id=row["id"],
         via=row["via"],
-        to=row["addressee"] if scope.callers or row["addressee"] != row["topic"] else "",
+        to=row["addressee"] if _names_nobody(row, scope) else "",
         kind=row["kind"],
         call=row["call"],
         state=row["state"],
@@ -113,8 +114,13 @@ def _delivery(row: Row, scope: Scope) -> models.Delivery:
         written_at=row["written_at"],
         due_at=row["due_at"] if row["state"] == outbox.WAITING else None,
         settled_at=row["settled_at"],
-        answer=row["answer"],
+        answer=row["answer"] if _names_nobody(row, scope) else "",
     )
+
+
+def _names_nobody(row: Row, scope: Scope) -> bool:
+    """May this be read: is it no message to a caller, or may callers' numbers be read?"""
+    return scope.callers or not row["addressee"] or row["addressee"] != row["topic"]
 
 
 def _said(row: Row, scope: Scope) -> str:

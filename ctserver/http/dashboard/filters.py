@@ -211,9 +211,8 @@ def in_words(name: str, value: str, deps: Deps) -> str:
 
 def options(deps: Deps, scope: Scope) -> dict[str, dict[str, str]]:
     """What may be chosen where there are few values."""
-    lines = {
-        id: line.name or id for id, line in deps.settings.lines.items() if scope.lines is None or id in scope.lines
-    }
+    his = {use.line for use in deps.uses.values() if scope.sees(use.site, use.line)}
+    lines = {id: line.name or id for id, line in deps.settings.lines.items() if id in his or not scope.limited}
     return {
         "channel": {code: _(name) for code, name in CHANNELS.items()},
         "line": lines,

@@ -17,7 +17,7 @@ from ctserver.ids import token_hash
 from ctserver.language import gettext as _
 from ctserver.services import letters
 from ctserver.services.letters import Letter
-from ctserver.storage import links, logins, users
+from ctserver.storage import links, logins, push, users
 from ctserver.storage.db import Row, Transaction
 
 DAY_MS = 86_400_000
@@ -109,9 +109,15 @@ async def act(request: web.Request) -> web.StreamResponse:
     if what == "factor":
         await deps.db.write(lambda tx: users.put_second_factor(tx, person.login, "", 0, []))
     else:
-        await deps.db.write(lambda tx: logins.revoke_others(tx, person.login, ""))
+        await deps.db.write(lambda tx: _end_logins(tx, person.login))
     audit.describe(request, {"factor": "second factor removed", "logins": "logins ended"}[what], person.login)
     return render.see_other(f"/users/{row['id']}?done={what}")
+
+
+def _end_logins(tx: Transaction, login: str) -> None:
+    """In every browser, which then is not notified any more either."""
+    logins.revoke_others(tx, login, "")
+    push.forget_others(tx, login, "")
 
 
 async def _remove(request: web.Request, row: Row) -> web.StreamResponse:
