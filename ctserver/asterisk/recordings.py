@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 _HEADER = struct.Struct("<4sI4s4sIHHIIHH4sI")  # of a WAV file as Asterisk and we write it: RIFF, fmt, data
 HEADER_BYTES = _HEADER.size
-RATE = 8000  # of what Asterisk writes, unless the file says otherwise
+RATE, HIGHEST_RATE = 8000, 192_000  # of what Asterisk writes, unless the file says otherwise
 BLOCK = 16_000  # samples joined at a time
 PATIENCE_MS = 60_000  # files that Asterisk has not closed by then were left by a crash
 _SAFE = re.compile(r"[A-Za-z0-9_.-]{1,100}")
@@ -149,6 +149,8 @@ def _header(file: int, path: Path, *, patient: bool) -> tuple[int, int]:
     *_, rate, _, _, _, _, told = _HEADER.unpack(head)
     if patient and told != size:
         raise StillOpen
+    if rate > HIGHEST_RATE:
+        raise Unreadable(f"{file} says that it has {rate} samples a second")
     return rate or RATE, size // 2
 
 

@@ -23,6 +23,7 @@ EPOCH = date(1970, 1, 1)  # a Thursday
 PAUSE_SECONDS = 0.2
 RESTS = 6  # times as long as the last sum took, before the next
 SUMS_AT_ONCE = 500
+MANY_SESSIONS, FEW_HOURS_MS = 2_000, 4 * HOUR_MS
 FOREVER = 1 << 40  # more slots than there will be
 NO_FILTERS = Filters()
 HOUR_SETTLED_MS = 300_000  # an hour is summed when it is over for so long: until then its calls go on
@@ -263,8 +264,14 @@ def _next(tx: Transaction, until: int) -> tuple[str, int] | None:
 
 
 async def _roll_hours(db: Database, span: Span) -> None:
-    """The sums of the hours of a day, counted call by call."""
+    """The sums of the hours of a day, counted call by call; of a busy day a few at a time, since they are held in memory."""
+    busy = await db.read(lambda tx: storage.sessions_in(tx, span)) > MANY_SESSIONS
+    step = FEW_HOURS_MS if busy else DAY_MS
+    for start in range(span[0], span[1], step):
+        await _roll_some(db, (start, min(start + step, span[1])))
 
+
+async def _roll_some(db: Database, span: Span) -> None:
     def read(tx: Transaction) -> tuple[dict[int, int], dict[str, dict[int, storage.Values]]]:
         return storage.changes_of(tx, span), storage.by_every_dimension(tx, span)
 

@@ -1,19 +1,21 @@
 """What reports count of a part: of the calls that the journal's filters find, and of the sessions that they would be of.
 
 Ready-made sums know one dimension at a time, so all is counted here call by call; the journal's leading filter has an index that
-holds its calls in the order of their ids, which is nearly that of their times.
+holds its calls in the order of their ids, which is nearly that of their times. Sessions have none: of what is rare, the sums tell in
+which hours there is any.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterable, Iterator
 
 from ctserver import ids
-from ctserver.domain.report import DAY_MS, OF_VISITORS, Span, Sums, nothing
+from ctserver.domain.report import DAY_MS, HOUR_MS, OF_VISITORS, Span, Sums, day_start, nothing
 from ctserver.domain.rights import Scope
 from ctserver.storage import search
-from ctserver.storage.db import Transaction
-from ctserver.storage.reports import plain
+from ctserver.storage.db import Row, Transaction
+from ctserver.storage.reports import plain, valid
 from ctserver.storage.search import Filters
 
 OF_SESSIONS = frozenset(("since", "until", "site", *OF_VISITORS))  # the other filters say nothing of sessions
@@ -43,8 +45,57 @@ def count(
     for value, slot, *sums in rows:
         yield plain(dimension, value), slot, [0, *sums]
     if counts_sessions(dimension, scope, filters):
-        for value, slot, sessions in tx.fetch(_SESSIONS, (*span, ids.first(since), ids.first(until), *asked)):
-            yield plain(dimension, value), slot, [sessions, *nothing()[1:]]
+        for first, end in _with_sessions(tx, span, filters):
+            for value, slot, sessions in tx.fetch(_SESSIONS, (first, end, ids.first(first), ids.first(end), *asked)):
+                yield plain(dimension, value), slot, [sessions, *nothing()[1:]]
+
+
+def _with_sessions(tx: Transaction, span: Span, filters: Filters) -> list[Span]:
+    """The parts of a span in which there may be sessions that the filters find."""
+    name = next((name for name in _RARE if getattr(filters, name)), "")
+    if not name or span[0] >= span[1]:
+        return [span]
+    value = str(search.known(getattr(filters, name)))
+    days, around = valid(tx, span).days, (day_start(span[0]), day_start(span[1] - 1) + DAY_MS)
+    some = {row["start"] for row in tx.fetch(_DAYS_WITH, (*around, name, value))}
+    stale = {row["hour"] for row in tx.fetch(_STALE, around)}
+    hours: list[int] = []
+    for day in range(*around, DAY_MS):
+        if day not in days or (day in some and len(some) > MANY_DAYS):
+            hours += range(day, day + DAY_MS, HOUR_MS)
+        elif day in some:
+            found = {row["start"] for row in tx.fetch(_HOURS_WITH, (name, day, day + DAY_MS)) if _has(row, value)}
+            hours += [hour for hour in range(day, day + DAY_MS, HOUR_MS) if hour in found or hour in stale]
+    return _joined(hours, span)
+
+
+def _has(row: Row, value: str) -> bool:
+    """Are there sessions of the value in the sums of an hour?"""
+    return any(of_site.get(value, (0,))[0] for of_site in json.loads(row["sums"]).values())
+
+
+def _joined(hours: Iterable[int], span: Span) -> list[Span]:
+    """What the span has of these hours, neighbours as one."""
+    found: list[Span] = []
+    for hour in hours:
+        since, until = max(hour, span[0]), min(hour + HOUR_MS, span[1])
+        if found and found[-1][1] == since:
+            since = found.pop()[0]
+        if since < until:
+            found.append((since, until))
+    return found
+
+
+_RARE = ("keyword", "ad", "campaign")  # filters that are the value of a dimension, of which there may be thousands
+MANY_DAYS = 120  # with sessions of the value: to look for them within the days would cost more than it spares
+_STALE = "SELECT hour FROM report_hours WHERE changes <> rolled AND hour >= $1 AND hour < $2"
+_HOURS_WITH = "SELECT start, sums FROM hour_values WHERE dimension = $1 AND start >= $2 AND start < $3"
+_DAYS_WITH = """
+    SELECT DISTINCT r.start FROM (
+        SELECT DISTINCT start, site FROM rollups WHERE dimension = 'device' AND span = 'day' AND start >= $1 AND start < $2
+    ) s CROSS JOIN rollups r
+    WHERE r.dimension = $3 AND r.span = 'day' AND r.start = s.start AND r.site = s.site AND r.value = $4 AND r.sessions > 0
+"""
 
 
 def _calls(dimension: str, scope: Scope, filters: Filters) -> str:

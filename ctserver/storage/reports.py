@@ -361,6 +361,14 @@ def changes_of(tx: Transaction, span: Span) -> dict[int, int]:
     return {row["hour"]: row["changes"] for row in tx.fetch(sql, span)}
 
 
+def sessions_in(tx: Transaction, span: Span) -> int:
+    """How many began in a span."""
+    row = tx.one(
+        "SELECT COUNT(*) AS n FROM sessions WHERE id >= $1 AND id < $2", (ids.first(span[0]), ids.first(span[1]))
+    )
+    return int(row["n"]) if row else 0
+
+
 def put_hours(tx: Transaction, dimension: str, span: Span, hours: Mapping[int, Values]) -> None:
     """Sums of the hours of a span by one dimension, in place of older ones."""
     tx.execute("DELETE FROM hour_values WHERE dimension = $1 AND start >= $2 AND start < $3", (dimension, *span))

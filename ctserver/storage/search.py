@@ -205,8 +205,8 @@ def _led(scope: Scope, filters: Filters, lead: str) -> tuple[Value, ...]:
     if lead == "source":
         return (_source(filters.source)[0],)
     if lead == "site":
-        return (_known(filters.site or scope.only_site),)
-    return (_known(getattr(filters, lead)),)
+        return (known(filters.site or scope.only_site),)
+    return (known(getattr(filters, lead)),)
 
 
 def _whole_number(scope: Scope, text: str) -> str:
@@ -219,14 +219,15 @@ def _whole_number(scope: Scope, text: str) -> str:
         return ""
 
 
-def _known(text: str) -> str | None:
+def known(text: str) -> str | None:
+    """What a filter stands for: NONE is the empty value, "" is no filter (None)."""
     return None if not text else "" if text == NONE else text
 
 
 def _source(label: str) -> tuple[str | None, str | None]:
     """(source, medium) of a label like "google / cpc"."""
     source, _, medium = label.partition(" / ")
-    return _known(source), _known(medium)
+    return known(source), known(medium)
 
 
 def values_of(scope: Scope, filters: Filters, limit: int = 0, *, measured: bool = False) -> tuple[Value, ...]:
@@ -249,22 +250,22 @@ def values_of(scope: Scope, filters: Filters, limit: int = 0, *, measured: bool 
         limit,
         int(measured),
         whole or None,
-        _known(filters.site or scope.only_site),
-        _known(filters.channel),
+        known(filters.site or scope.only_site),
+        known(filters.channel),
         *_source(filters.source),
-        _known(filters.campaign),
-        _known(filters.keyword),
-        _known(filters.number),
-        _known(filters.line),
-        _known(filters.person),
-        _known(filters.outcome),
-        _known(filters.reason),
-        _known(filters.category),
+        known(filters.campaign),
+        known(filters.keyword),
+        known(filters.number),
+        known(filters.line),
+        known(filters.person),
+        known(filters.outcome),
+        known(filters.reason),
+        known(filters.category),
         filters.tag or None,
-        _known(filters.ad),
-        _known(filters.landing),
-        _known(filters.region),
-        _known(filters.device),
+        known(filters.ad),
+        known(filters.landing),
+        known(filters.region),
+        known(filters.device),
     )
 
 

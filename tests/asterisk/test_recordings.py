@@ -56,8 +56,9 @@ def test_files_of_which_no_block_was_written_are_no_recording(tmp_path: Path, sp
     assert not list(spool.iterdir())
 
 
-def test_rubbish_is_told_and_left_where_it_is(tmp_path: Path, spool: Path) -> None:
-    leave(spool, "caller", b"rubbish" * 20)
+@pytest.mark.parametrize("content", [b"rubbish" * 20, unfinished()[:24] + b"\xff" * 40])
+def test_rubbish_is_told_and_left_where_it_is(tmp_path: Path, spool: Path, content: bytes) -> None:
+    leave(spool, "caller", content)
     with pytest.raises(Unreadable):
         adopt(tmp_path, spool, UNIQUEID, CALL, patient=False)
     assert len(list(spool.iterdir())) == 1

@@ -373,6 +373,23 @@ async def test_a_report_narrowed_to_one_value_is_that_line_of_the_whole(shop: Sq
         assert slots == [sums if name in report.OF_VISITORS else [0, *sums[1:]] for _, sums in whole.series], name
 
 
+async def test_sessions_of_a_rare_keyword_are_counted_before_and_after_they_are_summed(shop: Sqlite) -> None:
+    """The sums tell in which hours there are any."""
+    rows = await shop.fetch("SELECT id FROM sessions WHERE started_at > $1 ORDER BY id", (NOW - 50 * DAY_MS,))
+    span, zone = (NOW - 45 * DAY_MS + 12_345, NOW - 2 * DAY_MS - 1_234_567), ZoneInfo("Asia/Kathmandu")
+    question = Question("landing", span, "day", zone, filters=Filters(keyword="seldom"))
+    for row in random.Random(7).sample(rows, 6):
+        change = "UPDATE sessions SET term = 'seldom' WHERE id = $1"
+        await shop.write(lambda tx, id=row["id"], change=change: tx.execute(change, (id,)))
+        for _ in range(2):
+            wanted = await shop.fetch(
+                "SELECT id FROM sessions WHERE term = 'seldom' AND started_at >= $1 AND started_at < $2", span
+            )
+            assert (await reports.ask(shop, question)).total[0] == len(wanted)
+            await roll(shop)
+    assert wanted
+
+
 async def test_sessions_are_left_out_where_a_filter_says_nothing_of_them(shop: Sqlite) -> None:
     span = (NOW - 30 * DAY_MS, NOW)
     for given, counted in (({"source": "google"}, True), ({"line": "office"}, False), ({"outcome": "missed"}, False)):
