@@ -28,7 +28,7 @@ ACTION_SECONDS = 5.0
 PING_SECONDS = 2.0  # also wakes sessions that hold back the last event of a burst (Asterisk up to 22.10)
 BACK_OFF_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0)
 GATHER_SECONDS = 0.05  # a call's events come in bursts: a burst is one commit, after the phone rings
-ROUND_SECONDS = 0.25  # on a busy PBX: from commit to commit, so that the bursts of many calls share it
+ROUND_SECONDS = 0.5  # on a busy PBX: from commit to commit, so that the bursts of many calls share it
 MAX_QUEUE = 100_000
 NOT_YET = "not connected yet"
 

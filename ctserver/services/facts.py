@@ -63,9 +63,11 @@ class Facts:
 
     def of_call(self, tx: Transaction, call: Call, now: int) -> None:
         """Whatever holds of the call by now and was not told before."""
-        if not outbox.told(tx, call.id).issuperset(facts.keys_of_call(call)):
+        told = frozenset(outbox.told(tx, call.id))
+        if not told.issuperset(facts.keys_of_call(call)):
             for fact in facts.of_call(call, self._circumstances(tx, call), self._url):
-                self.record(tx, fact, now)
+                if fact.once not in told:
+                    self.record(tx, fact, now)
 
     def recording_ready(self, tx: Transaction, call_id: str, millis: int, now: int) -> None:
         """The call can be listened to."""

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import resource
 import shutil
 import socket
 import sqlite3
@@ -22,7 +23,7 @@ import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -88,8 +89,14 @@ class Side:
     ctserver_cpu: float = 0.0
     measured: int = 0
     talking_cpu: list[float] = field(default_factory=list)
-    full_cpu: float = 0.0
     full_calls: int = 0
+    full_asterisk_cpu: float = 0.0
+    full_ctserver_cpu: float = 0.0
+    full_sipp_cpu: float = 0.0
+
+    def per_full_call(self, seconds: float) -> float:
+        """Milliseconds for each call at full speed."""
+        return 1000 * seconds / self.full_calls
 
 
 class Bench:
@@ -181,16 +188,19 @@ class Bench:
         self._settle()
         side.talking_cpu.append((sum(self._cpu(side)) - before) / len(ends))
 
-    def full(self, side: Side) -> None:
-        """A round of callers who ring again at once."""
+    def full(self, side: Side, phone: int) -> None:
+        """A round of callers who ring again at once, to the phone with this process id."""
         options = self.options
-        before = sum(self._cpu(side))
+        before, sipp_before = self._cpu(side), _sipp_cpu(phone)
         limits = ["-r", "2000", "-l", str(options.callers)]
         _, ends = self._place(side, options.full_calls, limits, talk_ms=0, audio=False)
         steady = ends[len(ends) // 10 :]
         side.rates.append((len(steady) - 1) / (steady[-1] - steady[0]))
+        side.full_sipp_cpu += _sipp_cpu(phone) - sipp_before
         self._settle()
-        side.full_cpu += sum(self._cpu(side)) - before
+        after = self._cpu(side)
+        side.full_asterisk_cpu += after[0] - before[0]
+        side.full_ctserver_cpu += after[1] - before[1]
         side.full_calls += len(ends)
 
     def _place(
@@ -263,6 +273,12 @@ class Bench:
             return int(connection.execute(sql).fetchone()[0])
 
 
+def _sipp_cpu(phone: int) -> float:
+    """User and system time of the phone and of all callers that have ended."""
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return cpu_seconds(phone) + ended.ru_utime + ended.ru_stime
+
+
 def _trace(file: Path) -> tuple[list[float], list[float]]:
     """(ms from each INVITE sent to its 180, the times in seconds at which calls ended).
 
@@ -309,8 +325,8 @@ def _rounds(bench: Bench, ends: contextlib.ExitStack, rounds: int, say: Callable
                 bench.steady(side)
                 if number < bench.options.talk_rounds:
                     bench.talking(side)
-            with _phone(bench, ring_ms=0):
-                bench.full(side)
+            with _phone(bench, ring_ms=0) as phone:
+                bench.full(side, phone)
             if side is bench.ours:
                 bench.server.stop()
         say(
@@ -321,11 +337,12 @@ def _rounds(bench: Bench, ends: contextlib.ExitStack, rounds: int, say: Callable
 
 
 @contextlib.contextmanager
-def _phone(bench: Bench, *, ring_ms: int):  # type: ignore[no-untyped-def]
+def _phone(bench: Bench, *, ring_ms: int) -> Iterator[int]:
+    """Its process id."""
     process = bench.phone(ring_ms=ring_ms)
     try:
         time.sleep(0.3)
-        yield
+        yield process.pid
     finally:
         process.kill()
         process.wait()
@@ -337,11 +354,8 @@ def _figures(bench: Bench) -> list[Figure]:
     p50, p99 = percentile(ours.delays, 50), percentile(ours.delays, 99)
     bare_p50, bare_p99 = percentile(bare.delays, 50), percentile(bare.delays, 99)
     ratios = [own / other for own, other in zip(ours.rates, bare.rates, strict=True)]
-    talks = [other / own for own, other in zip(ours.talking_cpu, bare.talking_cpu, strict=True)]
-    talk = f"calls that talk {bench.options.long_talk_ms / 1000:g} s"
     asterisk = 1000 * ours.asterisk_cpu / ours.measured
     bare_asterisk = 1000 * bare.asterisk_cpu / bare.measured
-    full, bare_full = 1000 * ours.full_cpu / ours.full_calls, 1000 * bare.full_cpu / bare.full_calls
     answered = bench.count("SELECT COUNT(*) FROM calls WHERE outcome = 'answered'")
     by_ctserver = bench.count("SELECT COUNT(*) FROM calls WHERE routed_by = 'ctserver'")
     ready = bench.count("SELECT COUNT(*) FROM recordings WHERE state = 'ready'")
@@ -357,11 +371,7 @@ def _figures(bench: Bench) -> list[Figure]:
         ),
         Figure("calls_per_second", round(statistics.median(ours.rates), 1), "ctserver, median of rounds"),
         Figure("bare_calls_per_second", round(statistics.median(bare.rates), 1), "bare, median of rounds"),
-        Figure("talking_cpu_ratio", round(statistics.median(talks), 3), f"bare against ours, CPU alone, {talk}"),
-        Figure(
-            "talking_cpu_per_call_ms", round(1000 * statistics.mean(ours.talking_cpu), 1), f"ctserver's too, {talk}"
-        ),
-        Figure("bare_talking_cpu_per_call_ms", round(1000 * statistics.mean(bare.talking_cpu), 1), f"bare, {talk}"),
+        *_talking_figures(bench),
         Figure(
             "ctserver_cpu_per_call_ms",
             round(1000 * ours.ctserver_cpu / ours.measured, 2),
@@ -371,13 +381,7 @@ def _figures(bench: Bench) -> list[Figure]:
         Figure("asterisk_cpu_per_call_ms", round(asterisk, 2), "with ctserver"),
         Figure("bare_asterisk_cpu_per_call_ms", round(bare_asterisk, 2), "bare"),
         Figure("asterisk_cpu_ratio", round(asterisk / bare_asterisk, 2), "Asterisk's CPU per call against bare"),
-        Figure("full_cpu_per_call_ms", round(full, 2), "Asterisk and ctserver together, calls at full speed"),
-        Figure("bare_full_cpu_per_call_ms", round(bare_full, 2), "Asterisk, bare calls at full speed"),
-        Figure(
-            "full_cpu_ratio",
-            round(bare_full / full, 3),
-            "bare against ours, CPU alone",
-        ),
+        *_full_figures(bench),
         Figure("placed", ours.placed, "calls placed through ct-inbound, warm-up included"),
         Figure("routed_by_ctserver", by_ctserver, "of them routed by ctserver in time, the others by its fallbacks"),
         Figure("recordings", ready, "joined recordings of those that had sound"),
@@ -385,5 +389,44 @@ def _figures(bench: Bench) -> list[Figure]:
         Figure("bare_failed", bare.failed, "bare", "= 0"),
         Figure(
             "not_in_journal", ours.placed - answered, "placed, and not in the journal as answered", "= 0", must=True
+        ),
+    ]
+
+
+def _talking_figures(bench: Bench) -> list[Figure]:
+    """None if no round talked."""
+    ours, bare = bench.ours.talking_cpu, bench.bare.talking_cpu
+    if not ours:
+        return []
+    ratios = [other / own for own, other in zip(ours, bare, strict=True)]
+    talk = f"calls that talk {bench.options.long_talk_ms / 1000:g} s"
+    return [
+        Figure("talking_cpu_ratio", round(statistics.median(ratios), 3), f"bare against ours, CPU alone, {talk}"),
+        Figure("talking_cpu_per_call_ms", round(1000 * statistics.mean(ours), 1), f"ctserver's too, {talk}"),
+        Figure("bare_talking_cpu_per_call_ms", round(1000 * statistics.mean(bare), 1), f"bare, {talk}"),
+    ]
+
+
+def _full_figures(bench: Bench) -> list[Figure]:
+    """What a call at full speed costs, program by program: cores are full then, so that this is what `calls_ratio` is made of."""
+    ours, bare = bench.ours, bench.bare
+    asterisk, ctserver = ours.per_full_call(ours.full_asterisk_cpu), ours.per_full_call(ours.full_ctserver_cpu)
+    bare_asterisk = bare.per_full_call(bare.full_asterisk_cpu)
+    return [
+        Figure(
+            "full_cpu_ratio",
+            round(bare_asterisk / (asterisk + ctserver), 3),
+            "bare against ours, CPU alone, full speed",
+        ),
+        Figure("full_asterisk_cpu_per_call_ms", round(asterisk, 2), "at full speed, with ctserver"),
+        Figure("full_ctserver_cpu_per_call_ms", round(ctserver, 2), "at full speed"),
+        Figure(
+            "full_sipp_cpu_per_call_ms",
+            round(ours.per_full_call(ours.full_sipp_cpu), 2),
+            "caller and phone, with ctserver",
+        ),
+        Figure("bare_full_asterisk_cpu_per_call_ms", round(bare_asterisk, 2), "at full speed, bare"),
+        Figure(
+            "bare_full_sipp_cpu_per_call_ms", round(bare.per_full_call(bare.full_sipp_cpu), 2), "caller and phone, bare"
         ),
     ]

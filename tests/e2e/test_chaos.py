@@ -24,6 +24,8 @@ dial = "PJSIP/ct-out/sip:busy@127.0.0.1:{phone}"
 [lines.empty]
 dial = "PJSIP/ct-out/sip:nobody@127.0.0.1:{phone}"
 ring_seconds = 2
+[lines.ringing]
+dial = "PJSIP/ct-out/sip:nobody@127.0.0.1:{phone}"
 [static.engaged]
 number = "+44 20 7946 0191"
 site = "demo"
@@ -38,7 +40,7 @@ line = "empty"
 number = "+44 20 7946 0193"
 site = "demo"
 source = "hasty"
-line = "empty"
+line = "ringing"
 """
 
 
