@@ -61,9 +61,7 @@ def _with_sessions(tx: Transaction, span: Span, filters: Filters) -> list[Span]:
     stale = {row["hour"] for row in tx.fetch(_STALE, around)}
     hours: list[int] = []
     for day in range(*around, DAY_MS):
-        if day not in days or (day in some and len(some) > MANY_DAYS):
-            hours += range(day, day + DAY_MS, HOUR_MS)
-        elif day in some:
+        if day not in days or day in some:
             found = {row["start"] for row in tx.fetch(_HOURS_WITH, (name, day, day + DAY_MS)) if _has(row, value)}
             hours += [hour for hour in range(day, day + DAY_MS, HOUR_MS) if hour in found or hour in stale]
     return _joined(hours, span)
@@ -87,7 +85,6 @@ def _joined(hours: Iterable[int], span: Span) -> list[Span]:
 
 
 _RARE = ("keyword", "ad", "campaign")  # filters that are the value of a dimension, of which there may be thousands
-MANY_DAYS = 120  # with sessions of the value: to look for them within the days would cost more than it spares
 _STALE = "SELECT hour FROM report_hours WHERE changes <> rolled AND hour >= $1 AND hour < $2"
 _HOURS_WITH = "SELECT start, sums FROM hour_values WHERE dimension = $1 AND start >= $2 AND start < $3"
 _DAYS_WITH = """

@@ -28,6 +28,12 @@ MAX_WAITING = 20_000
 MAX_GROUP = 512
 ROWS = (64, 48, 32, 24, 16, 12, 8, 6, 4, 3, 2, 1)  # in one statement: few sizes, so that statements stay prepared
 BUSY_MS = 5_000
+WRITER_PRAGMAS = [
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA temp_store = MEMORY",
+    "PRAGMA secure_delete = 1",  # what was erased does not stay in the file's free places
+]
 READERS = 3  # connections that read; all but one may be busy with long reads
 
 
@@ -179,9 +185,7 @@ async def open(path: Path) -> Sqlite:
     """Open or make the file. Raises Unavailable, with what to do."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        writer = await _connect(
-            path, ["PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", "PRAGMA temp_store = MEMORY"]
-        )
+        writer = await _connect(path, WRITER_PRAGMAS)
         readers = [await _connect(path, ["PRAGMA query_only = 1"]) for _ in range(READERS)]
     except (OSError, sqlite3.Error) as error:
         raise Unavailable(f"the database {path} cannot be opened: {error}") from error
