@@ -42,10 +42,29 @@ async def check(settings: Settings) -> list[Result]:
     if settings.geo.file:
         problem = Geo(settings.path(settings.geo.file)).problem()
         results.append(Result("places", problem is None, problem or settings.geo.file, "name an MMDB file: [geo] file"))
+    results += _shared_pools(settings)
     results += _told(settings)
     if settings.oidc.issuer:
         results.append(await _provider(settings))
     return results + [await ami_login(settings, pbx) for pbx in settings.asterisk]
+
+
+def _shared_pools(settings: Settings) -> list[Result]:
+    """A call's site is known by its number: people of one site would be shown another's visitors."""
+    sites: dict[str, dict[str, None]] = {}  # of each pool, in the order of the settings: the first one gets the calls
+    for name, site in settings.sites.items():
+        for target in site.all_targets.values():
+            sites.setdefault(target.pool, {})[name] = None
+    return [
+        Result(
+            f"pool {pool}",
+            False,
+            f"shared by the sites {', '.join(users)}; all its calls count for {next(iter(users))}",
+            "give each site a pool of its own, or make one site of them, with all their domains",
+        )
+        for pool, users in sites.items()
+        if pool and len(users) > 1
+    ]
 
 
 def _told(settings: Settings) -> list[Result]:

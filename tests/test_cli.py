@@ -557,6 +557,17 @@ async def test_check_finds_mistakes_in_texts_and_gateways_before_a_call_is_misse
     assert not list(toml.parent.rglob("push-key.pem")), "it changes nothing"
 
 
+async def test_check_tells_of_a_pool_that_two_sites_share(typed: Run, toml: Path) -> None:
+    assert "shared by" not in (await typed("check")).out
+    other = '[sites.other]\nname = "Other"\ndomains = ["other.example"]\nnumber = "+44 20 7946 0001"\npool = "small"\n'
+    toml.write_text(toml.read_text() + other)
+    checked = await typed("check")
+    assert checked.status == 2
+    assert re.search(
+        r"BAD +pool small: shared by the sites shop, other; all its calls count for shop\n +what to do: ", checked.out
+    )
+
+
 async def test_check_tries_everything_and_changes_nothing(typed: Run, pbx: Any, tmp_path: Path) -> None:
     before = sorted(tmp_path.rglob("*"))
     done = await typed("check", "--set", f"asterisk.pbx.ami={pbx.address}")
