@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -12,6 +13,8 @@ from ctserver import language
 from ctserver.http import render
 from ctserver.http.deps import DEPS, Deps, scope_of
 from ctserver.language import gettext as _
+from ctserver.language import ngettext
+from ctserver.services.pools import ENOUGH, LOOK_BACK_DAYS
 from ctserver.storage import pools
 from ctserver.storage.db import Row
 
@@ -47,6 +50,8 @@ async def _pool(deps: Deps, name: str) -> dict[str, Any]:
         "hours": rows,
         "most_shown": max((row["shown"] for row in rows), default=0),
         "short": short_of(short.get(name)),
+        "seen": 0 if latest else await pools.shown_since(deps.db, name, now - LOOK_BACK_DAYS * DAY_MS, ENOUGH),
+        "enough": ENOUGH,
         "report": {"at": latest["at"], **json.loads(latest["report"])} if latest else None,
     }
 
@@ -56,7 +61,19 @@ def short_of(fact: Row | None) -> str:
     if fact is None:
         return ""
     told: dict[str, int] = json.loads(fact["data"])
-    return _("No number was free for %(short)s of %(showings)s visitors within an hour.") % told
+    return _("%(short)s of %(showings)s visitors got no number of their own within an hour.") % told
+
+
+def short_today(counts: Mapping[str, int]) -> str:
+    """What visitors got instead of a number of their own, in the reader's words; "" if each got one. `counts`: as
+    storage/sessions.py has the shortages of a pool."""
+    told = (
+        ("shared", ngettext("%(count)s visitor had to share a number today", "%(count)s visitors had to share a number today", counts.get("shared", 0))),
+        ("static", ngettext("%(count)s visitor saw the source's own number today", "%(count)s visitors saw the source's own number today", counts.get("static", 0))),
+        ("overflow", ngettext("%(count)s visitor saw the overflow number today", "%(count)s visitors saw the overflow number today", counts.get("overflow", 0))),
+        ("page", ngettext("%(count)s visitor saw the page's own number today", "%(count)s visitors saw the page's own number today", counts.get("page", 0))),
+    )  # fmt: skip
+    return ", ".join(words % {"count": language.number(counts[what])} for what, words in told if counts.get(what))
 
 
 def _hour(hour: int, counts: dict[str, float]) -> dict[str, Any]:
