@@ -15,7 +15,7 @@ from ctserver.http.deps import DEPS, Deps, scope_of
 from ctserver.language import gettext as _
 from ctserver.language import ngettext
 from ctserver.services.pools import ENOUGH, LOOK_BACK_DAYS
-from ctserver.storage import pools
+from ctserver.storage import pools, sessions
 from ctserver.storage.db import Row
 
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000
@@ -28,16 +28,18 @@ def add_routes(app: web.Application) -> None:
 
 async def pools_page(request: web.Request) -> web.StreamResponse:
     deps, scope = request.app[DEPS], scope_of(request)
+    midnight = render.local(deps.now()).replace(hour=0, minute=0, second=0, microsecond=0)
+    today = await sessions.shortages_since(deps.db, int(midnight.timestamp() * 1000))
     seen = {use.pool for use in deps.uses.values() if scope.sees_site(use.site)}
     context = {
         "page": "pools",
         "health": await deps.health(),
-        "pools": [await _pool(deps, name) for name in deps.settings.pools if name in seen],
+        "pools": [await _pool(deps, name, today.get(name, {})) for name in deps.settings.pools if name in seen],
     }
     return render.page(request, "pools.html", context)
 
 
-async def _pool(deps: Deps, name: str) -> dict[str, Any]:
+async def _pool(deps: Deps, name: str, today: Mapping[str, int]) -> dict[str, Any]:
     now = deps.now()
     pool = deps.settings.pools[name]
     hours = await pools.by_hour(deps.db, name, pool.numbers, now - now % HOUR_MS - (HOURS - 1) * HOUR_MS)
@@ -50,6 +52,7 @@ async def _pool(deps: Deps, name: str) -> dict[str, Any]:
         "hours": rows,
         "most_shown": max((row["shown"] for row in rows), default=0),
         "short": short_of(short.get(name)),
+        "today": short_today(today),
         "seen": 0 if latest else await pools.shown_since(deps.db, name, now - LOOK_BACK_DAYS * DAY_MS, ENOUGH),
         "enough": ENOUGH,
         "report": {"at": latest["at"], **json.loads(latest["report"])} if latest else None,
