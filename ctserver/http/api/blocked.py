@@ -14,7 +14,7 @@ class Why(Taken):
     why: str = Field(default="", max_length=200)
 
 
-@operation("GET", "/blocked", "Callers who are kept out", part="Blocked callers", gives=models.Blocked)
+@operation("GET", "/blocked", "Blocked callers", part="Blocked callers", gives=models.Blocked)
 async def list_blocked(asked: Asked[Nothing, Nothing]) -> models.Blocked:
     return _answer(asked.deps.black_list)
 

@@ -162,7 +162,7 @@ async def get_sound(asked: Asked[Nothing, Nothing]) -> web.StreamResponse:
 @operation(
     "POST",
     "/calls/{id}/recording/pause",
-    "Pause the recording of a call that goes on",
+    "Pause the recording of a call in progress",
     part="Calls",
     gives=models.Pause,
 )

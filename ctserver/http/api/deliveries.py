@@ -26,7 +26,7 @@ class DeliveriesQuery(Taken):
 
 
 @operation(
-    "GET", "/deliveries", "What was told to whom, the newest first", part="Deliveries", takes=DeliveriesQuery,
+    "GET", "/deliveries", "Deliveries, newest first", part="Deliveries", takes=DeliveriesQuery,
     gives=models.Deliveries,
 )  # fmt: skip
 async def list_deliveries(asked: Asked[DeliveriesQuery, Nothing]) -> models.Deliveries:
@@ -75,7 +75,7 @@ async def list_channels(asked: Asked[Nothing, Nothing]) -> models.Channels:
     )
 
 
-@operation("POST", "/channels/{name}/test", "Send something harmless", part="Deliveries", gives=models.Tested)
+@operation("POST", "/channels/{name}/test", "Send a test message", part="Deliveries", gives=models.Tested)
 async def test_channel(asked: Asked[Nothing, Nothing]) -> models.Tested:
     delivery, name = _of(asked), asked.path("name")
     if asked.scope.limited:

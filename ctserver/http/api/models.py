@@ -90,7 +90,7 @@ class Recording(Model):
 
 
 class Pause(Model):
-    """Is the recording of a call that goes on paused, and when does it resume by itself?"""
+    """Is the recording of a call in progress paused, and when does it resume by itself?"""
 
     paused: bool
     until: int | None = Field(description="epoch milliseconds; null: not by itself")
