@@ -58,7 +58,7 @@ class Merit:
     rang_again: int
     given_up: int
     median_ms: int | None  # from the missed call to ours, of those called back
-    soon: float | None  # share of callers who were called back within SOON_MS
+    soon: int  # of all callers, those who were called back within SOON_MS
 
 
 def cases(calls: Iterable[MissedCall]) -> list[Case]:
@@ -97,5 +97,5 @@ def merit(found: Sequence[Case]) -> Merit:
         rang_again=counts[RANG_AGAIN],
         given_up=counts[GIVEN_UP],
         median_ms=int(median(waits)) if waits else None,
-        soon=sum(wait <= SOON_MS for wait in waits) / len(found) if found else None,
+        soon=sum(wait <= SOON_MS for wait in waits),
     )

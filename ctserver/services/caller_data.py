@@ -86,7 +86,7 @@ class CallerData:
 
     async def find(self, number: str, now: int) -> Found:
         found = await self._db.read(lambda tx: _find(tx, number, now))
-        found.counts[N_("Asterisk's notes of calls")] = await self._places.notes(number, "")
+        found.counts[N_("PBX call files")] = await self._places.notes(number, "")
         return found
 
     async def export(self, number: str, out: IO[bytes], now: int) -> Found:
@@ -151,9 +151,9 @@ def _find(tx: Transaction, number: str, now: int) -> Found:
         N_("calls"): len(calls),
         N_("recordings"): sum(call["recording"] == "ready" for call in calls),
         N_("visitors' sessions"): len(sessions),
-        N_("callbacks"): len(tables["callbacks"]),
-        N_("calls made to the number"): len(tables["calls_to_him"]),
-        N_("texts that name the number"): sum(len(rows) for rows in texts.values()),
+        N_("callback requests"): len(tables["callbacks"]),
+        N_("outgoing calls to this number"): len(tables["calls_to_him"]),
+        N_("messages containing this number"): sum(len(rows) for rows in texts.values()),
     }
     return Found(number, calls, sessions, tables, texts, going_on, counts)
 

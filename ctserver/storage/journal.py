@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from ctserver.domain.rights import Scope
 from ctserver.storage.db import Database, Row
 
@@ -83,15 +85,25 @@ _COUNTS = """
 """
 
 
-async def by_number(db: Database, scope: Scope, since: int) -> dict[str, tuple[int, int, int]]:
-    """For each DID called since then: (calls, open calls, arrival of the last)."""
+class OnNumber(NamedTuple):
+    """The calls to a number: all, those that ring and that talk now, when the last one arrived."""
+
+    calls: int
+    ringing: int
+    talking: int
+    last: int
+
+
+async def by_number(db: Database, scope: Scope, since: int) -> dict[str, OnNumber]:
+    """For each DID called since then."""
     rows = await db.fetch(_BY_NUMBER, (*scope.values, since))
-    return {row["did"]: (row["calls"], row["open"], row["last"]) for row in rows}
+    return {row["did"]: OnNumber(row["calls"], row["ringing"], row["talking"], row["last"]) for row in rows}
 
 
 _BY_NUMBER = """
     WITH late AS MATERIALIZED (SELECT did, state, arrived_at, site, line FROM calls WHERE arrived_at >= $3)
-    SELECT did, COUNT(*) AS calls, SUM(CASE WHEN state <> 'ended' THEN 1 ELSE 0 END) AS open, MAX(arrived_at) AS last
+    SELECT did, COUNT(*) AS calls, SUM(CASE WHEN state IN ('arrived', 'ringing') THEN 1 ELSE 0 END) AS ringing,
+           SUM(CASE WHEN state = 'talking' THEN 1 ELSE 0 END) AS talking, MAX(arrived_at) AS last
     FROM late WHERE ($1 = '' OR REPLACE($1, ' ' || site || ' ', '') <> $1)
       AND ($2 = '' OR REPLACE($2, ' ' || line || ' ', '') <> $2)
     GROUP BY did

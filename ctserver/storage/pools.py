@@ -20,6 +20,15 @@ def showings(tx: Transaction, pool: str, since: int) -> list[Row]:
     )
 
 
+async def shown_since(db: Database, pool: str, since: int, most: int) -> int:
+    """How often a number of the pool was shown since then, counted up to `most`."""
+    row = await db.one(
+        "SELECT COUNT(*) AS n FROM (SELECT id FROM leases WHERE pool = $1 AND shown_at >= $2 LIMIT $3) AS found",
+        (pool, since, most),
+    )
+    return int(row["n"]) if row else 0
+
+
 async def calls_and_taps(db: Database, numbers: Sequence[str], since: int) -> tuple[int, int]:
     """(calls to these numbers since then, those that a tap explains)."""
     wanted = set(numbers)

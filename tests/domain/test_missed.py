@@ -48,7 +48,7 @@ def test_callers_without_a_number_are_nobodys_work() -> None:
 
 
 def test_without_a_missed_caller_there_is_no_share() -> None:
-    assert (merit([]).callers, merit([]).soon) == (0, None)
+    assert (merit([]).callers, merit([]).soon) == (0, 0)
 
 
 def test_the_same_caller_of_two_sites_waits_twice() -> None:
@@ -74,4 +74,4 @@ def test_the_figures() -> None:
         1,
     )
     assert figures.median_ms == 18 * MINUTE
-    assert figures.soon == 0.2
+    assert figures.soon == 1

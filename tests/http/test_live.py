@@ -132,6 +132,7 @@ async def test_of_many_visitors_the_last_seen_are_listed_and_all_are_counted(ali
     assert html.index("v-v59-") < html.index("v-v58-") < html.index("v-v10-")
     assert "v-v9-" not in html
     assert "and 9 more" in html
+    assert html.count(">shared<") == 50
 
 
 async def test_a_row_is_written_anew_when_it_changes_and_for_each_reader(alice: Any) -> None:
@@ -142,10 +143,14 @@ async def test_a_row_is_written_anew_when_it_changes_and_for_each_reader(alice: 
     russian = await (await alice.get("/live", headers={"Accept-Language": "ru"})).text()
     assert "<b>Ringing</b>" not in russian
     assert "<b>Звонит</b>" in russian
+    assert "<b>Ringing</b>" in await alice.page("/numbers")
     await journal.apply([LegStarted("1.1", now, "b", "PJSIP/100-1"), LegDone("1.1", now + 1000, "b", "ANSWER")])
     alice.clock[0] += 5000
     html = await alice.page("/live")
     assert "<b>Talking</b>" in html
+    assert " · 100" in html
+    assert "PJSIP" not in html
+    assert "<b>On a call</b>" in await alice.page("/numbers")
     assert "0:04" in html
     alice.clock[0] += 60_000
     assert "1:04" in await alice.page("/live")

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from ctserver import ids
 from ctserver.domain import source
 from ctserver.domain.call import Arrived, CallerHungUp, LegDone, LegHungUp, LegRinging, LegStarted, Routed
 from ctserver.http.server import CONTENT_POLICY
@@ -16,7 +17,7 @@ from ctserver.services import visits
 from ctserver.services.attribution import Attributor
 from ctserver.services.calls import Journal
 from ctserver.services.visits import PageView
-from ctserver.storage import recordings
+from ctserver.storage import recordings, sessions
 
 EVIL = "\"'><script>alert(1)</script><img src=x onerror=alert(2)>{{7*7}}"
 LINKEDID = "1700000000.1"
@@ -123,6 +124,20 @@ async def test_what_needs_attention_is_said_on_every_page(alice: Any) -> None:
     alice.parts["AMI"] = "login refused <b>"
     for path in ("/calls", "/numbers"):
         assert "AMI: login refused &lt;b&gt;" in await alice.page(path)
+
+
+@pytest.mark.parametrize("path", ["/", "/numbers", "/pools"])
+async def test_a_shortage_of_numbers_is_told_in_the_same_words_everywhere(alice: Any, path: str) -> None:
+    pool, now = next(iter(alice.settings.pools)), alice.clock[0]
+
+    def share(tx: Any) -> None:
+        for _ in range(4):
+            sessions.add_shortage(tx, ids.new(now), now, "shop", pool, "s", "shared")
+
+    await alice.db.write(share)
+    assert "4 visitors had to share a number today" in await alice.page(path)
+    russian = await (await alice.get(path, headers={"Accept-Language": "ru"})).text()
+    assert "4 посетителям сегодня достался общий номер" in russian
 
 
 async def test_health_is_200_or_503_and_says_what(site: Any) -> None:

@@ -139,8 +139,8 @@ async def test_without_applying_nothing_is_changed_and_everything_counted(house:
     before = await house.dump()
     found = await house.data.find(ANN, house.now)
     assert found.counts == {
-        "calls": 2, "recordings": 2, "visitors' sessions": 2, "callbacks": 2, "calls made to the number": 2,
-        "texts that name the number": 12, "Asterisk's notes of calls": 2,
+        "calls": 2, "recordings": 2, "visitors' sessions": 2, "callback requests": 2, "outgoing calls to this number": 2,
+        "messages containing this number": 12, "PBX call files": 2,
     }  # fmt: skip
     assert await house.dump() == before
 

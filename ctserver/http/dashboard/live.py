@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -39,7 +40,7 @@ class Visitor:
 
     number: str
     session: str
-    shared: bool
+    shared: bool  # somebody else holds the number too; reckoned for each moment
     site: str
     until: int
     source_label: str
@@ -147,7 +148,11 @@ def _body(request: web.Request, now: Now) -> dict[str, Any]:
     deps, scope = request.app[DEPS], scope_of(request)
     calls = _calls(request, now)
     sees_visitors, moment = request[USER].may(Right.VISITORS), deps.now()
-    holders = [one for one in now.visitors if one.until > moment and scope.sees_site(one.site)] if sees_visitors else []
+    held = [one for one in now.visitors if one.until > moment]
+    times = Counter(one.number for one in held)
+    holders = [
+        replace(one, shared=times[one.number] > 1) for one in held if sees_visitors and scope.sees_site(one.site)
+    ]
     return {
         "calls": [_running(call) for call in calls],
         "ringing": sum(call.state == machine.RINGING for call in calls),
@@ -176,7 +181,7 @@ def _visitor(row: Row) -> Visitor:
     return Visitor(
         number=row["number"],
         session=row["session"],
-        shared=row["how"] != "free",
+        shared=False,
         site=row["site"],
         until=row["until"],
         source_label=label,

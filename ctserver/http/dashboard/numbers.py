@@ -9,6 +9,7 @@ from aiohttp import web
 from ctserver.domain.rights import Scope
 from ctserver.http import audit, render
 from ctserver.http.dashboard.calls import path_of
+from ctserver.http.dashboard.pools import short_today
 from ctserver.http.dashboard.rows import colour, label_of
 from ctserver.http.deps import DEPS, Deps, TestCallFailed, scope_of
 from ctserver.language import gettext as _
@@ -85,13 +86,13 @@ async def _numbers(deps: Deps, scope: Scope) -> dict[str, Any]:
                 "numbers": numbers,
                 "free": sum(number["state"] == "free" for number in numbers),
                 "shown": sum(number["state"] == "shown" for number in numbers),
-                "short": short.get(site.pool, {}),
+                "short": short_today(short.get(site.pool, {})),
             }
         )
     return {"pools": pools, "statics": _statics(deps, scope, calls)}
 
 
-def _number(number: str, row: Row | None, calls: tuple[int, int, int] | None, now: int) -> dict[str, Any]:
+def _number(number: str, row: Row | None, calls: journal.OnNumber | None, now: int) -> dict[str, Any]:
     held = row is not None and row["until"] > now
     label = label_of(sessions.source_of(row)) if row is not None else ""
     holder = {
@@ -103,17 +104,17 @@ def _number(number: str, row: Row | None, calls: tuple[int, int, int] | None, no
         "last_seen_at": row["seen_at"],
         "landing_path": path_of(row["landing_url"]).split("?")[0],
     } if row is not None and held else None  # fmt: skip
-    calling = bool(calls and calls[1])
+    busy = "" if calls is None else "calling" if calls.talking else "ringing" if calls.ringing else ""
     return {
         "number": number,
-        "state": "calling" if calling else "shown" if held else "free",
+        "state": busy or ("shown" if held else "free"),
         "holder": holder,
         "shown_at": row["shown_at"] if row is not None else None,
-        "calls_today": calls[0] if calls else 0,
+        "calls_today": calls.calls if calls else 0,
     }
 
 
-def _statics(deps: Deps, scope: Scope, calls: dict[str, tuple[int, int, int]]) -> list[dict[str, Any]]:
+def _statics(deps: Deps, scope: Scope, calls: dict[str, journal.OnNumber]) -> list[dict[str, Any]]:
     found = []
     for use in deps.uses.values():
         if use.source is None or not scope.sees_site(use.site):
@@ -127,8 +128,8 @@ def _statics(deps: Deps, scope: Scope, calls: dict[str, tuple[int, int, int]]) -
                 "source_label": label + (f", {use.source.campaign}" if use.source.campaign else ""),
                 "source_colour": colour(label),
                 "site_name": site.name or use.site,
-                "calls_today": today[0] if today else 0,
-                "last_call_at": today[2] if today else None,
+                "calls_today": today.calls if today else 0,
+                "last_call_at": today.last if today else None,
             }
         )
     return found

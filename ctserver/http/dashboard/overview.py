@@ -15,12 +15,12 @@ from ctserver.domain.rights import Right, Scope
 from ctserver.http import render
 from ctserver.http.dashboard import journal, missed
 from ctserver.http.dashboard.filters import in_words
-from ctserver.http.dashboard.pools import short_of
+from ctserver.http.dashboard.pools import short_of, short_today
 from ctserver.http.dashboard.reports import PLACE
 from ctserver.http.dashboard.rows import call_row, colour
 from ctserver.http.deps import DEPS, USER, Deps, scope_of
 from ctserver.services import reports
-from ctserver.services.reports import Line, Question
+from ctserver.services.reports import Line, Question, Report
 from ctserver.storage import pools, sessions
 
 OFFICE = 8, 19  # hours that are always shown
@@ -50,7 +50,8 @@ async def overview(request: web.Request) -> web.StreamResponse:
         "total": dict(zip(report.MEASURES, found.total, strict=True)),
         "then": dict(zip(report.MEASURES, found.before or found.total, strict=True)),
         "hours": _hours(found.series, then),
-        "sources": _sources(found.lines, deps),
+        "sources": (sources := _sources(found.lines, deps)),
+        "others": _others(found, sources),
         "sees_visitors": scope.lines is None,
         "may_report": request[USER].may(Right.REPORTS),
         "pools": await _pools(deps, scope, today[0], now) if request[USER].may(Right.NUMBERS) else [],
@@ -63,8 +64,8 @@ def _hours(series: list[tuple[int, Sums]], before: list[tuple[int, Sums]]) -> di
     """Today's calls by the hour with last week's beside them: the office's hours, and whatever else there was a call in."""
     rows = []
     for (at, sums), (_, then) in zip(series, before, strict=False):
-        calls, lost = sums[PLACE["calls"]], sums[PLACE["missed"]]
-        rows.append({"at": at, "calls": calls, "missed": lost, "then": then[PLACE["calls"]]})
+        now = {name: sums[PLACE[name]] for name in ("calls", "answered", "missed")}
+        rows.append({"at": at, **now, "then": then[PLACE["calls"]]})
     busy = [place for place, row in enumerate(rows) if row["calls"] or row["then"]]
     most = max((max(row["calls"], row["then"]) for row in rows), default=0)
     shown = rows[min([*busy, OFFICE[0]]) : max([*busy, OFFICE[1]]) + 1]
@@ -84,6 +85,15 @@ def _round_up(most: int) -> int:
 def _sources(lines: list[Line], deps: Deps) -> list[dict[str, Any]]:
     shown = [line for line in lines if line.sums[1]][:SOURCES]
     return [{**_source(line, deps), "colour": colour(line.value)} for line in shown]
+
+
+def _others(found: Report, shown: list[dict[str, Any]]) -> dict[str, int]:
+    """Calls of the sources that are not shown."""
+    place, before = PLACE["calls"], found.before
+    return {
+        "calls": found.total[place] - sum(one["calls"] for one in shown),
+        "before": before[place] - sum(one["before"] for one in shown) if before else 0,
+    }
 
 
 def _source(line: Line, deps: Deps) -> dict[str, Any]:
@@ -111,7 +121,7 @@ async def _waiting(request: web.Request, now: int) -> dict[str, Any]:
 
 
 async def _pools(deps: Deps, scope: Scope, midnight: int, now: int) -> list[dict[str, Any]]:
-    """How many numbers of each pool are held, and how often none was free today."""
+    """How many numbers of each pool are held, and what visitors got instead when none was free today."""
     seen = {use.pool for use in deps.uses.values() if scope.sees_site(use.site)}
     held = {row["number"] for row in await sessions.holders_now(deps.db) if row["until"] > now}
     short = await sessions.shortages_since(deps.db, midnight)
@@ -121,7 +131,7 @@ async def _pools(deps: Deps, scope: Scope, midnight: int, now: int) -> list[dict
             "id": name,
             "size": len(pool.numbers),
             "held": len(held.intersection(pool.numbers)),
-            "short": sum(short.get(name, {}).values()),
+            "short": short_today(short.get(name, {})),
             "problem": short_of(told.get(name)),
         }
         for name, pool in deps.settings.pools.items()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -12,7 +13,9 @@ from ctserver import language
 from ctserver.http import render
 from ctserver.http.deps import DEPS, Deps, scope_of
 from ctserver.language import gettext as _
-from ctserver.storage import pools
+from ctserver.language import ngettext
+from ctserver.services.pools import ENOUGH, LOOK_BACK_DAYS
+from ctserver.storage import pools, sessions
 from ctserver.storage.db import Row
 
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000
@@ -25,16 +28,18 @@ def add_routes(app: web.Application) -> None:
 
 async def pools_page(request: web.Request) -> web.StreamResponse:
     deps, scope = request.app[DEPS], scope_of(request)
+    midnight = render.local(deps.now()).replace(hour=0, minute=0, second=0, microsecond=0)
+    today = await sessions.shortages_since(deps.db, int(midnight.timestamp() * 1000))
     seen = {use.pool for use in deps.uses.values() if scope.sees_site(use.site)}
     context = {
         "page": "pools",
         "health": await deps.health(),
-        "pools": [await _pool(deps, name) for name in deps.settings.pools if name in seen],
+        "pools": [await _pool(deps, name, today.get(name, {})) for name in deps.settings.pools if name in seen],
     }
     return render.page(request, "pools.html", context)
 
 
-async def _pool(deps: Deps, name: str) -> dict[str, Any]:
+async def _pool(deps: Deps, name: str, today: Mapping[str, int]) -> dict[str, Any]:
     now = deps.now()
     pool = deps.settings.pools[name]
     hours = await pools.by_hour(deps.db, name, pool.numbers, now - now % HOUR_MS - (HOURS - 1) * HOUR_MS)
@@ -47,6 +52,9 @@ async def _pool(deps: Deps, name: str) -> dict[str, Any]:
         "hours": rows,
         "most_shown": max((row["shown"] for row in rows), default=0),
         "short": short_of(short.get(name)),
+        "today": short_today(today),
+        "seen": 0 if latest else await pools.shown_since(deps.db, name, now - LOOK_BACK_DAYS * DAY_MS, ENOUGH),
+        "enough": ENOUGH,
         "report": {"at": latest["at"], **json.loads(latest["report"])} if latest else None,
     }
 
@@ -56,7 +64,19 @@ def short_of(fact: Row | None) -> str:
     if fact is None:
         return ""
     told: dict[str, int] = json.loads(fact["data"])
-    return _("No number was free for %(short)s of %(showings)s visitors within an hour.") % told
+    return _("%(short)s of %(showings)s visitors got no number of their own within an hour.") % told
+
+
+def short_today(counts: Mapping[str, int]) -> str:
+    """What visitors got instead of a number of their own, in the reader's words; "" if each got one. `counts`: as
+    storage/sessions.py has the shortages of a pool."""
+    told = (
+        ("shared", ngettext("%(count)s visitor had to share a number today", "%(count)s visitors had to share a number today", counts.get("shared", 0))),
+        ("static", ngettext("%(count)s visitor saw the source's own number today", "%(count)s visitors saw the source's own number today", counts.get("static", 0))),
+        ("overflow", ngettext("%(count)s visitor saw the overflow number today", "%(count)s visitors saw the overflow number today", counts.get("overflow", 0))),
+        ("page", ngettext("%(count)s visitor saw the page's own number today", "%(count)s visitors saw the page's own number today", counts.get("page", 0))),
+    )  # fmt: skip
+    return ", ".join(words % {"count": language.number(counts[what])} for what, words in told if counts.get(what))
 
 
 def _hour(hour: int, counts: dict[str, float]) -> dict[str, Any]:

@@ -48,6 +48,11 @@ class CallRow:
     linkedid: str
     pbx: str
 
+    @property
+    def answerer(self) -> str:
+        """What a person knows the channel that answered by: "olivia" of "PJSIP/olivia"."""
+        return self.answered_by.partition("/")[2] or self.answered_by
+
 
 def call_row(row: Row, settings: Settings, now: int, scope: Scope) -> CallRow:
     """`row` is a row of calls with the column `recording`; the caller is masked where the scope does not show him."""
