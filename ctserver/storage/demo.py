@@ -26,7 +26,7 @@ CALL = """
 """
 LEG = """
     INSERT INTO legs (call, uniqueid, channel, started_at, ringing_at, answered_at, ended_at, status)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, CASE WHEN $6 IS NULL THEN 'NOANSWER' ELSE 'ANSWER' END)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 """
 CREDIT = "INSERT INTO credits (call, session, share) VALUES ($1, $2, $3)"
 RECORDING = """

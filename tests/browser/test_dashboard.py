@@ -98,7 +98,7 @@ async def test_a_call_is_rated_kept_as_a_model_and_shared_with_a_stranger(open_p
     page = await open_page(views["call"])
     for fieldset in await page.locator("#quality fieldset").all():
         await fieldset.get_by_text("4", exact=True).click()
-    await page.get_by_role("button", name="Rate").click()
+    await page.get_by_role("button", name="Save rating").click()
     await page.wait_for_selector("#quality .count:has-text('80 of 100')")
     await page.get_by_label("What others can learn from it").fill("Asks for the name at once")
     await page.get_by_role("button", name="Add to library").click()

@@ -61,6 +61,13 @@ async def test_a_channel_is_tested_by_a_button(alice: Site, other: Any) -> None:
     assert (await alice.post("/deliveries/test", {"csrf": csrf, "via": "notify.none"})).status == 404
 
 
+async def test_answers_are_shown_for_people(alice: Site, other: Any) -> None:
+    said = "503 <h1 class=x>Down</h1><p>a <b@c.example> & more, until 2026-11-22T12:40:00.000Z"
+    await alice.db.run(lambda connection: connection.execute("UPDATE outbox SET answer = $1", (said,)).close())
+    page = await alice.page("/deliveries")
+    assert "503 Down a &lt;b@c.example&gt; &amp; more, until 22 November 2026, 12:40:00<" in page
+
+
 async def test_a_page_without_deliveries_says_how_to_get_some(alice: Site) -> None:
     assert "[alerts.NAME]" in await alice.page("/deliveries")
 

@@ -39,6 +39,14 @@ async def test_a_shop_of_ten_days_looks_like_one(db: Sqlite, settings: Settings,
     assert counted["named"] > 0.6
     assert counted["sold"] > 20
     assert counted["last"] < NOW + 3_600_000
+    odd = await db.fetch(
+        """
+        SELECT reason, ended_at - arrived_at AS took FROM calls
+        WHERE (reason IN ('abandoned_early', 'busy') AND (ringing_at IS NOT NULL OR ended_at - arrived_at > 5000))
+           OR (reason = 'no_answer' AND ended_at - ringing_at < 20000) OR (reason = 'abandoned' AND ended_at - ringing_at < 5000)
+        """
+    )
+    assert not odd, "every reason has the times that it would have"
     assert (await db.one("SELECT COUNT(DISTINCT pbx) AS n, MAX(pbx) AS name FROM calls"))["name"] == demo.MARK
     shown = await db.fetch("SELECT number, MAX(shown_at) AS at FROM leases GROUP BY number")
     assert {(row["number"], row["at"]) for row in shown} == {
@@ -47,9 +55,12 @@ async def test_a_shop_of_ten_days_looks_like_one(db: Sqlite, settings: Settings,
 
 
 async def test_its_recordings_are_sound(db: Sqlite, settings: Settings, tmp_path: Path) -> None:
-    await demo.fill(db, demo.shop_of(settings), tmp_path, 2, NOW)
-    rows = await db.fetch("SELECT file, bytes, millis FROM recordings")
+    await demo.fill(db, demo.shop_of(settings), tmp_path, 3, NOW)
+    rows = await db.fetch(
+        "SELECT file, bytes, millis, ended_at - answered_at AS talked FROM recordings JOIN calls ON calls.id = recordings.call"
+    )
     assert len(rows) > 20
+    assert all(row["millis"] == row["talked"] for row in rows)
     for row in rows[:3]:
         with wave.open(str(tmp_path / row["file"])) as sound:
             assert (sound.getnchannels(), sound.getframerate()) == (2, 8000)

@@ -141,6 +141,8 @@
   const muted = { caller: false, company: false };
   function mute(party) {
     muted[party] = !muted[party];
+    const use = button(`mute-${party}`).querySelector("use");
+    use.setAttribute("href", use.getAttribute("href").replace(/#.*/, muted[party] ? "#mute" : "#sound"));
     button(`mute-${party}`).setAttribute("aria-pressed", String(muted[party]));
     if (!gains.caller) {
       const sound = new AudioContext();

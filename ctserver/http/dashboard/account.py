@@ -26,17 +26,17 @@ from ctserver.storage.db import Transaction
 DAY_MS = 86_400_000
 JUST_NOW_MS = 10 * 60_000
 SCOPES = {  # what a token may be let do, as a person reads it
-    Right.CALLS: N_("Read calls"),
+    Right.CALLS: N_("See calls"),
     Right.CALLERS: N_("Callers' whole numbers and names"),
     Right.LISTEN: N_("Listen to recordings"),
     Right.DOWNLOAD: N_("Download recordings"),
     Right.EXPORT: N_("Export lists"),
     Right.WORK: N_("Change calls: tags, notes, categories"),
     Right.BLOCK: N_("Block callers"),
-    Right.REPORTS: N_("Read reports"),
-    Right.VISITORS: N_("Read visitors"),
-    Right.NUMBERS: N_("Read numbers and pools"),
-    Right.DELIVERIES: N_("Deliveries: read, send again"),
+    Right.REPORTS: N_("See reports"),
+    Right.VISITORS: N_("See visitors"),
+    Right.NUMBERS: N_("See numbers and pools"),
+    Right.DELIVERIES: N_("Deliveries: see, send again"),
     Right.SYSTEM: N_("State of the server"),
     Right.PRIVACY: N_("Export and erase a caller's data"),
 }

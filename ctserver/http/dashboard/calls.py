@@ -27,11 +27,11 @@ from ctserver.storage.db import Row
 
 KINDS = {
     "static": N_("a number of its own"),
-    "exact": N_("one visitor held the number"),
+    "exact": N_("only one visitor was being shown this number"),
     "tapped": N_("the visitor tapped the number"),
     "likely": N_("the likeliest of those who saw it"),
     "repeat": N_("the same person as before"),
-    "ambiguous": N_("several visitors held the number"),
+    "ambiguous": N_("several visitors were being shown this number"),
 }
 
 

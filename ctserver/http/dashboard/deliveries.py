@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
 from aiohttp import web
 
+from ctserver import language
 from ctserver.config import Settings
 from ctserver.domain import phone
 from ctserver.domain.rights import Scope
@@ -26,6 +29,8 @@ from ctserver.storage.outbox import Wanted
 PAGE = 50
 DAYS = 7  # of what was taken and what was not needed; what waits or was given up counts however old it is
 DAY_MS = 86_400_000
+_TAG = re.compile(r"</?[a-zA-Z!][^<>@]*>")  # with an @ it is an address
+_TIME = re.compile(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?Z")
 WAYS = {  # by the type of the channel
     "email": N_("E-mail"),
     "http": N_("SMS"),
@@ -59,6 +64,11 @@ class Channel:
     states: dict[str, int]
     seconds: float | None
 
+    @property
+    def used(self) -> bool:
+        """Something waits, or was sent or given up lately."""
+        return any(self.states.values())
+
 
 def add_routes(app: web.Application) -> None:
     app.router.add_get("/deliveries", deliveries_page)
@@ -87,7 +97,7 @@ async def delivery_page(request: web.Request) -> web.StreamResponse:
         "health": await deps.health(),
         "row": _shown(row, deps.settings, scope_of(request)),
         "said": _readable(row["said"]),
-        "tries": await outbox.tries_of(deps.db, row["id"]),
+        "tries": [{**dict(one), "answer": _said(one["answer"])} for one in await outbox.tries_of(deps.db, row["id"])],
     }
     return render.page(request, "delivery.html", context)
 
@@ -196,7 +206,7 @@ async def _channels(deps: Deps) -> list[Channel]:
                 via=via,
                 name=name_of(via),
                 way=way_of(via, deps.settings),
-                problem=problems.get(via, ""),
+                problem=_said(problems.get(via, "")),
                 paused_until=state.paused_until if state.paused_until > now else 0,
                 failing_at=state.failing_at or 0,
                 states=dict(counted.states),
@@ -227,12 +237,24 @@ def _shown(row: Row, settings: Settings, scope: Scope) -> dict[str, Any]:
     return {
         **dict(row),
         "what": _(words) if words else row["kind"],
+        "answer": _said(row["answer"]),
         "caller": caller if scope.callers else phone.masked(caller),
         "name": name_of(row["via"]),
         "way": way_of(row["via"], settings),
         "rule": path.partition(".")[2] if path.startswith("alert.") else "",
         "seconds": (row["settled_at"] - row["written_at"]) / 1000 if row["settled_at"] is not None else None,
     }
+
+
+def _said(answer: str) -> str:
+    """An answer for people: times as the reader writes them, and of a page of HTML only its text."""
+    if "</" in answer:
+        answer = " ".join(_TAG.sub(" ", answer).split())
+    return _TIME.sub(lambda found: language.full(_ms(found[0])), answer)
+
+
+def _ms(iso: str) -> int:
+    return round(datetime.fromisoformat(iso).timestamp() * 1000)
 
 
 def _readable(said: str) -> str:

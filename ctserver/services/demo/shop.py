@@ -127,18 +127,18 @@ class Town:
         if dice.random() < ring * min(office, 1.6) * way.calls and arrived < now - 1_200_000:
             kind, low = dice.choices(words.KINDS, (58, 17, 14, 8, 3))[0]
             confidence = round(dice.uniform(low, 0.995), 3)
-            self._call(day, arrived, number, source, (kind, confidence, words.WHY[kind], id))
+            self._call(day, arrived, number, source, (kind, confidence, words.why(kind, (arrived - at) // 1000), id))
 
     def _static_call(self, day: Day, at: int) -> None:
         dice, shop = self._dice, self._shop
         if shop.statics and dice.random() < 0.7:
             number, medium, source, campaign = dice.choice(shop.statics)
             self._call(
-                day, at, number, (medium, source, campaign, "", "", "{}"), ("static", 1.0, words.WHY["static"], "")
+                day, at, number, (medium, source, campaign, "", "", "{}"), ("static", 1.0, words.why("static"), "")
             )
         else:
             number = dice.choice(shop.numbers)
-            self._call(day, at, number, ("", "", "", "", "", "{}"), ("none", 0.0, words.WHY["none"], ""))
+            self._call(day, at, number, ("", "", "", "", "", "{}"), ("none", 0.0, words.why("none"), ""))
 
     def _call(self, day: Day, at: int, did: str, source: tuple[str, ...], answer: tuple[str, float, str, str]) -> None:
         dice, shop = self._dice, self._shop
@@ -147,20 +147,23 @@ class Town:
         people = shop.phones.get(line) or shop.people
         hour = at % DAY_MS // HOUR_MS
         reason = _reason(dice, hour)
-        ring = int(1000 * min(60, 2 + dice.expovariate(1 / (9 if reason == "completed" else 19))))
-        ringing, answered = at + 300, (at + 300 + ring if reason in ("completed", "broken") else None)
+        least, more, most = words.WAITS[reason]
+        wait = int(1000 * min(most, least + more * dice.expovariate(1)))
+        ringing = None if reason in words.SILENT else at + 300
+        answered = at + 300 + wait if reason in ("completed", "broken") else None
         talk = int(1000 * min(2400, 6 + dice.lognormvariate(4.4, 1.0))) if answered else 0
-        ended = at + 300 + ring + talk
+        ended = at + 300 + wait + talk
         person = people[_low(dice, len(people), 1)] if answered else ""
         category, value = _category(dice, talk) if answered else ("", None)
         id = _id(dice, at)
-        outcome, status = ("answered", "ANSWER") if answered else ("missed", "NOANSWER")
+        outcome, status = "answered" if answered else "missed", words.STATUSES.get(reason, "ANSWER")
         cause, gave_up = words.CAUSES.get(reason, 16), int(reason.startswith("abandoned"))
         way = _channel(source[1], source[0], source[2]) if source[1] else ""
         head = (id, MARK, id, id, f"{MARK}/{did}", shop.site, did, caller, name, line, "ctserver", "ended", at, ringing)
         end = (answered, ended, outcome, reason, cause, status, gave_up, person)
         day.calls.append((*head, *end, *answer, *source, way, category, value))
-        day.legs.append((id, f"{id}-1", f"{person or people[0]}-1", at + 200, ringing, answered, ended))
+        if reason != "abandoned_early":
+            day.legs.append((id, f"{id}-1", f"{person or people[0]}-1", at + 200, ringing, answered, ended, status))
         if answer[3]:
             day.credits.append((id, answer[3], answer[1]))
 

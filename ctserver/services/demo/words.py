@@ -121,22 +121,28 @@ def name_of(caller: int) -> str:
 
 
 KINDS = (("exact", 0.93), ("tapped", 0.97), ("likely", 0.62), ("repeat", 0.7), ("ambiguous", 0.3))
-WHY = {
-    kind: explain(Reason(code, {"seconds": seconds, "percent": 41}))
-    for kind, code, seconds in (
-        ("exact", "only", 190),
-        ("tapped", "tapped", 9),
-        ("likely", "on_page", 140),
-        ("repeat", "repeat", 3 * 86_400),
-        ("ambiguous", "ambiguous", 0),
-        ("static", "static", 0),
-        ("none", "no_candidates", 0),
-    )
-}
+CODES = {"exact": "only", "likely": "on_page", "none": "no_candidates"}
+SECONDS = {"tapped": 9, "repeat": 3 * 86_400}
+
+
+def why(kind: str, shown: int = 0) -> str:
+    """Why a call was credited so; the number was shown `shown` seconds before it rang."""
+    return explain(Reason(CODES.get(kind, kind), {"seconds": SECONDS.get(kind, shown), "percent": 41}))
+
 
 MISSES = ("no_answer", "abandoned", "busy", "abandoned_early", "unreachable", "rejected", "congestion", "failed")
 MISS_WEIGHTS = (44, 30, 12, 8, 3, 2, 0.7, 0.3)
-CAUSES = {"no_answer": 19, "busy": 17, "unreachable": 20, "rejected": 21, "congestion": 34, "failed": 38}
+CAUSES = {"no_answer": 19, "busy": 17, "unreachable": 20, "rejected": 21, "congestion": 34, "failed": 88, "broken": 44}
+STATUSES = {
+    "no_answer": "NOANSWER", "abandoned": "CANCEL", "abandoned_early": "CANCEL", "busy": "BUSY", "unreachable": "CHANUNAVAIL",
+    "rejected": "CHANUNAVAIL", "congestion": "CONGESTION", "failed": "CONGESTION",
+}  # fmt: skip
+SILENT = ("abandoned_early", "busy", "unreachable", "congestion", "failed")  # no phone rang
+WAITS = {  # seconds until the answer or the end: the shortest, how much more on average, the longest
+    "completed": (2, 9, 24), "broken": (2, 9, 24), "no_answer": (25, 0.1, 26), "abandoned": (7, 6, 24), "rejected": (2, 2, 9),
+    "abandoned_early": (0.5, 0.5, 2), "busy": (0.3, 0.2, 1), "unreachable": (0.3, 0.2, 1), "congestion": (0.3, 0.2, 1),
+    "failed": (0.3, 0.2, 1),
+}  # fmt: skip
 
 CATEGORIES = ("order", "consulted_order", "consultation", "out_of_stock", "wrong_number", "not_a_customer", "lost")
 CATEGORY_WEIGHTS = (24, 10, 40, 8, 5, 10, 3)

@@ -13,8 +13,8 @@ from ctserver.services.demo.sound import conversation
 from ctserver.storage import demo
 from ctserver.storage.db import Database, Transaction
 
-RECORDED = 40  # of the latest answered calls
-MAX_SECONDS = 90
+RECORDED = 40  # of the latest answered calls that are not too long to make
+MAX_MS = 180_000
 AT_ONCE = 2_000
 
 
@@ -37,7 +37,9 @@ async def fill(db: Database, shop: Shop, recordings: Path, count: int, now: int)
     for day in days(shop, count, now):
         await db.write(_unit(day, now))
         calls += len(day.calls)
-        answered += [(row[0], row[14], row[15]) for row in day.calls if row[14] is not None]
+        answered += [
+            (row[0], row[14], row[15]) for row in day.calls if row[14] is not None and row[15] - row[14] <= MAX_MS
+        ]
     await db.write(demo.show_numbers)
     for id, began, ended in sorted(answered)[-RECORDED:]:
         await _record(db, recordings, id, began, ended)
@@ -58,7 +60,7 @@ def _unit(day: Day, now: int) -> Callable[[Transaction], None]:
 
 
 async def _record(db: Database, recordings: Path, id: str, began: int, ended: int) -> None:
-    seconds = min((ended - began) / 1000, MAX_SECONDS)
+    seconds = (ended - began) / 1000
     file = recordings / MARK / f"{id}.wav"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(conversation(seconds, seed=began))
