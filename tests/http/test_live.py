@@ -144,11 +144,11 @@ async def test_a_row_is_written_anew_when_it_changes_and_for_each_reader(alice: 
     assert "<b>Ringing</b>" not in russian
     assert "<b>Звонит</b>" in russian
     assert "<b>Ringing</b>" in await alice.page("/numbers")
-    await journal.apply([LegStarted("1.1", now, "b", "PJSIP/100-1"), LegDone("1.1", now + 1000, "b", "ANSWER")])
+    await journal.apply([LegStarted("1.1", now, "b", "PJSIP/100-0000000c"), LegDone("1.1", now + 1000, "b", "ANSWER")])
     alice.clock[0] += 5000
     html = await alice.page("/live")
     assert "<b>Talking</b>" in html
-    assert " · 100" in html
+    assert " · 100<" in html
     assert "PJSIP" not in html
     assert "<b>On a call</b>" in await alice.page("/numbers")
     assert "0:04" in html

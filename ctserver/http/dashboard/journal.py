@@ -163,16 +163,16 @@ async def today(deps: Deps, scope: Scope) -> dict[str, Any]:
 
 
 def _summary(total: int, before: int, day: str) -> str:
-    """38 calls today, 6 more than last Saturday by now."""
+    """38 calls today, 6 more than by this time last Saturday."""
     if not total and not before:
         return _("No calls yet today")
     counted = ngettext("%(count)s call today", "%(count)s calls today", total) % {"count": language.number(total)}
     if not before:
         return counted
     words = {
-        0: _("as many as last %(day)s by now"),
-        1: _("%(count)s more than last %(day)s by now"),
-        -1: _("%(count)s fewer than last %(day)s by now"),
+        0: _("as many as by this time last %(day)s"),
+        1: _("%(count)s more than by this time last %(day)s"),
+        -1: _("%(count)s fewer than by this time last %(day)s"),
     }[(total > before) - (total < before)]
     return f"{counted}, {words % {'count': language.number(abs(total - before)), 'day': day}}"
 

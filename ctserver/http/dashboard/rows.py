@@ -12,6 +12,7 @@ from ctserver.domain.model import DIRECT, Source
 from ctserver.domain.rights import Scope
 from ctserver.domain.words import N_
 from ctserver.language import gettext as _
+from ctserver.services.callers import endpoint_of_channel
 from ctserver.storage.db import Row
 
 
@@ -50,8 +51,9 @@ class CallRow:
 
     @property
     def answerer(self) -> str:
-        """What a person knows the channel that answered by: "olivia" of "PJSIP/olivia"."""
-        return self.answered_by.partition("/")[2] or self.answered_by
+        """What a person knows the channel that answered by: "olivia" of "PJSIP/olivia-0000000c"."""
+        endpoint = endpoint_of_channel(self.answered_by)
+        return endpoint.partition("/")[2] or endpoint
 
 
 def call_row(row: Row, settings: Settings, now: int, scope: Scope) -> CallRow:

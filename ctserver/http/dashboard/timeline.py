@@ -183,8 +183,9 @@ def _party(leg: Leg) -> str:
 
 
 def _device(channel: str) -> str:
-    """PJSIP/100-0000002a -> PJSIP/100."""
-    return channel.rpartition("-")[0] or channel
+    """PJSIP/100-0000002a -> 100."""
+    device = channel.rpartition("-")[0] or channel
+    return device.partition("/")[2] or device
 
 
 # ---- as bars
