@@ -227,6 +227,11 @@ def days(first: date, last: date) -> str:
     return str(dates.format_interval(first, last, "yMMMd", locale=locale()))
 
 
+def short_days(first: date, last: date) -> str:
+    """16-22 Nov."""
+    return str(dates.format_interval(first, last, "MMMd", locale=locale()))
+
+
 def _date(at: date, width: Width) -> str:
     return _written(at, {"short": "d MMM", "medium": "d MMM y", "long": "d MMMM y"}[width], reader().language)
 

@@ -59,6 +59,7 @@ async def settings_page(request: web.Request) -> web.StreamResponse:
         "chosen": await _chosen(request, request[USER].login),
         "languages": language.LANGUAGES,
         "zones": language.zones(),
+        "server_zone": deps.settings.server.time_zone,
         "saved": request.query.get("done") == "saved",
     }
     return render.page(request, "settings.html", context)

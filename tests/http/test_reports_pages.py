@@ -56,6 +56,12 @@ async def ids(site: Any, where: str = "1 = 1") -> list[str]:
     return [row["id"] for row in await site.db.fetch(f"SELECT id FROM calls WHERE {where} ORDER BY id DESC")]
 
 
+def midnight_of(site: Any) -> int:
+    """The beginning of today."""
+    now = datetime.fromtimestamp(site.clock[0] / 1000, tz=ZoneInfo("Europe/London"))
+    return int(now.replace(hour=0, minute=0, second=0, microsecond=0).timestamp() * 1000)
+
+
 # ---- the journal
 
 
@@ -229,7 +235,8 @@ async def test_every_report_has_its_page_and_its_file(shop: Any, by: str) -> Non
     assert 'aria-current="page"' in html
     assert EVIL not in html
     rows = [json.loads(line) for line in (await shop.page(f"/reports/export.ndjson?by={by}&period=30d")).splitlines()]
-    assert sum(row["calls"] for row in rows) == len(await ids(shop))
+    whole_days = f"arrived_at < {midnight_of(shop)}"
+    assert sum(row["calls"] for row in rows) == len(await ids(shop, whole_days if by == "hours" else "1 = 1"))
 
 
 async def test_a_row_of_a_report_leads_to_its_calls(shop: Any) -> None:
@@ -324,13 +331,24 @@ async def test_the_heat_map_has_averages_of_each_hour_of_the_week(shop: Any) -> 
     html = await shop.page("/reports?by=hours&period=30d")
     assert html.count('<td role="cell" class="h') == 7 * 24
     rows = re.findall(r'class="sum num">([\d.]+)</td><td[^>]*>(\d+)</td><td[^>]*>(\d+)</td>', html)
-    assert [int(days) for _, _, days in rows].count(2) == 2, "nine days have two weekdays twice"
-    assert sum(int(count) for _, count, _ in rows) == len(await ids(shop))
+    assert [int(days) for _, _, days in rows].count(2) == 1, "eight days without today have one weekday twice"
+    midnight = midnight_of(shop)
+    assert sum(int(count) for _, count, _ in rows) == len(await ids(shop, f"arrived_at < {midnight}"))
+    assert "Today is left out until it is over." in html
     text = await shop.page("/reports/export.ndjson?by=hours&period=30d")
     cells = [json.loads(line) for line in text.splitlines()]
-    for weekday, (mean, _, _) in enumerate(rows, 1):
+    for weekday, (mean, count, over) in enumerate(rows, 1):
         hours = [cell for cell in cells if cell["weekday"] == weekday]
+        assert float(mean) == pytest.approx(int(count) / int(over), abs=0.0501), "the row agrees with itself"
         assert float(mean) == pytest.approx(sum(one["calls"] / max(1, one["days"]) for one in hours), abs=0.06)
+
+
+async def test_the_hours_of_today_alone_are_what_there_is_so_far(shop: Any) -> None:
+    html = await shop.page("/reports?by=hours&period=today")
+    midnight = midnight_of(shop)
+    totals = re.findall(r'class="sum num">[\d.]+</td><td[^>]*>(\d+)</td>', html)
+    assert sum(map(int, totals)) == len(await ids(shop, f"arrived_at BETWEEN {midnight} AND {shop.clock[0]}"))
+    assert "figures so far" in html
 
 
 @pytest.mark.parametrize(("name", "days"), [("today", 1), ("7d", 7), ("month", 0)])

@@ -15,6 +15,7 @@ from ctserver.domain.rights import Scope
 from ctserver.domain.words import N_
 from ctserver.http.dashboard import period
 from ctserver.http.dashboard.period import Period
+from ctserver.http.dashboard.rows import source_name
 from ctserver.http.deps import Deps
 from ctserver.language import gettext as _
 from ctserver.storage.search import NONE, Filters
@@ -203,7 +204,7 @@ def in_words(name: str, value: str, deps: Deps) -> str:
     if name == "number":
         return language.phone(value)
     if name == "source":
-        return value.removesuffix(f" / {NONE}")
+        return source_name(value.removesuffix(f" / {NONE}"))
     if name == "device":
         return _(DEVICES.get(value, value))
     return value

@@ -20,7 +20,7 @@ from ctserver.http import render
 from ctserver.http.auth import still
 from ctserver.http.dashboard import missed
 from ctserver.http.dashboard.calls import path_of
-from ctserver.http.dashboard.rows import CallRow, call_row, colour, label_of
+from ctserver.http.dashboard.rows import CallRow, call_row, colour, label_of, source_name
 from ctserver.http.deps import DEPS, USER, Deps, scope_of
 from ctserver.language import gettext as _
 from ctserver.services.live import Shared
@@ -133,7 +133,8 @@ async def _event(request: web.Request, deps: Deps, version: int) -> str:
 
 def _ringing(row: CallRow) -> dict[str, str]:
     who = render.phone(row.caller) if row.caller else _("Number withheld")
-    return {"id": row.id, "who": f"{who} {row.caller_name}".strip(), "what": row.source_label or row.line_name}
+    what = source_name(row.source_label) if row.source_label else row.line_name
+    return {"id": row.id, "who": f"{who} {row.caller_name}".strip(), "what": what}
 
 
 def _calls(request: web.Request, now: Now) -> list[CallRow]:

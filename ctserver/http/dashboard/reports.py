@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -148,8 +149,8 @@ async def reports_page(request: web.Request) -> web.StreamResponse:
         "of_visitors": counts_sessions(_question(scope, asked)),
     }
     if asked.by == HOURS:
-        grid, days = await _week(deps, scope, asked)
-        context |= {"heat": _heat(grid, days, PLACE[asked.measure]), "weekdays": _weekdays(asked.span)}
+        grid, days, today = await _week(deps, scope, asked)
+        context |= {"heat": _heat(grid, days, PLACE[asked.measure]), "weekdays": _weekdays(asked.span), "today": today}
         return render.page(request, "reports.html", context | {"report": None})
     found = _from_the_first(await reports.ask(deps.db, _question(scope, asked)), asked)
     return render.page(request, "reports.html", context | _context(found, asked, deps))
@@ -161,7 +162,7 @@ async def export_report(request: web.Request) -> web.StreamResponse:
     kind = export_kind(request)
     await audit.write(request, "exported", "report", asked.query())
     if asked.by == HOURS:
-        grid, days = await _week(deps, scope, asked)
+        grid, days, _today = await _week(deps, scope, asked)
         rows = [(day + 1, hour, days[day][hour], *grid[day][hour]) for day in range(7) for hour in range(24)]
         head: tuple[str, ...] = ("weekday", "hour", "days", *MEASURES)
     else:
@@ -249,13 +250,17 @@ def _question(scope: Scope, asked: Asked) -> Question:
     return Question(by, asked.span, asked.unit, language.zone(), _of_site(scope, asked), asked.before, asked.filters)
 
 
-async def _week(deps: Deps, scope: Scope, asked: Asked) -> tuple[list[list[Sums]], list[list[int]]]:
-    """Sums by weekday and hour, and over how many days each is: those since the first call or session, until now."""
-    zone, of_site = language.zone(), _of_site(scope, asked)
-    grid = await reports.heat(deps.db, asked.span, zone, of_site, asked.filters)
-    first = await reports.first_day(deps.db, of_site)
-    since, until = asked.span
-    return grid, report.days_of_hours((max(since, first or since), min(until, deps.now())), zone)
+async def _week(deps: Deps, scope: Scope, asked: Asked) -> tuple[list[list[Sums]], list[list[int]], str]:
+    """Sums by weekday and hour; over how many days each is, those since the first call or session; and what becomes of today,
+    which is not over: "left out", "alone" where there is no other day, "" where the span has it not."""
+    zone, of_site, now = language.zone(), _of_site(scope, asked), deps.now()
+    first, midnight = await reports.first_day(deps.db, of_site), report.midnight(report.day_of(now, zone), zone)
+    since, until, today = max(asked.span[0], first or 0), min(asked.span[1], now), ""
+    if until > midnight:
+        today = "left out" if since < midnight else "alone"
+        until = midnight if since < midnight else until
+    grid = await reports.heat(deps.db, (asked.span[0], until), zone, of_site, asked.filters)
+    return grid, report.days_of_hours((since, until), zone), today
 
 
 # ---- what the page shows
@@ -390,6 +395,9 @@ def _plot(moments: list[Moment], asked: Asked) -> str:
 def _label(at: int, unit: str) -> str:
     if unit == "hour":
         return f"{language.day(at, 'short')}, {language.hour_minute(at)}"
+    if unit == "week":
+        first = report.day_of(at, language.zone())
+        return language.short_days(first, first + timedelta(days=6))
     return language.month(at) if unit == "month" else language.day(at, "short")
 
 
@@ -405,16 +413,25 @@ def _heat(grid: list[list[Sums]], days: list[list[int]], place: int) -> list[dic
     return [
         {
             "cells": [
-                {"count": count, "mean": mean, "level": math.ceil(mean * HEAT_LEVELS / most) if most else 0}
+                {
+                    "count": count,
+                    "mean": _half_up(mean, digits),
+                    "level": math.ceil(mean * HEAT_LEVELS / most) if most else 0,
+                }
                 for count, mean in zip(counts[day], means[day], strict=True)
             ],
             "digits": digits,
             "days": max(days[day]),
             "count": sum(counts[day]),
-            "mean": sum(means[day]),
+            "mean": _half_up(sum(counts[day]) / max(1, *days[day]), digits),
         }
         for day in range(7)
     ]
+
+
+def _half_up(mean: float, digits: int) -> float:
+    """As a person rounds: 0.25 is 0.3. What is less than can be shown stays what it is, so that it is not taken for nothing."""
+    return math.floor(mean * 10**digits + 0.5) / 10**digits or mean
 
 
 def _weekdays(span: Span) -> list[tuple[str, str]]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ctserver.config import Settings
 from ctserver.domain import call as machine
 from ctserver.domain import phone
-from ctserver.domain.model import Source
+from ctserver.domain.model import DIRECT, Source
 from ctserver.domain.rights import Scope
 from ctserver.domain.words import N_
 from ctserver.language import gettext as _
@@ -97,6 +97,11 @@ def call_row(row: Row, settings: Settings, now: int, scope: Scope) -> CallRow:
 def source_label(source: str, medium: str) -> str:
     """google / cpc; a source without a medium stands alone."""
     return f"{source} / {medium}" if source and medium and medium != "(none)" else source
+
+
+def source_name(label: str) -> str:
+    """A label as a person reads it."""
+    return _("(direct)") if label == DIRECT.source else label
 
 
 def label_of(source: Source) -> str:

@@ -24,9 +24,9 @@ DAY_MS = 86_400_000
 ROLES = {
     Role.OWNER: (N_("Owner"), N_("everything, users and the audit log included")),
     Role.MANAGER: (N_("Manager"), N_("calls, recordings, reports, numbers; of all sites, or of some")),
-    Role.OPERATOR: (N_("Operator"), N_("calls and recordings of some lines")),
+    Role.OPERATOR: (N_("Operator"), N_("calls and recordings of the lines ticked below")),
     Role.ANALYST: (N_("Analyst"), N_("calls and reports, without recordings and callers' numbers")),
-    Role.CLIENT: (N_("Client"), N_("calls, recordings and reports of one site")),
+    Role.CLIENT: (N_("Client"), N_("calls, recordings and reports of the sites ticked below")),
 }
 
 
