@@ -30,7 +30,7 @@ ANSWERS: dict[int, msgspec.msgpack.Decoder[Any]] = {
 }
 WORDS: msgspec.msgpack.Decoder[str] = msgspec.msgpack.Decoder(str)  # of an answer that is not TAKEN
 
-TOGETHER = 8  # frames in one write at most: the other end shall not wait until all of a rush is dealt with
+TOGETHER = 32  # frames in one write at most: the other end shall not wait until all of a rush is dealt with
 _HEAD = struct.Struct("!IIB")
 _encode = msgspec.msgpack.Encoder().encode
 
