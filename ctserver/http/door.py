@@ -49,7 +49,7 @@ class Server(web.Server):
     def __call__(self) -> _Door:  # type: ignore[override]
         return _Door(self, self._here)
 
-    def aiohttps(self) -> web.RequestHandler:
+    def plain_connection(self) -> web.RequestHandler:
         """A connection as aiohttp keeps it."""
         return super().__call__()
 
@@ -154,7 +154,7 @@ class _Door(BaseProtocol):
     def _hand_over(self, data: bytes) -> None:
         transport = cast(asyncio.Transport, self.transport)
         self._server.doors.discard(self)
-        handler = self._server.aiohttps()
+        handler = self._server.plain_connection()
         transport.set_protocol(handler)
         handler.connection_made(transport)
         handler.data_received(data)

@@ -36,12 +36,12 @@ async def carry(route: Route, desk: Desk, request: web.BaseRequest) -> web.Respo
     return carried
 
 
-def response(answer: Answer) -> web.Response:
-    return web.Response(status=answer.status, headers=answer.headers, body=answer.body)
+def response(told: Answer) -> web.Response:
+    return web.Response(status=told.status, headers=told.headers, body=told.body)
 
 
 def too_large() -> web.Response:
     """Before any of the body is read, and the connection closed."""
-    response = web.Response(status=413, text=f"at most {MAX_BODY} bytes\n")
-    response.force_close()
-    return response
+    refused = web.Response(status=413, text=f"at most {MAX_BODY} bytes\n")
+    refused.force_close()
+    return refused
