@@ -183,6 +183,17 @@ async def until(condition, seconds: float = 5.0) -> None:
             await asyncio.sleep(0.02)
 
 
+async def true_in(page, expression: str, seconds: float = 8.0) -> None:
+    """Wait until the expression holds in the page.
+
+    Playwright's `wait_for_function` looks again by an eval inside the page, which a strict CSP forbids: it works as long as the first
+    look finds it true.
+    """
+    async with asyncio.timeout(seconds):
+        while not await page.evaluate(expression):
+            await asyncio.sleep(0.02)
+
+
 # ---- the dashboard
 
 AXE = (VENDOR / "axe.min.js").read_text()

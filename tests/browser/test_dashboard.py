@@ -5,7 +5,7 @@ import re
 
 import pytest_asyncio
 
-from tests.browser.conftest import until
+from tests.browser.conftest import true_in, until
 
 PLAYING = "() => { const a = document.querySelector('audio'); return !a.paused && a.currentTime > 0; }"
 STATE = "() => { const a = document.querySelector('audio'); return [a.paused, a.currentTime, a.playbackRate]; }"
@@ -22,9 +22,9 @@ async def views(shop):
 async def test_a_recording_is_heard_by_keyboard_and_by_mouse(open_page, views):
     page = await open_page(views["call"])
     await page.keyboard.press("Space")
-    await page.wait_for_function(PLAYING)
+    await true_in(page, PLAYING)
     await page.keyboard.press("Space")
-    await page.wait_for_function("document.querySelector('audio').paused")
+    await true_in(page, "document.querySelector('audio').paused")
     at = (await page.evaluate(STATE))[1]
     await page.keyboard.press("ArrowRight")
     assert abs((await page.evaluate(STATE))[1] - at - 5) < 0.1
@@ -49,7 +49,7 @@ async def test_silence_is_skipped_and_a_party_muted(open_page, views):
     await page.evaluate("t => { document.querySelector('audio').currentTime = t; }", long * step + 0.3)
     await page.get_by_role("button", name="Mute the caller").click()
     await page.get_by_role("button", name="Play").click()
-    await page.wait_for_function(f"document.querySelector('audio').currentTime >= {end - 0.2}", timeout=int(1000 * 1.1))
+    await true_in(page, f"document.querySelector('audio').currentTime >= {end - 0.2}", 1.1)
     assert await page.get_by_role("button", name="Mute the caller").get_attribute("aria-pressed") == "true"
     await page.keyboard.press("Space")
 
@@ -109,7 +109,7 @@ async def test_a_call_is_rated_kept_as_a_model_and_shared_with_a_stranger(open_p
     await stranger.goto(link)
     assert "7700 900" not in await stranger.inner_text("body")
     await stranger.get_by_role("button", name="Play").click()
-    await stranger.wait_for_function(PLAYING)
+    await true_in(stranger, PLAYING)
     await page.goto(page.url.split("/calls/")[0] + "/quality?queue=models")
     assert "Asks for the name at once" in await page.inner_text("main")
 

@@ -7,7 +7,7 @@ import random
 import phonenumbers
 from phonenumbers import PhoneNumberFormat as Format
 
-from .conftest import OWN, number, target, until
+from .conftest import OWN, number, target, true_in, until
 
 FORMS = {
     "e164": Format.E164,
@@ -169,7 +169,7 @@ async def test_digits_that_are_no_phone_number_stay(world, tab):
     before = await tab.evaluate(
         "fetch('').then(r => r.text()).then(t => new DOMParser().parseFromString(t, 'text/html').getElementById('x').innerHTML)"
     )
-    await tab.wait_for_function("document.getElementById('y').textContent == '+442079460101'")
+    await true_in(tab, "document.getElementById('y').textContent == '+442079460101'")
     after = await tab.evaluate("x.innerHTML")
     wrong = [(a, b) for a, b in zip(before.split("<p>"), after.split("<p>"), strict=True) if a != b]
     print(len(lines), "lines,", len(wrong), "false swaps", wrong[:12])

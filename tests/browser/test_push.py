@@ -14,7 +14,7 @@ import pytest_asyncio
 from ctserver.storage import push
 
 from . import bare
-from .conftest import AXE, ROOT, SIZES
+from .conftest import AXE, ROOT, SIZES, true_in
 from .shop import PASSWORD
 
 PICTURES = os.environ.get("CTSERVER_TEST_PICTURES")  # a folder for screenshots, to be looked at
@@ -79,7 +79,7 @@ async def opened(place, chromium):
 
 
 async def state(page):
-    await page.wait_for_function("document.getElementById('push').dataset.state")
+    await true_in(page, "document.getElementById('push').dataset.state")
     return await page.evaluate("document.getElementById('push').dataset.state")
 
 
@@ -97,7 +97,7 @@ async def test_the_switch_says_what_the_browser_can_and_asks_on_a_click_only(ope
     assert await seen(page) == "Notify me in this browser"
     assert await page.evaluate("window.asked") is None
     await page.get_by_role("button", name="Notify me in this browser").click()
-    await page.wait_for_function("window.asked === 1")
+    await true_in(page, "window.asked === 1")
     assert await page.evaluate("navigator.serviceWorker.getRegistration('/')") is None
     blocked = "Object.defineProperty(Notification, 'permission', { get: () => 'denied' });"
     page = await opened(script=blocked)

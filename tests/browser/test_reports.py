@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from .conftest import true_in
+
 
 async def outcomes(page):
     return set(await page.locator("tr.call td.c-outcome b").all_inner_texts())
@@ -79,7 +81,7 @@ async def test_older_calls_follow_without_losing_the_place(open_page):
     page = await open_page("/calls")
     first = await page.locator("tr.call").first.get_attribute("id")
     await page.get_by_text("Show older calls").click()
-    await page.wait_for_function("document.querySelectorAll('tr.call').length > 50")
+    await true_in(page, "document.querySelectorAll('tr.call').length > 50")
     found = await page.locator("tr.call").evaluate_all("rows => rows.map(row => row.id)")
     assert found[0] == first
     assert len(found) == len(set(found)) == 100

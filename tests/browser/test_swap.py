@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from .conftest import FIRST, OWN, SECOND, target, until
+from .conftest import FIRST, OWN, SECOND, target, true_in, until
 
 
 async def shown(tab, selector="#x"):
@@ -364,7 +364,7 @@ async def test_a_react_page_that_hydrates_over_swapped_text_ends_well(world, tab
         {onRecoverableError() {}}); document.title = 'up' }, 300))</script>""",
         head=head,
     )
-    await tab.wait_for_function("document.title == 'up'")
+    await true_in(tab, "document.title == 'up'")
     await tab.wait_for_timeout(100)
     assert await shown(tab, "#a") == "020 7946 0101"
 

@@ -6,7 +6,7 @@ import pytest
 
 from ctserver.http.script import client_ids
 
-from .conftest import FIRST, OWN, SECOND, until
+from .conftest import FIRST, OWN, SECOND, true_in, until
 
 PAGE = f"<p id=x>020 7946 0000</p><a id=t href='tel:{OWN}' onclick='event.preventDefault()'>{OWN}</a>"
 STORED = "localStorage['ct:demo'] && JSON.parse(decodeURIComponent(localStorage['ct:demo']))"
@@ -84,7 +84,7 @@ async def test_a_stored_lease_is_applied_before_the_server_answers_and_moves_not
     await tab.add_init_script("""window.shift = 0; new PerformanceObserver(list => { for (const e of list.getEntries()) shift += e.value })
       .observe({type: 'layout-shift', buffered: true})""")
     await tab.goto(url, wait_until="commit")
-    await tab.wait_for_function("document.getElementById('x')?.textContent == '020 7946 0101'", timeout=900)
+    await true_in(tab, "document.getElementById('x')?.textContent == '020 7946 0101'", 0.9)
     await settled(world, tab, 2)
     await tab.wait_for_timeout(1200)
     assert world.visits[1]["v"] == "v1"
@@ -207,12 +207,12 @@ async def test_the_check_of_the_installation(world, tab, context):
     await tab.goto(world.page("dashboard", path="/dashboard", head=f"<script>{heard}</script>", script=False))
     shop = world.page(PAGE + "<input placeholder='020 7946 0000'>")
     await tab.evaluate(f"open('{shop}?ct-test=1')")
-    await tab.wait_for_function("heard.length")
+    await true_in(tab, "heard.length")
     world.status = 204
     await tab.evaluate(
         f"document.body.append(Object.assign(document.createElement('iframe'), {{src: '{shop}?a=b&ct-test=2'}}))"
     )
-    await tab.wait_for_function("heard.length > 1")
+    await true_in(tab, "heard.length > 1")
     await tab.evaluate(f"open('{shop}')")
     await settled(world, tab, 3)
     told = await tab.evaluate("heard")
