@@ -234,7 +234,7 @@ def _clear_log(connection: sqlite3.Connection) -> bool:
     """Without waiting for anybody: those who write would wait as well."""
     connection.execute("PRAGMA busy_timeout = 0")
     try:
-        return connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0
+        return bool(connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0)
     finally:
         connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
 
