@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 
 from ctserver.config import Settings
@@ -37,7 +36,6 @@ class CallRow:
     ring_seconds: int | None
     talk_seconds: int | None
     source_label: str
-    source_colour: int | None
     campaign: str
     attribution_kind: str
     confidence: float
@@ -61,7 +59,6 @@ def call_row(row: Row, settings: Settings, now: int, scope: Scope) -> CallRow:
     site, line = settings.sites.get(row["site"]), settings.lines.get(row["line"])
     rang_until = row["answered_at"] or row["ended_at"] or now
     talk_until = row["ended_at"] or now
-    label = source_label(row["source"], row["medium"])
     return CallRow(
         id=row["id"],
         arrived_at=row["arrived_at"],
@@ -79,8 +76,7 @@ def call_row(row: Row, settings: Settings, now: int, scope: Scope) -> CallRow:
         reason=row["reason"],
         ring_seconds=max(0, rang_until - row["ringing_at"]) // 1000 if row["ringing_at"] is not None else None,
         talk_seconds=max(0, talk_until - row["answered_at"]) // 1000 if row["answered_at"] is not None else None,
-        source_label=label,
-        source_colour=colour(label),
+        source_label=source_label(row["source"], row["medium"]),
         campaign=row["campaign"],
         attribution_kind=row["attribution"],
         confidence=row["confidence"],
@@ -106,16 +102,6 @@ def source_name(label: str) -> str:
 
 def label_of(source: Source) -> str:
     return source_label(source.source, source.medium)
-
-
-SALT = "1573 "  # with it the eight sources that most shops have are of eight colours. Ours.
-
-
-def colour(label: str) -> int | None:
-    """The steady colour of a source: one of eight, None (grey) for "not known" and direct."""
-    if not label or label.startswith("(direct)"):
-        return None
-    return hashlib.sha256(f"{SALT}{label}".encode()).digest()[0] % 8
 
 
 HANGUP = {  # Q.850 causes in plain words
