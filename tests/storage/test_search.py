@@ -164,7 +164,9 @@ async def test_what_one_filter_finds_is_counted_in_its_index(shop: Sqlite) -> No
     for name in search._PAGES:
         sql = search._COUNTS_LED[name] if name else search._COUNTS[name]
         plan = await shop.fetch("EXPLAIN QUERY PLAN " + sql, (None,) * _values(sql))
-        if name == "person":  # reckoned by SQLite, which calls no index of it covering; the call itself is put off for ever
+        if (
+            name == "person"
+        ):  # SQLite calls no index of what is reckoned covering, but puts reading the call off for ever
             program = await shop.fetch("EXPLAIN " + sql, (None,) * _values(sql))
             assert "DeferredSeek" in [step["opcode"] for step in program]
         else:
