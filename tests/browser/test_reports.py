@@ -4,6 +4,7 @@ import asyncio
 import csv
 import io
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -44,7 +45,7 @@ async def test_columns_are_chosen_and_kept_as_a_view(open_page, shop):
     await page.get_by_text("Columns", exact=True).click()
     await page.get_by_label("Answered by").locator("visible=true").check()
     await page.wait_for_selector("th.c-person")
-    assert "PJSIP/" in await page.locator("td.c-person").first.inner_text()
+    assert re.fullmatch("[a-z]+", (await page.locator("td.c-person").first.inner_text()).strip())
     assert "cols=" in page.url
     await page.keyboard.press("Escape")
     await page.get_by_text("Columns", exact=True).click()

@@ -122,7 +122,7 @@ async def _waiting(request: web.Request, now: int) -> dict[str, Any]:
 
 async def _pools(deps: Deps, scope: Scope, midnight: int, now: int) -> list[dict[str, Any]]:
     """How many numbers of each pool are held, and what visitors got instead when none was free today."""
-    seen = {use.pool for use in deps.uses.values() if scope.sees_site(use.site)}
+    seen = {use.pool for use in deps.uses.values() if scope.sees(use.site, use.line)}
     held = {row["number"] for row in await sessions.holders_now(deps.db) if row["until"] > now}
     short = await sessions.shortages_since(deps.db, midnight)
     told = await pools.latest_facts(deps.db, "pool_short", now - DAY_MS)

@@ -11,13 +11,13 @@ from ctserver.domain.model import DIRECT, Source
 from ctserver.domain.rights import Scope
 from ctserver.domain.words import N_
 from ctserver.language import gettext as _
-from ctserver.services.callers import endpoint_of_channel
 from ctserver.storage.db import Row
 
 
 @dataclass(frozen=True, slots=True)
 class CallRow:
-    """One call in a list. `records`: a recording of it is being made, as far as the settings tell."""
+    """One call in a list. `records`: a recording of it is being made, as far as the settings tell; `answerer`: the channel
+    `answered_by` as people call the phone."""
 
     id: str
     arrived_at: int
@@ -44,14 +44,9 @@ class CallRow:
     hangup_cause: int | None
     hangup_text: str
     answered_by: str
+    answerer: str
     linkedid: str
     pbx: str
-
-    @property
-    def answerer(self) -> str:
-        """What a person knows the channel that answered by: "olivia" of "PJSIP/olivia-0000000c"."""
-        endpoint = endpoint_of_channel(self.answered_by)
-        return endpoint.partition("/")[2] or endpoint
 
 
 def call_row(row: Row, settings: Settings, now: int, scope: Scope) -> CallRow:
@@ -85,6 +80,7 @@ def call_row(row: Row, settings: Settings, now: int, scope: Scope) -> CallRow:
         hangup_cause=row["hangup_cause"],
         hangup_text=_(HANGUP.get(row["hangup_cause"] or 0, "")),
         answered_by=row["answered_by"],
+        answerer=row["person"],
         linkedid=row["linkedid"],
         pbx=row["pbx"],
     )
