@@ -67,7 +67,7 @@ async def test_a_queue_shows_fifty_calls_and_leads_to_the_older_ones(alice: Any)
 
     def copy(tx: Any) -> None:
         (row,) = tx.fetch("SELECT * FROM calls WHERE id = $1", (call,))
-        columns = [name for name in row.keys() if name != "person"]  # that one is reckoned
+        columns = [name for name in dict(row) if name != "person"]  # that one is reckoned
         names = ", ".join(columns)
         places = ", ".join(f"${n + 1}" for n in range(len(columns)))
         for id in copies:
