@@ -10,7 +10,7 @@ from ctserver.domain.rights import Right, Scope
 from ctserver.http import audit, render
 from ctserver.http.dashboard.calls import path_of
 from ctserver.http.dashboard.pools import short_today
-from ctserver.http.dashboard.rows import colour, label_of
+from ctserver.http.dashboard.rows import label_of
 from ctserver.http.deps import DEPS, USER, Deps, TestCallFailed, scope_of
 from ctserver.language import gettext as _
 from ctserver.storage import journal, sessions
@@ -98,11 +98,9 @@ async def _numbers(request: web.Request) -> dict[str, Any]:
 
 def _number(number: str, row: Row | None, calls: journal.OnNumber | None, now: int) -> dict[str, Any]:
     held = row is not None and row["until"] > now
-    label = label_of(sessions.source_of(row)) if row is not None else ""
     holder = {
         "session_id": row["session"],
-        "source_label": label,
-        "source_colour": colour(label),
+        "source_label": label_of(sessions.source_of(row)),
         "since": row["shown_at"],
         "until": row["until"],
         "last_seen_at": row["seen_at"],
@@ -123,14 +121,13 @@ def _statics(deps: Deps, scope: Scope, calls: dict[str, journal.OnNumber]) -> li
     for use in deps.uses.values():
         if use.source is None or not scope.sees(use.site, use.line):
             continue
-        label = label_of(use.source)
         today = calls.get(use.number)
         site = deps.settings.sites[use.site]
         found.append(
             {
                 "number": use.number,
-                "source_label": label + (f", {use.source.campaign}" if use.source.campaign else ""),
-                "source_colour": colour(label),
+                "source_label": label_of(use.source),
+                "campaign": use.source.campaign,
                 "site_name": site.name or use.site,
                 "calls_today": today.calls if today else 0,
                 "last_call_at": today.last if today else None,

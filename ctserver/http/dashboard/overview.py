@@ -17,7 +17,7 @@ from ctserver.http.dashboard import journal, missed
 from ctserver.http.dashboard.filters import in_words
 from ctserver.http.dashboard.pools import short_of, short_today
 from ctserver.http.dashboard.reports import PLACE
-from ctserver.http.dashboard.rows import call_row, colour
+from ctserver.http.dashboard.rows import call_row
 from ctserver.http.deps import DEPS, USER, Deps, scope_of
 from ctserver.services import reports
 from ctserver.services.reports import Line, Question, Report
@@ -84,7 +84,7 @@ def _round_up(most: int) -> int:
 
 def _sources(lines: list[Line], deps: Deps) -> list[dict[str, Any]]:
     shown = [line for line in lines if line.sums[1]][:SOURCES]
-    return [{**_source(line, deps), "colour": colour(line.value)} for line in shown]
+    return [_source(line, deps) for line in shown]
 
 
 def _others(found: Report, shown: list[dict[str, Any]]) -> dict[str, int]:
