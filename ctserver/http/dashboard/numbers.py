@@ -96,12 +96,10 @@ def _number(number: str, row: Row | None, calls: journal.OnNumber | None, now: i
     held = row is not None and row["until"] > now
     label = label_of(sessions.source_of(row)) if row is not None else ""
     holder = {
-        "session_id": row["session"],
         "source_label": label,
         "source_colour": colour(label),
         "since": row["shown_at"],
         "until": row["until"],
-        "last_seen_at": row["seen_at"],
         "landing_path": path_of(row["landing_url"]).split("?")[0],
     } if row is not None and held else None  # fmt: skip
     busy = "" if calls is None else "calling" if calls.talking else "ringing" if calls.ringing else ""
