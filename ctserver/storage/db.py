@@ -66,5 +66,8 @@ class Database(Protocol):
         """Run several reads on one state of the database: what is written meanwhile is not seen. For reports and other
         long work; it leaves `fetch` and `one` a reader of their own."""
 
+    async def clear_log(self) -> bool:
+        """What was changed or removed is no more in the log beside the tables. False: somebody reads what was before."""
+
     def write(self, unit: Callable[[Transaction], T]) -> asyncio.Future[T]:
         """Run a unit of work; done when its changes are on disk."""

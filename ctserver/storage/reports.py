@@ -225,7 +225,7 @@ _VALUE_OF_CALL = """
         WHEN 'device' THEN COALESCE(m.device, '')
         WHEN 'number' THEN m.did
         WHEN 'line' THEN m.line
-        WHEN 'person' THEN m.answered_by
+        WHEN 'person' THEN m.person
         WHEN 'clock' THEN CAST(m.arrived_at - m.arrived_at % 900000 AS TEXT)
         ELSE m.category END AS value,
     0 AS sessions, COUNT(*) AS calls, SUM(m.answered) AS answered, SUM(m.missed) AS missed,

@@ -34,6 +34,7 @@ WRITER_PRAGMAS = [
     "PRAGMA temp_store = MEMORY",
     "PRAGMA secure_delete = 1",  # what was erased does not stay in the file's free places
 ]
+CLEAR_TRIES, CLEAR_SECONDS = 20, 0.25  # a report may be reading
 READERS = 3  # connections that read; all but one may be busy with long reads
 
 
@@ -138,6 +139,13 @@ class Sqlite:
         except sqlite3.Error as error:
             raise Unavailable(str(error)) from error
 
+    async def clear_log(self) -> bool:
+        for _ in range(CLEAR_TRIES):
+            if await self.run(_clear_log):
+                return True
+            await asyncio.sleep(CLEAR_SECONDS)
+        return False
+
     async def close(self) -> None:
         """Writes what waits, then closes."""
         self._closed = True
@@ -220,6 +228,15 @@ def _snapshot(unit: Callable[[Transaction], T], connection: sqlite3.Connection) 
         return unit(SqliteTransaction(connection, {}))
     finally:
         connection.execute("ROLLBACK")
+
+
+def _clear_log(connection: sqlite3.Connection) -> bool:
+    """Without waiting for anybody: those who write would wait as well."""
+    connection.execute("PRAGMA busy_timeout = 0")
+    try:
+        return bool(connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0)
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
 
 
 class _Memory:

@@ -214,6 +214,16 @@ async def test_nothing_of_him_is_left_anywhere_and_all_of_others(house: House) -
     )
 
 
+async def test_neither_the_database_nor_its_log_holds_on_disk_what_was_erased(house: House, tmp_path: Path) -> None:
+    def on_disk() -> bytes:
+        return b"".join(file.read_bytes() for file in tmp_path.glob("ctserver.db*"))
+
+    assert ANN.encode() in on_disk()
+    await house.data.erase(ANN, house.now)
+    assert ANN.encode() not in on_disk()
+    assert BOB.encode() in on_disk()
+
+
 async def test_notes_are_still_notes(house: House) -> None:
     await house.data.erase(ANN, house.now)
     lines = house.notes.read_text().splitlines()

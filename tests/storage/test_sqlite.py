@@ -110,6 +110,25 @@ async def test_one_who_no_longer_waits_loses_nothing(store: Sqlite) -> None:
     assert await numbers(store) == [1, 2]
 
 
+async def test_the_log_is_cleared_when_nobody_reads_what_was_before_and_writers_do_not_wait_for_it(
+    store: Sqlite, tmp_path: Path
+) -> None:
+    file = next(tmp_path.glob("*.db"))
+    log = file.with_name(f"{file.name}-wal")
+    reader = sqlite3.connect(file, isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute("SELECT COUNT(*) FROM t").fetchone()
+    await store.write(insert(1))
+    clearing = asyncio.create_task(store.clear_log())
+    for n in range(2, 30):
+        await asyncio.wait_for(store.write(insert(n)), 2)
+    assert log.stat().st_size > 0
+    reader.execute("ROLLBACK")
+    assert await clearing
+    assert log.stat().st_size == 0
+    reader.close()
+
+
 async def test_closing_writes_what_waits(store: Sqlite, tmp_path: Path) -> None:
     second = await sqlite.open(next(tmp_path.glob("*.db")))
     tasks = [second.write(insert(number)) for number in range(50)]

@@ -16,7 +16,7 @@ from ctserver.domain.times import times
 from ctserver.domain.words import N_
 from ctserver.http import audit, render
 from ctserver.http.dashboard import blocked, marks, quality, timeline
-from ctserver.http.dashboard.rows import CallRow, call_row, colour, label_of
+from ctserver.http.dashboard.rows import CallRow, call_row, label_of
 from ctserver.http.dashboard.sound import file_of, peaks_of, send_file
 from ctserver.http.deps import DEPS, USER, Deps, scope_of
 from ctserver.language import gettext as _
@@ -132,7 +132,6 @@ async def _attribution(deps: Deps, row: Row) -> dict[str, Any]:
             {
                 "share": other["share"],
                 "source_label": label_of(sessions.source_of(other)),
-                "source_colour": colour(label_of(sessions.source_of(other))),
                 "campaign": other["campaign"],
             }
             for other in others

@@ -30,7 +30,7 @@ async def pools_page(request: web.Request) -> web.StreamResponse:
     deps, scope = request.app[DEPS], scope_of(request)
     midnight = render.local(deps.now()).replace(hour=0, minute=0, second=0, microsecond=0)
     today = await sessions.shortages_since(deps.db, int(midnight.timestamp() * 1000))
-    seen = {use.pool for use in deps.uses.values() if scope.sees_site(use.site)}
+    seen = {use.pool for use in deps.uses.values() if scope.sees(use.site, use.line)}
     context = {
         "page": "pools",
         "health": await deps.health(),

@@ -22,7 +22,6 @@ from ctserver.http.dashboard import filters as words
 from ctserver.http.dashboard import period
 from ctserver.http.dashboard.filters import chips_of, filter_of, in_words, options
 from ctserver.http.dashboard.journal import export_kind, send
-from ctserver.http.dashboard.rows import colour
 from ctserver.http.deps import DEPS, USER, Deps, scope_of
 from ctserver.language import gettext as _
 from ctserver.services import export, reports
@@ -276,7 +275,7 @@ def _context(found: Report, asked: Asked, deps: Deps) -> dict[str, Any]:
         "report": found,
         "total": _named(found.total),
         "before": _named(found.before) if found.before is not None else None,
-        "lines": [{**_line(line, asked, deps, most), "colour": colour(line.value)} for line in shown],
+        "lines": [_line(line, asked, deps, most) for line in shown],
         "hidden": len(lines) - len(shown),
         "plot": _plot(moments, asked),
         "moments": [
@@ -359,7 +358,7 @@ def _named(sums: Sums) -> dict[str, Any]:
 def _line(line: Line, asked: Asked, deps: Deps, most: int) -> dict[str, Any]:
     return {
         "words": in_words(asked.by, line.value, deps),
-        "known": bool(line.value),
+        "value": line.value,
         "below": asked.below(line.value),
         "journal": asked.journal(**{asked.by: filter_of(asked.by, line.value)}),
         "share": 100 * line.sums[1] / most if most else 0,
