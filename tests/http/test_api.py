@@ -279,6 +279,30 @@ async def test_a_wrong_question_is_told(program: Program, query: str) -> None:
     assert (response.status, response.content_type) == (400, "application/problem+json"), await response.text()
 
 
+@pytest.mark.parametrize(
+    ("body", "headers", "status"),
+    [
+        (b"{}", {"Content-Type": "application/json; charset=nonsense"}, 400),
+        (b"{}", {"Content-Type": "application/json; charset=base64"}, 400),
+        (b"\xff\xfe", {}, 400),
+        (b"[" * 60_000, {}, 400),
+        (b"not packed", {"Content-Encoding": "gzip"}, 400),
+        (b" " * 70_000, {}, 413),
+        (b"a=\xff", {"Content-Type": "application/x-www-form-urlencoded"}, 400),
+    ],
+)
+async def test_a_body_that_cannot_be_read_is_a_problem_and_no_failure(
+    alice: Any, caplog: Any, body: bytes, headers: dict[str, str], status: int
+) -> None:
+    program = Program(alice, await token(alice, "calls", "work", "block"))
+    kind = {"Content-Type": "application/json", "Connection": "close", **program.headers, **headers}
+    for method, path in (("PATCH", f"/api/v1/calls/{await ring(alice)}"), ("PUT", "/api/v1/blocked/+447700900123")):
+        response = await alice.client.request(method, path, data=body, headers=kind)
+        assert (response.status, response.content_type) == (status, "application/problem+json"), (path, headers)
+        assert (await response.json())["status"] == status
+    assert not caplog.records
+
+
 async def test_who_has_the_answer_already_is_told_so(alice: Any, program: Program) -> None:
     path = f"/api/v1/calls/{await ring(alice)}"
     tag = (await program.get(path)).headers["ETag"]

@@ -50,7 +50,6 @@ async def _pool(deps: Deps, name: str, today: Mapping[str, int]) -> dict[str, An
         "id": name,
         "size": len(pool.numbers),
         "hours": rows,
-        "most_shown": max((row["shown"] for row in rows), default=0),
         "short": short_of(short.get(name)),
         "today": short_today(today),
         "seen": 0 if latest else await pools.shown_since(deps.db, name, now - LOOK_BACK_DAYS * DAY_MS, ENOUGH),
