@@ -48,7 +48,6 @@ async def test_work_gives_what_it_found_or_how_it_failed() -> None:
 
     app = web.Application()
     app.router.add_get("/", handler)
-    async with TestServer(app) as server:
-        async with ClientSession() as client:
-            assert await (await client.get(server.make_url("/?n=41"))).text() == "42"
-            assert (await client.get(server.make_url("/?n=x"))).status == 409
+    async with TestServer(app) as server, ClientSession() as client:
+        assert await (await client.get(server.make_url("/?n=41"))).text() == "42"
+        assert (await client.get(server.make_url("/?n=x"))).status == 409
