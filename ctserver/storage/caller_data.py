@@ -17,6 +17,7 @@ from ctserver.storage.db import Row, Transaction
 
 CERTAIN = 0.8  # of an attribution: a session with less may be somebody else's
 GONE = "erased"
+ID = 26  # characters of an id
 
 
 # ---- found
@@ -240,6 +241,8 @@ def forget_number(tx: Transaction, number: str, alias: str) -> None:
 
 
 def put_text(tx: Transaction, table: str, row: Sequence[str]) -> None:
-    """Write the texts of a row, as `texts` gave them, anew; a tag goes."""
+    """Write the texts of a row, as `texts` gave them, anew; a tag goes. What stood with a call is a change of that call."""
     tx.execute(_PUT[table], tuple(row))
+    if table in ("call_notes", "call_tags"):
+        touch(tx, row[0][:ID])
     tx.memory.clear()  # it may know the session
