@@ -148,7 +148,6 @@ async def session_of(deps: Deps, id: str) -> dict[str, Any] | None:
     return {
         "landing_url": found.landing_url,
         "referrer": found.referrer,
-        "started_at": found.started_at,
         "device": found.device,
         "region": found.region,
         "id": found.id,
@@ -156,7 +155,7 @@ async def session_of(deps: Deps, id: str) -> dict[str, Any] | None:
             {"at": v.at, "url": v.url, "path": path_of(v.url), "title": v.title, "spent": spent}
             for v, spent in zip(visits, _spent(visits, found.last_seen_at), strict=True)
         ],
-        "signals": [{"at": signal["at"], "kind": signal["kind"], "text": ""} for signal in signals],
+        "signals": [{"at": signal["at"], "kind": signal["kind"]} for signal in signals],
     }
 
 

@@ -99,11 +99,9 @@ async def _numbers(request: web.Request) -> dict[str, Any]:
 def _number(number: str, row: Row | None, calls: journal.OnNumber | None, now: int) -> dict[str, Any]:
     held = row is not None and row["until"] > now
     holder = {
-        "session_id": row["session"],
         "source_label": label_of(sessions.source_of(row)),
         "since": row["shown_at"],
         "until": row["until"],
-        "last_seen_at": row["seen_at"],
         "landing_path": path_of(row["landing_url"]).split("?")[0],
     } if row is not None and held else None  # fmt: skip
     busy = "" if calls is None else "calling" if calls.talking else "ringing" if calls.ringing else ""

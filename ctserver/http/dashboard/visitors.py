@@ -83,7 +83,6 @@ def _row(row: Row, deps: Deps) -> dict[str, Any]:
     return {
         "id": row["id"],
         "started_at": row["started_at"],
-        "last_seen_at": row["last_seen_at"],
         "site_name": (site.name or row["site"]) if site else row["site"],
         "source_label": label_of(source),
         "campaign": source.campaign,
