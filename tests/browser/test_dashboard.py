@@ -149,7 +149,9 @@ async def test_live_follows_a_call_and_survives_a_restart_of_the_server(open_pag
     await page.evaluate("window.opened = 1")
     await shop.rings("9.1", "+442079460190", "+447700900555", "Early")
     await page.wait_for_selector("#live tr:has-text('Early')")
-    await other.wait_for_selector(".toast:has-text('Early')")
+    note = await other.wait_for_selector(".toast:has-text('Early')")
+    box, main = await note.bounding_box(), await other.locator("main").bounding_box()
+    assert box["x"] + box["width"] < main["x"], "over nothing of the page"
     await other.close()
     assert wrong == []
     await shop.stop()
