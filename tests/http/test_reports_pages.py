@@ -335,6 +335,31 @@ async def test_time_begins_with_the_first_data_and_what_is_not_over_says_so(shop
     assert len(hours) == datetime.fromtimestamp(shop.clock[0] / 1000, tz=ZoneInfo("Europe/London")).hour + 1
 
 
+async def test_a_report_says_on_which_day_of_the_reader_the_data_begin(shop: Any) -> None:
+    """In the afternoon of UTC, which is the same day in America; that day of UTC begins the day before there."""
+    first = (await shop.db.one("SELECT MIN(started_at) AS at FROM sessions"))["at"] // DAY_MS * DAY_MS + 15 * 3_600_000
+    for sql in (
+        "DELETE FROM credits",
+        "DELETE FROM calls WHERE arrived_at < $1",
+        "DELETE FROM sessions WHERE started_at < $1",
+    ):
+        await shop.db.write(lambda tx, sql=sql: tx.execute(sql, (first,)[: sql.count("$")]))
+    while await reports.roll(shop.db, shop.clock[0]):
+        pass
+    await shop.post("/settings", {"csrf": await shop.csrf(), "language": "en", "zone": "America/Denver", "phones": ""})
+    day = datetime.fromtimestamp(first / 1000, tz=ZoneInfo("America/Denver")).date()
+    for site in ("", "&site=other"):
+        text = await shop.page(f"/reports/export.ndjson?by=time&period=30d&unit=day{site}")
+        assert date.fromisoformat(json.loads(text.splitlines()[0])["from"][:10]) == day
+        said = f"Data begin on {day.day} {day:%b %Y}."
+        for query in ("period=30d", "period=30d&by=hours", "period=7d&compare=previous"):
+            assert said in await shop.page(f"/reports?{query}{site}"), query
+        assert "Data begin" not in await shop.page(f"/reports?period=7d{site}")
+        assert f"No data before {day.day} {day:%b %Y} to compare with." in await shop.page(
+            f"/reports?period=30d&compare=year{site}"
+        )
+
+
 async def test_rows_are_sorted_as_asked(shop: Any) -> None:
     def column(html: str, cell: int) -> list[int]:
         body = html.split('class="list report')[1].split("<tbody>")[1]
