@@ -27,6 +27,8 @@ from ctserver.services.demo import shop_of
 from ctserver.services.demo.write import days
 from ctserver.storage import demo
 
+from .test_work import ring
+
 EVIL = "=cmd|' /C calc'!A0<script>alert(1)</script>"
 
 
@@ -250,6 +252,27 @@ async def test_a_row_of_a_report_leads_to_its_calls(shop: Any) -> None:
     assert [json.loads(line)["id"] for line in found.splitlines()] == wanted
 
 
+async def test_a_row_leads_to_its_calls_whatever_stands_in_an_address(shop: Any) -> None:
+    """A visitor's address may name anything a campaign, and a number's settings a source without a medium."""
+    rows = await ids(shop, "source = 'google' AND site = 'shop'")
+    texts = ["spring\u00a0sale", "\U0001f468\u200d\U0001f469 & co", "a\tb\nc", "100% = ?#", "<b>'\"", "летняя\u202fраспродажа"]
+    for place, text in enumerate(texts):
+        for id in rows[place::20][: place + 1]:
+            sql = "UPDATE calls SET campaign = $2, source = 'leaflet', medium = $3 WHERE id = $1"
+            await shop.db.write(lambda tx, v=(id, text, "print" * (place % 2)), sql=sql: tx.execute(sql, v))
+    counted = 0
+    for by in ("campaign", "source"):
+        html = await shop.page(f"/reports?by={by}&period=30d&site=shop&rows=all")
+        for link, count in re.findall(r'<td class="num strong"><a href="(/calls\?[^"]*)"[^>]*>([\d,]+)<', html):
+            found = await shop.page(unescape(link).replace("/calls?", "/calls/export.ndjson?"))
+            assert len(found.splitlines()) == int(count.replace(",", "")), link
+            counted += int(count.replace(",", ""))
+    assert counted == 2 * len(await ids(shop, "site = 'shop'"))
+    today = await shop.page("/")
+    for link, count in re.findall(r'href="(/calls\?period=today&amp;source=[^"]*)".*?<b>(\d+)</b>', today, re.S):
+        assert len((await shop.page(unescape(link).replace("/calls?", "/calls/export.ndjson?"))).splitlines()) == int(count)
+
+
 @pytest.mark.parametrize("by", DIMENSIONS)
 async def test_each_row_leads_down_and_to_as_many_calls_as_it_counts(shop: Any, by: str) -> None:
     html = await shop.page(f"/reports?by={by}&period=30d&site=shop")
@@ -446,6 +469,23 @@ async def test_the_overview_tells_the_day(shop: Any, until: Callable[..., Any]) 
     assert f"{len(today)} call" in html or "No calls yet" in html
     for text in ("Calls by hour", "Missed and not called back", "What brought today", "Pools", "small"):
         assert text in html
+
+
+async def test_on_a_day_with_a_change_of_clocks_the_overview_goes_by_the_clock(alice: Any) -> None:
+    """The 25th of October 2026 has 25 hours in London: half past ten is eleven and a half hours after midnight."""
+    london = ZoneInfo("Europe/London")
+
+    def at(day: int, hour: int, minute: int) -> int:
+        return int(datetime(2026, 10, day, hour, minute, tzinfo=london).timestamp() * 1000)
+
+    alice.clock[0] = at(25, 10, 30)
+    for n, moment in enumerate([at(18, 9, 50), at(18, 10, 10), at(18, 11, 10), at(25, 10, 5)]):
+        await ring(alice, f"{n}.1", moment, f"+44770090012{n}", answered=True)
+    html = await alice.page("/")
+    assert "1 fewer than by this time last Sunday" in html
+    assert "2 last Sunday by now" in re.sub("<[^>]*>", "", html), "of new callers"
+    hours = re.findall(r'<tr><th scope="row">([\d:]+)</th>' + r'<td class="num">(\d+)</td>' * 3, html)
+    assert hours == [("09:00", "0", "0", "1"), ("10:00", "1", "0", "1"), ("11:00", "0", "0", "1")]
 
 
 async def test_an_operators_overview_has_no_pools_and_no_reports(shop: Any) -> None:

@@ -104,6 +104,7 @@ def _others(found: Report, shown: list[dict[str, Any]]) -> dict[str, int]:
 def _source(line: Line, deps: Deps) -> dict[str, Any]:
     return {
         "words": in_words("source", line.value, deps),
+        "label": line.value,
         "value": filter_of("source", line.value),
         "calls": line.sums[PLACE["calls"]],
         "targets": line.sums[PLACE["targets"]],

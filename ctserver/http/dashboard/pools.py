@@ -82,7 +82,8 @@ def _hour(hour: int, counts: dict[str, float]) -> dict[str, Any]:
     calls = int(counts.get("calls", 0))
     start = render.local(hour)
     return {
-        "label": f"{language.day(hour, 'short')}, {start:%H:%M}–{start + timedelta(hours=1):%H:%M}",
+        "begins": f"{language.day(hour, 'short')}, {start:%H:%M}",
+        "ends": f"{start + timedelta(hours=1):%H:%M}",
         "shown": int(counts.get("shown", 0)),
         "exclusive": int(counts.get("exclusive", 0)),
         "shared": int(counts.get("shared", 0)),
