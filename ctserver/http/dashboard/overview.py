@@ -70,7 +70,9 @@ def _hours(series: list[tuple[int, Sums]], before: list[tuple[int, Sums]]) -> di
         hour = language.local(at).hour
         first = not rows or language.local(rows[-1]["at"]).hour != hour
         last_week = sum(count for there, count in then if there == hour) if first else 0
-        rows.append({"at": at, **{name: sums[PLACE[name]] for name in ("calls", "answered", "missed")}, "then": last_week})
+        rows.append(
+            {"at": at, **{name: sums[PLACE[name]] for name in ("calls", "answered", "missed")}, "then": last_week}
+        )
     busy = [place for place, row in enumerate(rows) if row["calls"] or row["then"]]
     most = max((max(row["calls"], row["then"]) for row in rows), default=0)
     shown = rows[min([*busy, OFFICE[0]]) : max([*busy, OFFICE[1]]) + 1]
