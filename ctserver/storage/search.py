@@ -22,7 +22,6 @@ FAR = frozenset({"ad", "landing", "region", "device"})
 SLOW_TO_COUNT = FAR | {"caller", "target"}  # each call takes a look at another row
 COUNTS_TO = 1_000
 NONE = "-"  # as a filter: where it is not known
-LAST = "~"  # sorts after every id
 END = 1 << 50  # later than every call, epoch milliseconds
 DAY_MS = 86_400_000  # how far an id's time may be from its call's
 
@@ -106,9 +105,8 @@ async def count(db: Database, scope: Scope, filters: Filters) -> tuple[int, bool
     low: Row | None = None
     if looks := _looks(scope, filters, lead, COUNTS_TO)[-1]:
         low = await db.one(_FLOORS[lead], (*within, *_led(scope, filters, lead), looks))
-    elif lead and (
-        lead in BY_ARRIVAL or not filters.given & {"since", "until"}
-    ):  # its index says it, without the calls
+    elif lead and (lead in BY_ARRIVAL or not filters.given & {"since", "until"}):
+        # Its index says it, without the calls.
         row = await db.one(_COUNTS_LED[lead], (*within, *_led(scope, filters, lead), COUNTS_TO + 1))
         return min(row["found"], COUNTS_TO) if row else 0, row is None or row["found"] <= COUNTS_TO
     row = await db.one(_COUNTS[lead], (*_above(span, low, lead), *values_of(scope, filters, COUNTS_TO + 1)))
@@ -150,8 +148,8 @@ async def _span(db: Database, filters: Filters, before: str, lead: str) -> Span:
         at, id = min((until, ""), (last["arrived_at"] if last else 0, before) if before else (END, ""))
         return since, at, "", id
     first = ids.first(max(0, since - DAY_MS)) if since else ""
-    end = ids.first(until + DAY_MS) if until < END else LAST
-    return since, until, first, min(end, before or LAST)
+    end = ids.first(until + DAY_MS) if until < END else ids.LAST
+    return since, until, first, min(end, before or ids.LAST)
 
 
 def _above(span: Span, low: Row | None, lead: str) -> Span:
@@ -314,7 +312,7 @@ _FIRM_FILTERS = """
       AND ($24 IS NULL OR c.term = $24)
       AND ($25 IS NULL OR c.did = $25)
       AND ($26 IS NULL OR c.line = $26)
-      AND ($27 IS NULL OR c.answered_by = $27)
+      AND ($27 IS NULL OR c.person = $27)
       AND ($28 IS NULL OR c.outcome = $28)
       AND ($29 IS NULL OR c.reason = $29)
       AND ($30 IS NULL OR c.category = $30)
@@ -368,7 +366,7 @@ _PAGES = {
     "keyword": _BY_ID + "AND c.term = $24" + _NEWEST,
     "campaign": _BY_ID + "AND c.campaign = $23" + _NEWEST,
     "number": _BY_ID + "AND c.did = $25" + _NEWEST,
-    "person": _BY_ID + "AND c.answered_by = $27" + _NEWEST,
+    "person": _BY_ID + "AND c.person = $27" + _NEWEST,
     "reason": _BY_ID + "AND c.reason = $29" + _NEWEST,
     "category": _BY_ID + "AND c.category = $30" + _NEWEST,
     "line": _BY_ID + "AND c.line = $26" + _NEWEST,
@@ -394,7 +392,7 @@ _FLOORS = {
     "keyword": "SELECT id, arrived_at FROM calls WHERE term = $3 AND id >= $1 AND id < $2 ORDER BY id DESC LIMIT 1 OFFSET $4",
     "campaign": "SELECT id, arrived_at FROM calls WHERE campaign = $3 AND id >= $1 AND id < $2 ORDER BY id DESC LIMIT 1 OFFSET $4",
     "number": "SELECT id, arrived_at FROM calls WHERE did = $3 AND id >= $1 AND id < $2 ORDER BY id DESC LIMIT 1 OFFSET $4",
-    "person": "SELECT id, arrived_at FROM calls WHERE answered_by = $3 AND id >= $1 AND id < $2 ORDER BY id DESC LIMIT 1 OFFSET $4",
+    "person": "SELECT id, arrived_at FROM calls WHERE person = $3 AND id >= $1 AND id < $2 ORDER BY id DESC LIMIT 1 OFFSET $4",
     "reason": "SELECT id, arrived_at FROM calls WHERE reason = $3 AND id >= $1 AND id < $2 ORDER BY id DESC LIMIT 1 OFFSET $4",
     "category": "SELECT id, arrived_at FROM calls WHERE category = $3 AND id >= $1 AND id < $2 ORDER BY id DESC LIMIT 1 OFFSET $4",
     "line": "SELECT id, arrived_at FROM calls WHERE line = $3 AND id >= $1 AND id < $2 ORDER BY id DESC LIMIT 1 OFFSET $4",

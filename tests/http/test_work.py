@@ -10,6 +10,7 @@ import pytest
 from ctserver.domain.call import Arrived, CallerHungUp, LegDone, LegRinging, LegStarted
 from ctserver.services.attribution import Attributor
 from ctserver.services.calls import Journal
+from ctserver.storage import missed
 
 EVIL = "\"'><script>alert(1)</script>"
 
@@ -59,6 +60,18 @@ async def test_a_withheld_number_is_nobodys_work_and_every_figure_says_so(alice:
     assert "Resolved <b>0</b>" in await alice.page("/missed?show=done")
 
 
+async def test_of_more_missed_calls_than_are_looked_at_the_list_says_which(
+    alice: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for n in range(4):
+        await ring(alice, f"{n}.1", alice.clock[0] - n * 3_600_000 - 300_000, f"+44770090012{n}")
+    assert "Listed and counted are" not in await alice.page("/missed")
+    monkeypatch.setattr(missed, "MOST", 3)
+    html = await alice.page("/missed")
+    assert "of 3<" in html
+    assert "the latest 3 missed calls alone" in html
+
+
 async def test_one_who_rang_again_and_was_answered_waits_no_more(alice: Any) -> None:
     call = await ring(alice, "1.1", alice.clock[0] - 300_000)
     await ring(alice, "2.1", alice.clock[0] - 100_000, answered=True)
@@ -70,7 +83,6 @@ async def test_the_work_list_takes_only_steps_that_there_are_on_calls_that_were_
     missed = await ring(alice, "1.1", alice.clock[0] - 300_000)
     answered = await ring(alice, "2.1", alice.clock[0] - 300_000, "+447700900124", answered=True)
     assert await act(alice, f"/missed/{missed}", step="x") == 400
-    assert await act(alice, f"/missed/{missed}", step="assign", to="nobody") == 400
     assert await act(alice, f"/missed/{answered}", step="take") == 404
     assert await act(alice, f"/missed/{'0' * 26}", step="take") == 404
     assert (await alice.post(f"/missed/{missed}", {"step": "take"})).status == 403

@@ -102,9 +102,8 @@ async def _found(request: web.Request, asked: Asked, shown: dict[str, Any]) -> s
     if not asked.texts or not shown["calls"]:
         return ""
     count, whole = len(shown["calls"]), not (shown["older"] or request.query.get("before"))
-    slow = (
-        shown["looked_to"] or asked.filters.given & search.SLOW_TO_COUNT
-    )  # it would look through the same calls again, or all
+    # Counting would look through the same calls again, or all.
+    slow = shown["looked_to"] or asked.filters.given & search.SLOW_TO_COUNT
     if not whole and not slow:
         count, whole = await search.count(request.app[DEPS].db, scope_of(request), asked.filters)
     if not whole:
@@ -120,7 +119,7 @@ def _more(row: Row, deps: Deps) -> dict[str, str]:
         "campaign": row["campaign"],
         "keyword": row["term"],
         "ad": row["content"],
-        "person": row["answered_by"],
+        "person": row["person"],
         "category": _(category.name_of(row["category"])) if row["category"] else "",
         "value": language.money(row["value"] / 100) if row["value"] is not None else "",
         "sure": language.percent(row["confidence"]) if row["source"] else "",
@@ -271,7 +270,7 @@ def _exported(row: Row, call: CallRow) -> tuple[export.Cell, ...]:
         row["line"],
         row["outcome"],
         row["reason"],
-        row["answered_by"],
+        row["person"],
         call.ring_seconds,
         call.talk_seconds,
         row["source_channel"],

@@ -22,11 +22,12 @@ from ctserver.http.dashboard import filters as words
 from ctserver.http.dashboard import period
 from ctserver.http.dashboard.filters import chips_of, filter_of, in_words, options
 from ctserver.http.dashboard.journal import export_kind, send
-from ctserver.http.dashboard.rows import colour
 from ctserver.http.deps import DEPS, USER, Deps, scope_of
+from ctserver.http.patience import while_there
 from ctserver.language import gettext as _
 from ctserver.services import export, reports
 from ctserver.services.reports import Line, Question, Report, counts_sessions
+from ctserver.storage.db import TooSlow
 from ctserver.storage.search import Filters
 
 ROWS = 100
@@ -130,6 +131,7 @@ async def reports_page(request: web.Request) -> web.StreamResponse:
     asked = _asked(request)
     context: dict[str, Any] = {
         "page": "reports",
+        "slow": False,
         "health": await deps.health(),
         "asked": asked,
         "by": BY,
@@ -148,12 +150,21 @@ async def reports_page(request: web.Request) -> web.StreamResponse:
         "days": _days(asked.span),
         "of_visitors": counts_sessions(_question(scope, asked)),
     }
+    try:
+        shown = await while_there(request, _shown(deps, scope, asked))
+    except TooSlow:
+        shown = {"report": None, "slow": True}
+    return render.page(request, "reports.html", context | shown)
+
+
+async def _shown(deps: Deps, scope: Scope, asked: Asked) -> dict[str, Any]:
     if asked.by == HOURS:
-        grid, days, today = await _week(deps, scope, asked)
-        context |= {"heat": _heat(grid, days, PLACE[asked.measure]), "weekdays": _weekdays(asked.span), "today": today}
-        return render.page(request, "reports.html", context | {"report": None})
+        grid, days, today, first = await _week(deps, scope, asked)
+        heat = _heat(grid, days, PLACE[asked.measure])
+        since = _data_begin(first, asked.span)
+        return {"report": None, "heat": heat, "weekdays": _weekdays(asked.span), "today": today, "since": since}
     found = _from_the_first(await reports.ask(deps.db, _question(scope, asked)), asked)
-    return render.page(request, "reports.html", context | _context(found, asked, deps))
+    return _context(found, asked, deps)
 
 
 async def export_report(request: web.Request) -> web.StreamResponse:
@@ -161,14 +172,21 @@ async def export_report(request: web.Request) -> web.StreamResponse:
     deps, scope, asked = request.app[DEPS], scope_of(request), _asked(request)
     kind = export_kind(request)
     await audit.write(request, "exported", "report", asked.query())
-    if asked.by == HOURS:
-        grid, days, _today = await _week(deps, scope, asked)
-        rows = [(day + 1, hour, days[day][hour], *grid[day][hour]) for day in range(7) for hour in range(24)]
-        head: tuple[str, ...] = ("weekday", "hour", "days", *MEASURES)
-    else:
-        found = _from_the_first(await reports.ask(deps.db, _question(scope, asked)), asked)
-        rows, head = _table(found, asked, deps.now())
+    try:
+        rows, head = await while_there(request, _counted(deps, scope, asked))
+    except TooSlow as error:
+        raise web.HTTPServiceUnavailable from error
     return await send(request, kind, f"report-{asked.by}.{kind}", head, _one(rows))
+
+
+async def _counted(deps: Deps, scope: Scope, asked: Asked) -> tuple[list[Any], tuple[str, ...]]:
+    """(rows, their head) of a file."""
+    if asked.by == HOURS:
+        grid, days, _today, _first = await _week(deps, scope, asked)
+        rows = [(day + 1, hour, days[day][hour], *grid[day][hour]) for day in range(7) for hour in range(24)]
+        return rows, ("weekday", "hour", "days", *MEASURES)
+    found = _from_the_first(await reports.ask(deps.db, _question(scope, asked)), asked)
+    return _table(found, asked, deps.now())
 
 
 def _table(found: Report, asked: Asked, now: int) -> tuple[list[Any], tuple[str, ...]]:
@@ -250,17 +268,18 @@ def _question(scope: Scope, asked: Asked) -> Question:
     return Question(by, asked.span, asked.unit, language.zone(), _of_site(scope, asked), asked.before, asked.filters)
 
 
-async def _week(deps: Deps, scope: Scope, asked: Asked) -> tuple[list[list[Sums]], list[list[int]], str]:
-    """Sums by weekday and hour; over how many days each is, those since the first call or session; and what becomes of today,
-    which is not over: "left out", "alone" where there is no other day, "" where the span has it not."""
+async def _week(deps: Deps, scope: Scope, asked: Asked) -> tuple[list[list[Sums]], list[list[int]], str, int | None]:
+    """Sums by weekday and hour; over how many days each is, those since the first call or session; what becomes of today,
+    which is not over: "left out", "alone" where there is no other day, "" where the span has it not; and when the first call or
+    session was."""
     zone, of_site, now = language.zone(), _of_site(scope, asked), deps.now()
-    first, midnight = await reports.first_day(deps.db, of_site), report.midnight(report.day_of(now, zone), zone)
+    first, midnight = await reports.first(deps.db, of_site), report.midnight(report.day_of(now, zone), zone)
     since, until, today = max(asked.span[0], first or 0), min(asked.span[1], now), ""
     if until > midnight:
         today = "left out" if since < midnight else "alone"
         until = midnight if since < midnight else until
     grid = await reports.heat(deps.db, (asked.span[0], until), zone, of_site, asked.filters)
-    return grid, report.days_of_hours((since, until), zone), today
+    return grid, report.days_of_hours((since, until), zone), today, first
 
 
 # ---- what the page shows
@@ -276,7 +295,7 @@ def _context(found: Report, asked: Asked, deps: Deps) -> dict[str, Any]:
         "report": found,
         "total": _named(found.total),
         "before": _named(found.before) if found.before is not None else None,
-        "lines": [{**_line(line, asked, deps, most), "colour": colour(line.value)} for line in shown],
+        "lines": [_line(line, asked, deps, most) for line in shown],
         "hidden": len(lines) - len(shown),
         "plot": _plot(moments, asked),
         "moments": [
@@ -285,7 +304,17 @@ def _context(found: Report, asked: Asked, deps: Deps) -> dict[str, Any]:
         "parts": ", ".join(_said(each, asked.unit) for each in moments if each.part),
         "begins": language.day(found.first) if asked.compare and found.before is None and found.first else "",
         "compared": _compared(asked) if found.before is not None else "",
+        "since": _data_begin(found.first, asked.span, asked.before if found.before is not None else None),
     }
+
+
+def _data_begin(first: int | None, *spans: Span | None) -> str:
+    """The day on which the data begin, if one of the spans begins before it."""
+    if first is None:
+        return ""
+    day = report.day_of(first, language.zone())
+    early = any(report.day_of(span[0], language.zone()) < day for span in spans if span)
+    return language.day(first) if early else ""
 
 
 def _from_the_first(found: Report, asked: Asked) -> Report:
@@ -359,7 +388,7 @@ def _named(sums: Sums) -> dict[str, Any]:
 def _line(line: Line, asked: Asked, deps: Deps, most: int) -> dict[str, Any]:
     return {
         "words": in_words(asked.by, line.value, deps),
-        "known": bool(line.value),
+        "value": line.value,
         "below": asked.below(line.value),
         "journal": asked.journal(**{asked.by: filter_of(asked.by, line.value)}),
         "share": 100 * line.sums[1] / most if most else 0,
