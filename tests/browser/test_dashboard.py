@@ -162,6 +162,24 @@ async def test_missed_callers_are_taken_rung_back_reached_and_given_up(open_page
     await page.wait_for_selector(f"tr.call:has-text('{name}')", state="detached")
 
 
+async def test_a_double_click_settles_one_missed_call_not_two(open_page):
+    page = await open_page("/missed?days=30")
+    todo = page.locator(".segments a", has_text="To do").locator("b")
+    before = int(await todo.inner_text())
+    box = await page.get_by_role("button", name="Reached").first.bounding_box()
+    await page.mouse.move(box["x"] + 20, box["y"] + 8)
+    asked = []
+    page.on("request", lambda request: asked.append(request) if request.method == "POST" else None)
+    for count in (1, 2):
+        await page.mouse.down(click_count=count)
+        await page.mouse.up(click_count=count)
+        await page.locator(".segments b", has_text=re.compile(f"^{before - 1}$")).wait_for()
+    await asyncio.sleep(0.3)
+    assert len(asked) == 1
+    await page.get_by_role("link", name=re.compile("^Resolved")).click()
+    await page.get_by_role("button", name="Take back").first.click()
+
+
 # ---- live
 
 

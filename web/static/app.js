@@ -129,6 +129,11 @@
     else failed(status === 403 ? "old" : status >= 400 ? "error" : "");
   });
 
+  // The second click of a double one would hit what stands there by then: the next caller's button.
+  document.addEventListener("click", (event) => {
+    if (event.detail > 1 && event.target.closest("form button:not([type=button])")) event.preventDefault();
+  });
+
   // The whole row opens; links, buttons and marked text keep their own meaning.
   document.addEventListener("click", (event) => {
     if (event.target.closest("[data-theme-switch]")) nextTheme();
