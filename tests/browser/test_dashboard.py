@@ -162,6 +162,38 @@ async def test_missed_callers_are_taken_rung_back_reached_and_given_up(open_page
     await page.wait_for_selector(f"tr.call:has-text('{name}')", state="detached")
 
 
+async def test_missed_calls_are_worked_through_by_keyboard(open_page):
+    page = await open_page("/missed?days=30")
+    rows = page.locator("tbody tr.call")
+    first, second = [await rows.nth(place).get_attribute("id") for place in (0, 1)]
+    await rows.first.get_by_role("button", name="Reached").focus()
+    await page.keyboard.press("Enter")
+    await page.locator(f"#{first}").wait_for(state="detached")
+    await true_in(page, f"document.activeElement.closest('tr')?.id === '{second}'")
+    assert await page.evaluate("document.activeElement.textContent.trim()") == "Reached"
+    await page.get_by_role("link", name=re.compile("^Resolved")).click()
+    await page.locator(f"#{first}").get_by_role("button", name="Take back").click()
+
+
+async def test_a_form_is_sent_once_however_impatient_one_is(open_page, shop):
+    page = await open_page("/numbers")
+    before = len(shop.placed)
+    asked = []
+
+    async def slow(route):
+        asked.append(route)
+        await asyncio.sleep(1.2)
+        await route.continue_()
+
+    await page.route("**/testcall", slow)
+    box = await page.get_by_role("button", name=re.compile("^Test call")).first.bounding_box()
+    for _ in range(2):
+        await page.mouse.click(box["x"] + 20, box["y"] + 8)
+        await asyncio.sleep(0.6)
+    await page.wait_for_url("**/calls?done=testcall")
+    assert (len(asked), len(shop.placed) - before) == (1, 1)
+
+
 async def test_a_double_click_settles_one_missed_call_not_two(open_page):
     page = await open_page("/missed?days=30")
     todo = page.locator(".segments a", has_text="To do").locator("b")
