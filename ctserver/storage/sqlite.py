@@ -249,7 +249,10 @@ def _snapshot(unit: Callable[[Transaction], T], connection: sqlite3.Connection) 
     try:
         return unit(SqliteTransaction(connection, {}))
     finally:
-        connection.execute("ROLLBACK")
+        try:
+            connection.execute("ROLLBACK")
+        except sqlite3.OperationalError:  # `stop_statement` has struck this one; it comes but twenty times a second
+            connection.execute("ROLLBACK")
 
 
 def _clear_log(connection: sqlite3.Connection) -> bool:

@@ -50,7 +50,7 @@ class Call(Model):
     value: int | None = Field(description="what the call was worth, in hundredths")
     tags: list[str]
     note: str
-    recording: bool = Field(description="there is one, and it may be heard")
+    recording: bool = Field(description="there is one, and it may be heard; that its time is over is no change")
     pbx: str
     linkedid: str
     updated_at: Time

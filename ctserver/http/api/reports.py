@@ -58,7 +58,7 @@ class ReportQuery(Taken):
 class Counts(Model):
     """Times in milliseconds, revenue in hundredths."""
 
-    sessions: int
+    sessions: int = Field(description="0 where the filters, or lines that somebody was given, have calls only")
     calls: int
     answered: int
     missed: int
