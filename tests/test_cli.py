@@ -25,6 +25,7 @@ from aiohttp import web
 from ctserver import cli, files
 from ctserver.recordings.seal import Keys, seal
 from ctserver.storage import migrate, sqlite
+from tests.ports import free_port
 from tests.somebody import lives
 
 SECONDS = 20
@@ -83,13 +84,6 @@ def typed(
         return Done(status, *capsys.readouterr())
 
     return typed
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def is_mistake(done: Done, *words: str) -> None:
