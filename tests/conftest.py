@@ -7,6 +7,7 @@ import contextlib
 import inspect
 import ssl
 import subprocess
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -97,6 +98,18 @@ async def until(condition: Callable[[], bool], seconds: float = PATIENCE) -> Non
     async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0.01)
+
+
+async def quickest(do: Callable[[], Awaitable[object]], wanted: float) -> float:
+    """Seconds that it took, the quickest of a few times: a busy machine may hold up any of them. One that is `wanted` is enough."""
+    best = float("inf")
+    for _ in range(5):
+        began = time.monotonic()
+        await do()
+        best = min(best, time.monotonic() - began)
+        if best < wanted:
+            break
+    return best
 
 
 @pytest.fixture(name="until")

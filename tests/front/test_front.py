@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import math
 import os
 import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -135,9 +137,11 @@ async def test_the_script_asks_at_the_address_of_the_front(place: Place) -> None
 
 
 async def test_many_at_once_are_all_answered_from_the_disk(place: Place) -> None:
+    began = time.monotonic()
     answers = await asyncio.gather(*(place.post("/v1/visit", VIEW) for _ in range(300)))
     opened = {shown["e"] for status, shown in answers if status == 200}
-    assert len(opened) == 60, "[limits] new_visitors_per_minute holds there too"
+    more = math.ceil(time.monotonic() - began)  # one a second
+    assert 60 <= len(opened) <= 60 + more < 300, "[limits] new_visitors_per_minute holds there too"
     assert {row["id"] for row in await place.db.fetch("SELECT id FROM sessions")} == opened
 
 
