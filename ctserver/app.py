@@ -29,6 +29,7 @@ from ctserver.services.attribution import Attributor
 from ctserver.services.blocked import BlackList
 from ctserver.services.callbacks import Callbacks, NotSent
 from ctserver.services.callers import Callers
+from ctserver.services.colours import Colours
 from ctserver.services.live import Live
 from ctserver.services.pauses import Pauses, PbxAway
 from ctserver.services.reception import Reception
@@ -87,6 +88,7 @@ class Running:
         self._check_recordings()
         self.bridges: list[Bridge] = []
         self.live = Live()
+        self.colours = Colours()
         self.front: Front | None = None
         self.db = await self._open_database()
         await self._first_user()
@@ -225,6 +227,7 @@ class Running:
             provider=self.provider,
             gate=Gate(settings, self.geo),
             live=self.live,
+            colours=self.colours,
             callbacks=self.callbacks,
             caller_data=privacy.caller_data_of(self.db, settings, self.places),
             pauses=self.pauses,
@@ -264,6 +267,7 @@ class Running:
             attributor=self.attributor,
             callbacks=self.callbacks,
             pauses=self.pauses,
+            colours=self.colours,
             speaker=self.speaker,
             health=self.health,
         )

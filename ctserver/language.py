@@ -252,6 +252,19 @@ def ago(ms: int, now: int) -> str:
     return f"{day(ms, 'short' if same_year else 'medium')}, {hour_minute(ms)}"
 
 
+def moment(ms: int, now: int) -> str:
+    """For lists of the past, where rows of "5 h ago" would all be alike: relative within an hour, then by the clock and the day:
+    "5 min ago", "14:32", "yesterday, 14:32", "20 Nov, 14:32"."""
+    if 0 <= now - ms < 3_600_000:
+        return ago(ms, now)
+    at, today = local(ms).date(), local(now).date()
+    if at == today:
+        return hour_minute(ms)
+    if at == today - timedelta(days=1):
+        return gettext("yesterday, %(time)s") % {"time": hour_minute(ms)}
+    return f"{day(ms, 'short' if at.year == today.year else 'medium')}, {hour_minute(ms)}"
+
+
 def duration(seconds: float) -> str:
     """3:07, or 1:02:07."""
     whole = int(seconds)

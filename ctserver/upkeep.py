@@ -21,6 +21,7 @@ from ctserver.recordings.places import Places
 from ctserver.services import digest, pools, reports
 from ctserver.services.attribution import Attributor
 from ctserver.services.callbacks import Callbacks
+from ctserver.services.colours import Colours
 from ctserver.services.pauses import Pauses
 from ctserver.services.retention import Retention
 from ctserver.services.simulation import PoolSize
@@ -40,7 +41,7 @@ class Upkeep:
 
     def __init__(
         self, *, db: Sqlite, settings: Settings, places: Places, bridges: Sequence[Bridge], sinks: Sinks,
-        attributor: Attributor, callbacks: Callbacks, pauses: Pauses, speaker: Speaker, health: Callable[[], Awaitable[Health]],
+        attributor: Attributor, callbacks: Callbacks, pauses: Pauses, colours: Colours, speaker: Speaker, health: Callable[[], Awaitable[Health]],
     ) -> None:  # fmt: skip
         self._db = db
         self._settings = settings
@@ -50,6 +51,7 @@ class Upkeep:
         self._attributor = attributor
         self._callbacks = callbacks
         self._pauses = pauses
+        self._colours = colours
         self._speaker = speaker
         self._health = health
         self._tasks: list[asyncio.Task[None]] = []
@@ -85,6 +87,7 @@ class Upkeep:
             ("watch for trouble", self._watch_trouble, 15),
             ("look after deliveries", self._sinks.delivery.upkeep, 600),
             ("sum up the reports", self._sum_up, 120),
+            ("give sources their colours", self._give_colours, 300),
             ("tell systemd", _alive, systemd.watchdog_seconds() or 3600),
         ]
 
@@ -153,6 +156,9 @@ class Upkeep:
 
     async def _sum_up(self) -> None:
         await reports.catch_up(self._db, ids.now_ms())
+
+    async def _give_colours(self) -> None:
+        await self._colours.look(self._db, ids.now_ms())
 
     async def _tell_digests(self) -> None:
         await digest.tell(self._db, self._settings, self._sinks.facts, ids.now_ms())

@@ -73,7 +73,7 @@ def _comes(tx: Transaction, life: Life, at: int, properties: Mapping[str, str]) 
            "knots", "ad1", '{"gclid": "abc123"}', "paid_search", "GB", "London", "London", "phone", "Firefox", "Android",
            "192.0.2.0", '{"ga": "1.2"}', json.dumps(dict(properties)))  # fmt: skip
     demo.insert(tx, demo.SESSION, [row])
-    demo.insert(tx, demo.VISIT, [(ids.new(at), life.session, at, URL, "Knots", "")])
+    demo.insert(tx, demo.VISIT, [(ids.new(at), life.session, at, URL, f"Thanks, {life.number}", "")])
     demo.insert(tx, demo.LEASE, [(ids.new(at), "+442079460101", "small", life.session, at, at + 5, at + 600)])
     tx.execute(
         "INSERT INTO signals (id, session, number, kind, at) VALUES ($1, $2, '+442079460101', 'tapped', $3)",
@@ -86,13 +86,16 @@ def _comes(tx: Transaction, life: Life, at: int, properties: Mapping[str, str]) 
 
 
 def _rings(tx: Transaction, life: Life, at: int, confidence: float) -> None:
-    arrived = machine.Arrived(life.call, at, life.call, "PJSIP/trunk-1", "+442079460101", life.number, "Ann Other")
+    digits = life.number.removeprefix("+")
+    channel = f"DAHDI/i1/{digits}-1"  # as ISDN names them
+    arrived = machine.Arrived(life.call, at, life.call, channel, "+442079460101", life.number, "Ann Other")
     begun = machine.begin(arrived, id=life.call, pbx="pbx", site="shop", line="office")
     source = Source("cpc", "google", "spring", "knots", "ad1", {"gclid": "abc123"})
     ended = replace(
         begun, state=machine.ENDED, ended_at=at + 60_000, answered_at=at + 5_000, outcome="answered", reason="answered",
         keys="4711#0815", attribution=Attribution("likely", confidence, life.session, source, "one visitor held the number"),
-        legs=(machine.Leg("2.1", "PJSIP/100-1", at),), steps=(machine.Step(at, "menu", "", ""),),
+        legs=(machine.Leg("2.1", "PJSIP/100-1", at), machine.Leg("2.2", f"Local/{digits}@office-1", at)),
+        steps=(machine.Step(at, "menu", "", ""), machine.Step(at, "attended", channel, "2.1")),
     )  # fmt: skip
     calls.save(tx, ended)
     tx.execute("INSERT INTO credits (call, session, share) VALUES ($1, $2, $3)", (life.call, life.session, confidence))
@@ -123,7 +126,7 @@ def _is_told_of(tx: Transaction, life: Life, at: int) -> None:
         """,
         (life.fact, at, life.call, f"{life.call} call.ended", text),
     )
-    entry = outbox.Entry(ids.new(at), "hook:crm", "hook:crm", life.number, at, topic=life.number)
+    entry = outbox.Entry(ids.new(at), "hook:crm", "hook:crm", life.number, at, life.number, life.number)
     outbox.enqueue(tx, life.fact, 1, entry, at)
     outbox.claim(tx, [entry.id], "c", at + 1)
     outbox.add_try(tx, entry.id, at, 20, "done", f"thanks, {life.number}")

@@ -159,3 +159,16 @@ def test_a_span_is_told_in_its_units(seconds: int, short: str, fine: str, russia
         assert [language.span(seconds), language.fine_span(seconds)] == [short, fine]
     with written_for(Reader("ru")):
         assert language.fine_span(seconds).replace("\u00a0", " ") == russian
+
+
+def test_lists_tell_fresh_times_as_ago_todays_by_the_clock_and_older_ones_by_the_day() -> None:
+    now = 1_797_607_200_000  # 18 December 2026, 15:20 UTC
+    minute = 60_000
+    ages = [0, 59 * minute, 60 * minute, 16 * 60 * minute, 39 * 60 * minute, 40 * 60 * minute, 400 * 24 * 60 * minute]
+    told = {
+        "en": ["just now", "59 min ago", "14:20", "yesterday, 23:20", "yesterday, 00:20", "16 Dec, 23:20", "13 Nov 2025, 15:20"],
+        "ru": ["только что", "59 мин назад", "14:20", "вчера, 23:20", "вчера, 00:20", "16 дек., 23:20", "13 нояб. 2025, 15:20"],
+    }  # fmt: skip
+    for name, words in told.items():
+        with written_for(Reader(name, "UTC")):
+            assert [language.moment(now - age, now).replace("\u00a0", " ") for age in ages] == words

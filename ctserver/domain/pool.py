@@ -37,7 +37,6 @@ class Holder:
     until: int
     region: str = ""
     device: str = ""
-    tapped_at: int | None = None
     called_at: int | None = None
 
 

@@ -14,7 +14,6 @@ CRITERIA: Mapping[str, str] = {
     "courtesy": N_("Courtesy"),
 }
 SCORES = (1, 2, 3, 4, 5)
-LOW = 60  # of 100: from here down a call deserves to be heard by somebody else
 
 
 def of_settings(own: Sequence[str]) -> Mapping[str, str]:

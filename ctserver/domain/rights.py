@@ -102,10 +102,11 @@ EVERYTHING = Scope()  # what ctserver itself sees
 
 
 def rights_of(role: Role, sites: Iterable[str], lines: Iterable[str]) -> frozenset[Right]:
-    """What somebody of this role may who was given these sites and lines; who was given some of them may not keep callers out
-    of all."""
-    limited = any((*sites, *lines))
-    return TABLE[role] - {Right.BLOCK} if limited else TABLE[role]
+    """What somebody of this role may who was given these sites and lines. Who was given some of them may not keep callers out
+    of all; nor does he see visitors whom was given lines, since a visitor belongs to a site, and to no line before he calls."""
+    lines = tuple(lines)
+    taken = {Right.BLOCK} if any((*sites, *lines)) else set()
+    return TABLE[role] - taken - ({Right.VISITORS} if any(lines) else set())
 
 
 def may(role: Role, right: Right) -> bool:

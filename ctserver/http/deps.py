@@ -22,6 +22,7 @@ from ctserver.outbound.attachment import Attachment
 from ctserver.services.blocked import BlackList
 from ctserver.services.callbacks import Callbacks
 from ctserver.services.caller_data import CallerData
+from ctserver.services.colours import Colours
 from ctserver.services.delivery import Delivery
 from ctserver.services.facts import Facts
 from ctserver.services.letters import Letter
@@ -122,6 +123,7 @@ class Deps:
     factors: Factors = field(default_factory=Factors)
     attempts: dict[str, list[int]] = field(default_factory=dict)
     live: Live = field(default_factory=Live)
+    colours: Colours = field(default_factory=Colours)
     callbacks: Callbacks | None = None
     caller_data: CallerData | None = None
     pauses: Pauses | None = None

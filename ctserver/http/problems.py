@@ -19,7 +19,15 @@ def problem(status: int, detail: str) -> web.Response:
     return web.json_response(body, status=status, content_type="application/problem+json")
 
 
+def too_large(most: int) -> web.Response:
+    """Before any of the body is read, and the connection closed."""
+    refused = problem(413, f"send {most} bytes at most")
+    refused.force_close()
+    return refused
+
+
 _DETAILS = {
+    400: "the request cannot be read",
     401: "send a token: Authorization: Bearer ct_...",
     403: "this token has not the right to do that",
     404: "there is no such thing here",

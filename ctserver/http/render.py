@@ -63,7 +63,7 @@ def page(request: web.Request, template: str, context: Mapping[str, Any], *, sta
 def fragment(request: web.Request, template: str, context: Mapping[str, Any]) -> str:
     """The text of a template.
 
-    Every template has user, csrf, health, version, flash, now, lang, languages, and pages_of(group) for the navigation.
+    Every template has user, csrf, health, version, flash, now, lang, languages, dot_of(source) and pages_of(group) for the navigation.
     """
     user = request.get(USER)
     common = {
@@ -75,6 +75,7 @@ def fragment(request: web.Request, template: str, context: Mapping[str, Any]) ->
         "csrf": user.csrf if user else "",
         "can_call_back": _can_call_back(request),
         "currency": language.currency_sign(),
+        "dot_of": request.app[DEPS].colours.of,
         "page": "",
         "health": None,
         "version": __version__,
@@ -166,6 +167,11 @@ def _ago(context: Context, ms: int) -> str:
     return language.ago(ms, context["now"])
 
 
+@pass_context
+def _moment(context: Context, ms: int) -> str:
+    return language.moment(ms, context["now"])
+
+
 @lru_cache(maxsize=1)
 def environment() -> Environment:
     """The one Jinja2 environment."""
@@ -187,6 +193,7 @@ def environment() -> Environment:
         "fine_span": language.fine_span,
         "hour_minute": language.hour_minute,
         "isotime": lambda ms: local(ms).isoformat(timespec="milliseconds"),
+        "moment": _moment,
         "money": language.money,
         "number": language.number,
         "percent": language.percent,

@@ -52,6 +52,7 @@ log = logging.getLogger(__name__)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
+FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 BEGUN: web.RequestKey[bool] = web.RequestKey("begun", bool)  # its answer is on the way
 
 CONTENT_POLICY = (
@@ -117,26 +118,45 @@ async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     """A body that is too large is refused before any of it is read, and the connection closed. No raw error reaches a
     person; every page carries the security headers."""
     if (request.content_length or 0) > MAX_BODY:
-        return front.too_large()
+        return problems.too_large(MAX_BODY) if problems.is_for_programs(request) else front.too_large()
     if not _is_machine(request):
         reader.guess(request)
     if request.path.startswith("/v1/"):  # asked by visitors' browsers, often: no guard of people has a say here
         handler = request.match_info.handler
     try:
+        await _read_form(request)
         response = await handler(request)
     except web.HTTPException as error:
-        if error.status >= 400 and problems.is_for_programs(request):
-            response = problems.of(error)
-        elif error.status < 400 or _is_machine(request):
-            _secure(error)
-            raise
-        else:
-            response = render.error_page(request, error.status)
+        response = _refused(request, error)
+    except web.RequestPayloadError:  # packed in a way that it is not
+        response = _refused(request, web.HTTPBadRequest())
     except Exception as error:
         response = _failed(request, error)
     if not response.prepared and not request.path.startswith("/v1/"):  # those are no pages
         _secure(response)
     return response
+
+
+async def _read_form(request: web.Request) -> None:
+    """Once for all who ask for it. Raises HTTPBadRequest where a form is none: that is no failure of ours."""
+    if request.path.startswith("/v1/") or request.content_type not in FORMS:
+        return
+    try:
+        await request.post()
+    except (web.HTTPException, OSError):
+        raise
+    except Exception as error:  # whatever the parser stumbles over
+        raise web.HTTPBadRequest from error
+
+
+def _refused(request: web.Request, error: web.HTTPException) -> web.StreamResponse:
+    """The refusal as whoever asked can read it. Raises it where it is good as it is."""
+    if error.status >= 400 and problems.is_for_programs(request):
+        return problems.of(error)
+    if error.status < 400 or _is_machine(request):
+        _secure(error)
+        raise error
+    return render.error_page(request, error.status)
 
 
 async def _begun(request: web.Request, _response: web.StreamResponse) -> None:

@@ -129,6 +129,7 @@ class CallerData:
             await self._db.write(partial(retention.strip_sessions, sessions=sessions[start : start + AT_ONCE]))
         if not found.going_on:
             await self._forget_the_rest(number, alias)
+        await self._db.clear_log()
         return found, alias
 
     async def _forget_the_rest(self, number: str, alias: str) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta, tzinfo
 from functools import partial
+from typing import TypeVar
 
 from ctserver.config import Settings
 from ctserver.domain import report
@@ -24,10 +25,13 @@ PAUSE_SECONDS = 0.2
 RESTS = 6  # times as long as the last sum took, before the next
 SUMS_AT_ONCE = 500
 MANY_SESSIONS, FEW_HOURS_MS = 2_000, 4 * HOUR_MS
+SLOW_SECONDS = 50.0  # what is counted call by call may take: web servers before ours give up after 60
+SLOW_MS = 7 * DAY_MS  # so much time is counted call by call in a moment
 FOREVER = 1 << 40  # more slots than there will be
 NO_FILTERS = Filters()
 HOUR_SETTLED_MS = 300_000  # an hour is summed when it is over for so long: until then its calls go on
 SETTLED_MS = HOUR_MS  # a day and longer spans
+T = TypeVar("T")
 Offsets = Callable[[Span], Iterable[tuple[Span, int]]]
 
 
@@ -68,8 +72,19 @@ class Report:
 
 
 async def ask(db: Database, question: Question) -> Report:
-    """The report, of one state of the database."""
-    return await db.read(lambda tx: _report(tx, question))
+    """The report, of one state of the database. Raises TooSlow."""
+    spans = [span for span in (question.span, question.before) if span]
+    return await _read(db, lambda tx: _report(tx, question), spans, question.scope, question.filters)
+
+
+async def _read(
+    db: Database, unit: Callable[[Transaction], T], spans: Sequence[Span], scope: Scope, filters: Filters
+) -> T:
+    """What is ready is read at once; what much is counted for, call by call, one at a time."""
+    counted = sum(until - since for since, until in spans)
+    if not narrowed.narrows(filters) and scope.lines is None:
+        counted = HOUR_MS * sum([await storage.stale_hours(db, span) for span in spans])
+    return await (db.read_slow(unit, SLOW_SECONDS) if counted > SLOW_MS else db.read(unit))
 
 
 def counts_sessions(question: Question) -> bool:
@@ -78,7 +93,7 @@ def counts_sessions(question: Question) -> bool:
 
 
 async def heat(db: Database, span: Span, zone: tzinfo, scope: Scope, filters: Filters = NO_FILTERS) -> list[list[Sums]]:
-    """Seven days from Monday, each of 24 hours."""
+    """Seven days from Monday, each of 24 hours. Raises TooSlow."""
 
     def unit(tx: Transaction) -> list[list[Sums]]:
         if narrowed.narrows(filters):
@@ -91,7 +106,7 @@ async def heat(db: Database, span: Span, zone: tzinfo, scope: Scope, filters: Fi
             [hours.get((first + day * 24 + hour) % WEEK_HOURS, nothing()) for hour in range(24)] for day in range(7)
         ]
 
-    return await db.read(unit)
+    return await _read(db, unit, [span], scope, filters)
 
 
 async def first_day(db: Database, scope: Scope) -> int | None:

@@ -17,6 +17,7 @@ from ctserver.storage.db import Row, Transaction
 
 CERTAIN = 0.8  # of an attribution: a session with less may be somebody else's
 GONE = "erased"
+ID = 26  # characters of an id
 
 
 # ---- found
@@ -148,31 +149,36 @@ _TEXTS = {  # rows in which his number may have been written down: (key, texts .
               LIKE $1
     """,
     "outbox": """
-        SELECT id, addressee, topic, said, answer FROM outbox
-        WHERE REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(addressee || ' ' || topic || ' ' || said || ' ' || answer, ' ', ''),
-              '-', ''), '(', ''), ')', ''), '.', '') LIKE $1
+        SELECT id, addressee, lane, topic, said, answer FROM outbox
+        WHERE REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(addressee || ' ' || lane || ' ' || topic || ' ' || said || ' ' || answer,
+              ' ', ''), '-', ''), '(', ''), ')', ''), '.', '') LIKE $1
     """,
     "tries": """
         SELECT outbox || ' ' || at AS id, answer FROM tries
         WHERE REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(answer, ' ', ''), '-', ''), '(', ''), ')', ''), '.', '') LIKE $1
     """,
+    "vias": """
+        SELECT via, problem FROM vias
+        WHERE REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(problem, ' ', ''), '-', ''), '(', ''), ')', ''), '.', '') LIKE $1
+    """,
     # There may be millions of them. Addresses hold a number in one piece.
     "sessions": "SELECT id, landing_url, referrer FROM sessions WHERE landing_url LIKE $1 OR referrer LIKE $1",
-    "visits": "SELECT id, url, referrer FROM visits WHERE url LIKE $1 OR referrer LIKE $1",
+    "visits": "SELECT id, url, title, referrer FROM visits WHERE url LIKE $1 OR title LIKE $1 OR referrer LIKE $1",
     "callbacks": "SELECT id, page FROM callbacks WHERE page LIKE $1",
 }
 _PUT = {
     "audit": "UPDATE audit SET subject = $2, detail = $3 WHERE id = $1",
     "saved_views": "UPDATE saved_views SET name = $2, query = $3 WHERE id = $1",
     "call_notes": "UPDATE call_notes SET text = $2 WHERE call = $1",
-    "call_tags": "DELETE FROM call_tags WHERE call || ' ' || tag = $1 AND tag <> $2",
+    "call_tags": "DELETE FROM call_tags WHERE call = SUBSTR($1, 1, 26) AND tag = SUBSTR($1, 28) AND tag <> $2",
     "model_calls": "UPDATE model_calls SET why = $2 WHERE call = $1",
     "tokens": "UPDATE tokens SET name = $2 WHERE id = $1",
     "facts": "UPDATE facts SET detail = $2, data = $3 WHERE id = $1",
-    "outbox": "UPDATE outbox SET addressee = $2, topic = $3, said = $4, answer = $5 WHERE id = $1",
-    "tries": "UPDATE tries SET answer = $2 WHERE outbox || ' ' || at = $1",
+    "vias": "UPDATE vias SET problem = $2 WHERE via = $1",
+    "outbox": "UPDATE outbox SET addressee = $2, lane = $3, topic = $4, said = $5, answer = $6 WHERE id = $1",
+    "tries": "UPDATE tries SET answer = $2 WHERE outbox = SUBSTR($1, 1, 26) AND outbox || ' ' || at = $1",
     "sessions": "UPDATE sessions SET landing_url = $2, referrer = $3 WHERE id = $1",
-    "visits": "UPDATE visits SET url = $2, referrer = $3 WHERE id = $1",
+    "visits": "UPDATE visits SET url = $2, title = $3, referrer = $4 WHERE id = $1",
     "callbacks": "UPDATE callbacks SET page = $2 WHERE id = $1",
 }
 
@@ -215,6 +221,7 @@ def forget_calls(tx: Transaction, ids: Sequence[str], number: str, alias: str, n
         tx.execute(
             """
             UPDATE outbox SET addressee = CASE WHEN addressee = $2 THEN $3 ELSE addressee END,
+                              lane = CASE WHEN lane = $2 THEN $3 ELSE lane END,
                               topic = CASE WHEN topic = $2 THEN $3 ELSE topic END
             WHERE fact IN (SELECT id FROM facts WHERE call = $1)
             """,
@@ -222,7 +229,29 @@ def forget_calls(tx: Transaction, ids: Sequence[str], number: str, alias: str, n
         )
         for row in tx.fetch("SELECT id, data FROM facts WHERE call = $1", (call,)):
             tx.execute("UPDATE facts SET detail = '', data = $2 WHERE id = $1", (row["id"], _bare(row["data"], alias)))
+        _forget_names(tx, call, Written(number), alias)
         touch(tx, call)
+
+
+_NAMES = (  # a channel's may be made of the number that it comes from or leads to
+    ("SELECT channel AS name FROM calls WHERE id = $1", "UPDATE calls SET channel = $3 WHERE id = $1 AND channel = $2"),
+    (
+        "SELECT channel AS name FROM legs WHERE call = $1",
+        "UPDATE legs SET channel = $3 WHERE call = $1 AND channel = $2",
+    ),
+    ("SELECT name FROM legs WHERE call = $1", "UPDATE legs SET name = $3 WHERE call = $1 AND name = $2"),
+    (
+        "SELECT detail AS name FROM steps WHERE call = $1",
+        "UPDATE steps SET detail = $3 WHERE call = $1 AND detail = $2",
+    ),
+)
+
+
+def _forget_names(tx: Transaction, call: str, written: Written, alias: str) -> None:
+    for select, put in _NAMES:
+        for name in {row["name"] for row in tx.fetch(select, (call,))}:
+            if written.stands_in(name):
+                tx.execute(put, (call, name, written.replaced(name, alias)))
 
 
 def _bare(data: str, alias: str) -> str:
@@ -240,6 +269,8 @@ def forget_number(tx: Transaction, number: str, alias: str) -> None:
 
 
 def put_text(tx: Transaction, table: str, row: Sequence[str]) -> None:
-    """Write the texts of a row, as `texts` gave them, anew; a tag goes."""
+    """Write the texts of a row, as `texts` gave them, anew; a tag goes. What stood with a call is a change of that call."""
     tx.execute(_PUT[table], tuple(row))
+    if table in ("call_notes", "call_tags"):
+        touch(tx, row[0][:ID])
     tx.memory.clear()  # it may know the session

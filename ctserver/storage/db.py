@@ -6,6 +6,7 @@ units failed), so it does nothing but read and write through its transaction.
     StorageError
         WrongSchema      the file was made by another ctserver, or changed by hand
         Unavailable      the database cannot be reached, is full or broken; the message says how
+        TooSlow          a read took longer than its asker waits
 """
 
 from __future__ import annotations
@@ -29,6 +30,10 @@ class WrongSchema(StorageError):
 
 class Unavailable(StorageError):
     """The database did not do what it should."""
+
+
+class TooSlow(StorageError):
+    """A read was given up: it took, with those before it, longer than its asker waits."""
 
 
 class Transaction(Protocol):
@@ -65,6 +70,13 @@ class Database(Protocol):
     async def read(self, unit: Callable[[Transaction], T]) -> T:
         """Run several reads on one state of the database: what is written meanwhile is not seen. For reports and other
         long work; it leaves `fetch` and `one` a reader of their own."""
+
+    async def clear_log(self) -> bool:
+        """What was changed or removed is no more in the log beside the tables. False: somebody reads what was before."""
+
+    async def read_slow(self, unit: Callable[[Transaction], T], seconds: float) -> T:
+        """As `read`, for what may take many seconds: one at a time, so that logins and pages need not wait for it. It stops when its
+        asker goes, and after so many seconds, those in which it waited for others among them. Raises TooSlow then."""
 
     def write(self, unit: Callable[[Transaction], T]) -> asyncio.Future[T]:
         """Run a unit of work; done when its changes are on disk."""

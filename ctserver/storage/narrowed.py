@@ -112,7 +112,7 @@ _BY_CALL = """
         WHEN 'ad' THEN m.content
         WHEN 'number' THEN m.did
         WHEN 'line' THEN m.line
-        WHEN 'person' THEN m.answered_by
+        WHEN 'person' THEN m.person
         ELSE m.category END AS value,
 """
 _BY_SESSION = """
@@ -144,7 +144,7 @@ _PART = """
     AND ($24 IS NULL OR m.term = $24)
     AND ($25 IS NULL OR m.did = $25)
     AND ($26 IS NULL OR m.line = $26)
-    AND ($27 IS NULL OR m.answered_by = $27)
+    AND ($27 IS NULL OR m.person = $27)
     AND ($30 IS NULL OR m.category = $30)
     AND ($14 IS NULL OR m.newcomer = $14)
     AND ($15 IS NULL OR m.target = $15)
@@ -184,7 +184,7 @@ _FROM = {
     "keyword": _CALLS_BY_ID + " AND m.term = $24",
     "campaign": _CALLS_BY_ID + " AND m.campaign = $23",
     "number": _CALLS_BY_ID + " AND m.did = $25",
-    "person": _CALLS_BY_ID + " AND m.answered_by = $27",
+    "person": _CALLS_BY_ID + " AND m.person = $27",
     "category": _CALLS_BY_ID + " AND m.category = $30",
     "line": _CALLS_BY_ID + " AND m.line = $26",
     "source": _CALLS_BY_ID + " AND m.source = $21",

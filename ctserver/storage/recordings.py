@@ -3,6 +3,7 @@ the sound since (stage)."""
 
 from __future__ import annotations
 
+from ctserver.storage.calls import touch
 from ctserver.storage.db import Database, Row, Transaction
 
 
@@ -30,10 +31,12 @@ async def due(db: Database, now: int) -> list[Row]:
 
 
 def adopted(tx: Transaction, call: str, file: str, size: int, millis: int) -> None:
+    """It can be heard: who fetches changes sees the call once more, since it ended before."""
     tx.execute(
         "UPDATE recordings SET state = 'ready', file = $2, bytes = $3, millis = $4 WHERE call = $1",
         (call, file, size, millis),
     )
+    touch(tx, call)
 
 
 def missing(tx: Transaction, call: str) -> None:

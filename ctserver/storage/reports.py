@@ -30,7 +30,7 @@ from ctserver.domain.report import (
     spans_of,
 )
 from ctserver.domain.rights import EVERYTHING, Scope
-from ctserver.storage.db import Row, Transaction, Value
+from ctserver.storage.db import Database, Row, Transaction, Value
 from ctserver.storage.sessions import bare_address
 
 Values = dict[tuple[str, str], Sums]  # (site, value) -> sums
@@ -225,7 +225,7 @@ _VALUE_OF_CALL = """
         WHEN 'device' THEN COALESCE(m.device, '')
         WHEN 'number' THEN m.did
         WHEN 'line' THEN m.line
-        WHEN 'person' THEN m.answered_by
+        WHEN 'person' THEN m.person
         WHEN 'clock' THEN CAST(m.arrived_at - m.arrived_at % 900000 AS TEXT)
         ELSE m.category END AS value,
     0 AS sessions, COUNT(*) AS calls, SUM(m.answered) AS answered, SUM(m.missed) AS missed,
@@ -334,6 +334,13 @@ def stale(tx: Transaction, until: int) -> Span | None:
     )
     row = tx.one(sql, (day_start(row["hour"]), row["hour"])) if row else None
     return (row["first"], row["last"] + HOUR_MS) if row else None
+
+
+async def stale_hours(db: Database, span: Span) -> int:
+    """How many hours of a span have no valid sums."""
+    sql = "SELECT COUNT(*) AS n FROM report_hours WHERE changes <> rolled AND hour >= $1 AND hour < $2"
+    row = await db.one(sql, span)
+    return int(row["n"]) if row else 0
 
 
 _FIRST_SUMS = """

@@ -314,7 +314,7 @@ _FIRM_FILTERS = """
       AND ($24 IS NULL OR c.term = $24)
       AND ($25 IS NULL OR c.did = $25)
       AND ($26 IS NULL OR c.line = $26)
-      AND ($27 IS NULL OR c.answered_by = $27)
+      AND ($27 IS NULL OR c.person = $27)
       AND ($28 IS NULL OR c.outcome = $28)
       AND ($29 IS NULL OR c.reason = $29)
       AND ($30 IS NULL OR c.category = $30)
@@ -368,7 +368,7 @@ _PAGES = {
     "keyword": _BY_ID + "AND c.term = $24" + _NEWEST,
     "campaign": _BY_ID + "AND c.campaign = $23" + _NEWEST,
     "number": _BY_ID + "AND c.did = $25" + _NEWEST,
-    "person": _BY_ID + "AND c.answered_by = $27" + _NEWEST,
+    "person": _BY_ID + "AND c.person = $27" + _NEWEST,
     "reason": _BY_ID + "AND c.reason = $29" + _NEWEST,
     "category": _BY_ID + "AND c.category = $30" + _NEWEST,
     "line": _BY_ID + "AND c.line = $26" + _NEWEST,
@@ -394,7 +394,7 @@ _FLOORS = {
     "keyword": "SELECT id, arrived_at FROM calls WHERE term = $3 AND id >= $1 AND id < $2 ORDER BY id DESC LIMIT 1 OFFSET $4",
     "campaign": "SELECT id, arrived_at FROM calls WHERE campaign = $3 AND id >= $1 AND id < $2 ORDER BY id DESC LIMIT 1 OFFSET $4",
     "number": "SELECT id, arrived_at FROM calls WHERE did = $3 AND id >= $1 AND id < $2 ORDER BY id DESC LIMIT 1 OFFSET $4",
-    "person": "SELECT id, arrived_at FROM calls WHERE answered_by = $3 AND id >= $1 AND id < $2 ORDER BY id DESC LIMIT 1 OFFSET $4",
+    "person": "SELECT id, arrived_at FROM calls WHERE person = $3 AND id >= $1 AND id < $2 ORDER BY id DESC LIMIT 1 OFFSET $4",
     "reason": "SELECT id, arrived_at FROM calls WHERE reason = $3 AND id >= $1 AND id < $2 ORDER BY id DESC LIMIT 1 OFFSET $4",
     "category": "SELECT id, arrived_at FROM calls WHERE category = $3 AND id >= $1 AND id < $2 ORDER BY id DESC LIMIT 1 OFFSET $4",
     "line": "SELECT id, arrived_at FROM calls WHERE line = $3 AND id >= $1 AND id < $2 ORDER BY id DESC LIMIT 1 OFFSET $4",

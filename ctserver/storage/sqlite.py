@@ -20,7 +20,7 @@ from urllib.parse import quote
 
 import aiosqlite
 
-from ctserver.storage.db import Row, Transaction, Unavailable, Value
+from ctserver.storage.db import Row, TooSlow, Transaction, Unavailable, Value
 
 T = TypeVar("T")
 
@@ -34,7 +34,9 @@ WRITER_PRAGMAS = [
     "PRAGMA temp_store = MEMORY",
     "PRAGMA secure_delete = 1",  # what was erased does not stay in the file's free places
 ]
-READERS = 3  # connections that read; all but one may be busy with long reads
+CLEAR_TRIES, CLEAR_SECONDS = 20, 0.25  # a report may be reading
+READERS = 3  # connections that read; all but one may be busy with long reads, of which one may be slow
+STOP_SECONDS = 0.05  # a reader whose asker has gone is told so again and again: between statements it does not hear
 
 
 class _Worker(aiosqlite.Connection):
@@ -43,6 +45,10 @@ class _Worker(aiosqlite.Connection):
 
     async def run(self, function: Callable[[sqlite3.Connection], T]) -> T:
         return await self._execute(lambda: function(self._conn))  # type: ignore[no-any-return, no-untyped-call]
+
+    def stop_statement(self) -> None:
+        """The statement that runs, if any, fails at once."""
+        self._conn.interrupt()
 
 
 class _Unit:
@@ -103,6 +109,7 @@ class Sqlite:
         for reader in readers:
             self._idle.put_nowait(reader)
         self._long = asyncio.Semaphore(len(readers) - 1)
+        self._slow = asyncio.Semaphore(1)
         self._closed = False
         self._memory = _Memory()
         self._waiting: deque[_Unit] = deque()
@@ -119,6 +126,13 @@ class Sqlite:
     async def read(self, unit: Callable[[Transaction], T]) -> T:
         async with self._long:
             return await self._read(partial(_snapshot, unit))
+
+    async def read_slow(self, unit: Callable[[Transaction], T], seconds: float) -> T:
+        try:
+            async with asyncio.timeout(seconds), self._slow:
+                return await self.read(unit)
+        except TimeoutError as error:
+            raise TooSlow(f"a read was given up after {seconds:g} s") from error
 
     def write(self, unit: Callable[[Transaction], T]) -> asyncio.Future[T]:
         waiting = _Unit(unit)
@@ -138,6 +152,13 @@ class Sqlite:
         except sqlite3.Error as error:
             raise Unavailable(str(error)) from error
 
+    async def clear_log(self) -> bool:
+        for _ in range(CLEAR_TRIES):
+            if await self.run(_clear_log):
+                return True
+            await asyncio.sleep(CLEAR_SECONDS)
+        return False
+
     async def close(self) -> None:
         """Writes what waits, then closes."""
         self._closed = True
@@ -148,14 +169,23 @@ class Sqlite:
         await self._writer.close()
 
     async def _read(self, function: Callable[[sqlite3.Connection], T]) -> T:
-        """By a reader that is idle. One whose asker has gone is idle only when it has finished."""
+        """By a reader that is idle. One whose asker has gone is stopped, and idle only when it has finished."""
         reader = await self._idle.get()
         running = asyncio.ensure_future(reader.run(function))
         running.add_done_callback(partial(self._rest, reader))
         try:
             return await asyncio.shield(running)
+        except asyncio.CancelledError:
+            self._stop(reader, running)
+            raise
         except sqlite3.Error as error:
             raise Unavailable(str(error)) from error
+
+    def _stop(self, reader: _Worker, running: asyncio.Future[Any]) -> None:
+        """Nobody else has the reader before `running` is done."""
+        if not running.done():
+            reader.stop_statement()
+            self._loop.call_later(STOP_SECONDS, self._stop, reader, running)
 
     def _rest(self, reader: _Worker, done: asyncio.Future[Any]) -> None:
         self._idle.put_nowait(reader)
@@ -219,7 +249,19 @@ def _snapshot(unit: Callable[[Transaction], T], connection: sqlite3.Connection) 
     try:
         return unit(SqliteTransaction(connection, {}))
     finally:
-        connection.execute("ROLLBACK")
+        try:
+            connection.execute("ROLLBACK")
+        except sqlite3.OperationalError:  # `stop_statement` has struck this one; it comes but twenty times a second
+            connection.execute("ROLLBACK")
+
+
+def _clear_log(connection: sqlite3.Connection) -> bool:
+    """Without waiting for anybody: those who write would wait as well."""
+    connection.execute("PRAGMA busy_timeout = 0")
+    try:
+        return bool(connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0)
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
 
 
 class _Memory:

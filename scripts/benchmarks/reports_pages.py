@@ -18,10 +18,10 @@ JOURNAL_MS, REPORT_MS, LIVE_MS = 60, 200, 30  # what is promised
 PERIODS = {"today": 1, "7d": 7, "30d": 30, "90d": 90, "12m": 365}
 COLUMNS = {
     "site": "site", "channel": "source_channel", "source": "source", "campaign": "campaign", "keyword": "term",
-    "number": "did", "line": "line", "person": "answered_by", "outcome": "outcome", "reason": "reason", "category": "category",
+    "number": "did", "line": "line", "person": "person", "outcome": "outcome", "reason": "reason", "category": "category",
 }  # fmt: skip
 NEWEST = " ORDER BY id DESC LIMIT 51"
-GROUPED = {"channel": "source_channel", "keyword": "term", "ad": "content", "number": "did", "person": "answered_by"}
+GROUPED = {"channel": "source_channel", "keyword": "term", "ad": "content", "number": "did", "person": "person"}
 OF_SESSIONS = {"channel": "channel", "source": "source", "campaign": "campaign", "keyword": "term", "ad": "content",
                "landing": "landing_url", "region": "region", "device": "device"}  # fmt: skip
 

@@ -49,6 +49,15 @@ SECRETS = {
     "CTSERVER_WEBHOOK_SECRET_CRM": "whsec_" + "A" * 44,
 }
 
+CALLS, SITE = 7, "demo"
+_CALL = """
+    INSERT INTO calls (id, pbx, linkedid, uniqueid, channel, site, did, caller, caller_name, line, routed_by, state, arrived_at,
+                       ended_at, outcome, reason, dial_status, caller_gave_up, answered_by, attribution, confidence, why, session,
+                       medium, source, campaign, term, content, click_ids)
+    VALUES ($1, 'pbx', $2, $2, 'PJSIP/trunk-1', $5, '+442079460101', $4, '', 'office', 'ctserver', 'ended', $3, $3, 'missed',
+            'no_answer', 'NOANSWER', 0, '', 'none', 0, '', '', '', '', '', '', '', '{}')
+"""
+
 
 @asynccontextmanager
 async def office_of(folder):
@@ -67,6 +76,8 @@ async def office_of(folder):
 
 def fill(tx, now):
     """Fifty-six messages; the newest five tell of everything that can become of one."""
+    for number in range(CALLS):
+        tx.execute(_CALL, (f"{number:026}", f"16{number}.1", now - number * HOUR, f"+44770090012{number}", SITE))
     for number in range(50):
         at = now - 5 * MINUTE - number * 37 * MINUTE
         via = list(ANSWERS)[number % len(ANSWERS)]
@@ -88,7 +99,8 @@ def fill(tx, now):
 
 def put(tx, at, via, state, *, took=240, tries=None, answer=None, kind="call.missed", detail=""):
     fact, row = ids.new(at), ids.new(at)
-    outbox.add_fact(tx, fact, Fact(kind, at, "x", detail, data=CALL if kind != "disk" else {}))
+    call = f"{at // MINUTE % CALLS:026}" if kind != "disk" else ""
+    outbox.add_fact(tx, fact, Fact(kind, at, "x", detail, call=call, data=CALL if call else {}))
     entry = Entry(row, f"alert.missed {via}" if via != "hook.crm" else via, via, TO.get(via, ""), at)
     outbox.enqueue(tx, fact, at, entry, at)
     due_at = at if state in ("done", "failed", "dropped") else at + 2 * HOUR

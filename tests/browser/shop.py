@@ -29,6 +29,7 @@ from ctserver.services.attribution import Attributor
 from ctserver.services.blocked import BlackList
 from ctserver.services.callbacks import Callbacks
 from ctserver.services.calls import Journal
+from ctserver.services.colours import Colours
 from ctserver.services.demo import words
 from ctserver.services.facts import Facts
 from ctserver.services.live import Live
@@ -189,7 +190,8 @@ class Shop:
         async def testcall(number: str) -> None:
             self.placed.append(number)
 
-        live = Live()
+        live, colours = Live(), Colours()
+        await colours.look(self.db, self.now())
         self.journal.on_change = live.changed
         deps = Deps(
             db=self.db,
@@ -204,6 +206,7 @@ class Shop:
             callbacks=Callbacks(self.db, self.settings, place),
             caller_data=caller_data_of(self.db, self.settings, Places(self.settings)),
             live=live,
+            colours=colours,
             black_list=BlackList(self.settings),
             started_at=self.now() - 3 * 86_400_000,
         )

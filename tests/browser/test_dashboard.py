@@ -3,6 +3,7 @@
 import asyncio
 import re
 
+import pytest
 import pytest_asyncio
 from playwright.async_api import expect
 
@@ -81,6 +82,26 @@ async def test_a_call_is_marked_by_keyboard_and_keeps_tag_note_and_worth(open_pa
     await page.wait_for_selector(".chip:has-text('vintage')", state="detached")
 
 
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [(None, "no connection"), (500, "the server could not"), (403, "you have been logged out")],
+)
+async def test_what_was_not_saved_is_told_and_what_was_typed_stays(open_page, views, wrong, answer, told):
+    page = await open_page(views["call"])
+    refuse = (lambda route: route.abort()) if answer is None else (lambda route: route.fulfill(status=answer))
+    await page.route("**/marks", refuse)
+    await page.fill("#marks textarea", "asked for the price")
+    await page.keyboard.press("Control+Enter")
+    await page.locator("#failed", has_text=told).wait_for()
+    assert await page.locator("#failed [data-why]:visible").count() == 1
+    assert await page.input_value("#marks textarea") == "asked for the price"
+    await page.unroute("**/marks")
+    await page.focus("#marks textarea")
+    await page.keyboard.press("Control+Enter")
+    await page.locator("#failed").wait_for(state="hidden")
+    wrong.clear()  # the console tells of it, too
+
+
 async def test_the_next_calls_are_walked_through_by_keyboard(open_page, shop):
     page = await open_page("/calls?outcome=answered")
     links = await page.locator("tr.call a.open").evaluate_all(
@@ -156,7 +177,9 @@ async def test_live_follows_a_call_and_survives_a_restart_of_the_server(open_pag
     await page.evaluate("window.opened = 1")
     await shop.rings("9.1", "+442079460190", "+447700900555", "Early")
     await page.wait_for_selector("#live tr:has-text('Early')")
-    await other.wait_for_selector(".toast:has-text('Early')")
+    note = await other.wait_for_selector(".toast:has-text('Early')")
+    box, main = await note.bounding_box(), await other.locator("main").bounding_box()
+    assert box["x"] + box["width"] < main["x"], "over nothing of the page"
     await other.close()
     assert wrong == []
     await shop.stop()

@@ -121,6 +121,14 @@ async def test_the_log_is_narrowed_paged_and_goes_back(alice, office):
     assert await alice.locator(".log tbody tr").count() == 1
 
 
+async def test_a_row_names_the_caller_and_leads_to_the_call(alice):
+    about = alice.locator(".log tbody tr", has_text="Missed call").first.locator(".d-what a").last
+    assert (await about.inner_text()).startswith("+44 7700 90012")
+    await about.click()
+    await alice.wait_for_url("**/calls/*")
+    await alice.locator(".log tbody tr").wait_for(state="detached")
+
+
 async def test_the_page_changes_while_it_is_looked_at(alice, office):
     _, db, delivery = office
     now = ids.now_ms()

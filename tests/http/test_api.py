@@ -219,14 +219,20 @@ async def test_notes_come_page_by_page(alice: Any, program: Program) -> None:
 
 
 async def test_who_asks_for_changes_misses_none(alice: Any, program: Program) -> None:
-    from ctserver.storage import calls
+    from ctserver.storage import calls, recordings
 
     ids = await many(alice, 12)
     cursor = (await program.json("/api/v1/calls?limit=1"))["cursor"]
     assert (await program.json(f"/api/v1/calls?updated_after={cursor}"))["data"] == []
     for id in (ids[3], ids[0], ids[3], ids[7]):
         await alice.db.write(lambda tx, id=id: calls.touch(tx, id))
+    await alice.db.write(lambda tx: recordings.expect(tx, ids[5], 0))
     assert await walk(program, f"/api/v1/calls?updated_after={cursor}&limit=2") == [ids[0], ids[3], ids[7]]
+    await alice.db.write(lambda tx: recordings.adopted(tx, ids[5], "a.wav", 1, 1000))
+    [*_, heard] = (await program.json(f"/api/v1/calls?updated_after={cursor}"))["data"]
+    assert (heard["id"], heard["recording"]) == (ids[5], True)
+    await alice.db.write(lambda tx: calls.touch(tx, ids[0]))
+    assert await walk(program, f"/api/v1/calls?updated_after={cursor}&limit=2") == [ids[3], ids[7], ids[5], ids[0]]
     last = (await program.json(f"/api/v1/calls?updated_after={cursor}"))["cursor"]
     assert (await program.json(f"/api/v1/calls?updated_after={last}"))["data"] == []
     assert len(await walk(program, "/api/v1/calls?updated_after=2001-01-01")) == 12
@@ -278,6 +284,30 @@ async def test_what_cannot_be_set_is_told(alice: Any, program: Program, body: An
 async def test_a_wrong_question_is_told(program: Program, query: str) -> None:
     response = await program.get(f"/api/v1/calls?{query}")
     assert (response.status, response.content_type) == (400, "application/problem+json"), await response.text()
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "status"),
+    [
+        (b"{}", {"Content-Type": "application/json; charset=nonsense"}, 400),
+        (b"{}", {"Content-Type": "application/json; charset=base64"}, 400),
+        (b"\xff\xfe", {}, 400),
+        (b"[" * 60_000, {}, 400),
+        (b"not packed", {"Content-Encoding": "gzip"}, 400),
+        (b" " * 70_000, {}, 413),
+        (b"a=\xff", {"Content-Type": "application/x-www-form-urlencoded"}, 400),
+    ],
+)
+async def test_a_body_that_cannot_be_read_is_a_problem_and_no_failure(
+    alice: Any, caplog: Any, body: bytes, headers: dict[str, str], status: int
+) -> None:
+    program = Program(alice, await token(alice, "calls", "work", "block"))
+    kind = {"Content-Type": "application/json", "Connection": "close", **program.headers, **headers}
+    for method, path in (("PATCH", f"/api/v1/calls/{await ring(alice)}"), ("PUT", "/api/v1/blocked/+447700900123")):
+        response = await alice.client.request(method, path, data=body, headers=kind)
+        assert (response.status, response.content_type) == (status, "application/problem+json"), (path, headers)
+        assert (await response.json())["status"] == status
+    assert not caplog.records
 
 
 async def test_who_has_the_answer_already_is_told_so(alice: Any, program: Program) -> None:
@@ -379,7 +409,9 @@ async def test_odata_is_read_as_excel_does(alice: Any, program: Program) -> None
     assert [row["id"] for row in found["value"]] == ids[::-1][2:5]
     assert len((await program.json("/odata/v4/Calls?$filter=updated_at ge 2001-01-01T00:00:00Z"))["value"]) == 12
     for query, status in (("$skip=1", 501), ("$filter=site ne 'x'", 501), ("$filter=(", 501), ("$select=nothing", 400), ("$top=x", 400),
-                          ("$filter=arrived_at ge 'x'", 400), ("$orderby=site", 501)):  # fmt: skip
+                          ("$filter=arrived_at ge 'x'", 400), ("$orderby=site", 501), ("$filter=source eq ''", 501), ("$format=xml", 501),
+                          ("$filter=source eq 'a' and source eq 'b'", 501), ("$filter=arrived_at ge 2001-01-01 and arrived_at gt 2000-01-01", 501),
+                          ("$filter=updated_at ge 2001-01-01&$orderby=arrived_at", 501)):  # fmt: skip
         response = await program.get(f"/odata/v4/Calls?{query}")
         assert response.status == status, query
 

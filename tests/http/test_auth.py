@@ -122,6 +122,33 @@ async def test_a_login_form_that_is_not_ours_is_refused(site: Any, csrf: str) ->
 
 
 @pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("application/x-www-form-urlencoded; charset=nonsense", b"a=b"),
+        ("application/x-www-form-urlencoded; charset=base64", b"a=b"),
+        ("application/x-www-form-urlencoded", b"login=\xff"),
+        ("multipart/form-data", b"a=b"),
+        ("multipart/form-data; boundary=x", b"a=b"),
+        ("multipart/form-data; boundary=x", b"--x\r\nContent-Transfer-Encoding: none\r\n\r\na\r\n--x--"),
+        ("packed", b"a=b"),
+    ],
+)
+async def test_a_form_that_cannot_be_read_is_refused_and_fills_no_log(
+    site: Any, caplog: Any, kind: str, body: bytes
+) -> None:
+    form = "application/x-www-form-urlencoded"
+    headers = {"Content-Type": form, "Content-Encoding": "gzip"} if kind == "packed" else {"Content-Type": kind}
+    for path in ("/login", "/login/code", "/forgot", "/link/x", "/logout", "/users/invite"):
+        response = await site.post(path, body, headers={**headers, "Connection": "close"})
+        assert response.status in (400, 403), path
+        assert response.content_type == "text/html"
+    for path in ("/v1/visit", "/v1/signal", "/v1/callback"):
+        answer = await site.post(path, body, headers={**headers, "Connection": "close"})
+        assert answer.status in (204, 400), path
+    assert not caplog.records
+
+
+@pytest.mark.parametrize(
     "target",
     ["https://evil.example/", "//evil.example", "/\\evil.example", "/\t/evil.example", "/\n/evil.example", "\\\\evil.example",
      "javascript:alert(1)", "evil.example", "", "/ /evil.example", "///evil.example", "/%0d%0aSet-Cookie: x=1", "/\r\nX: y"],

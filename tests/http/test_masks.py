@@ -13,6 +13,8 @@ import pytest
 
 from ctserver.domain.rights import TABLE, Right, Role
 from ctserver.http.rights import NOBODY, ROUTES, SOMEBODY
+from ctserver.services import visits
+from ctserver.services.visits import PageView
 from ctserver.storage import callbacks, marks
 
 from .test_pages import ring as ring_with_path
@@ -135,6 +137,36 @@ async def test_another_sites_call_visitor_and_numbers_are_not_there_by_any_route
             }  # a page names itself
             for secret in hidden:
                 assert secret not in text, (route, secret)
+
+
+async def test_whoever_was_given_lines_reads_of_visitors_what_led_to_his_calls_and_nothing_else(
+    site: Any, ids_of: dict[str, str]
+) -> None:
+    looks = PageView("shop", "", "https://shop.example/only-looks", "", "", ("main",))
+    shown = await visits.record(site.db, site.settings, [], looks, site.clock[0])
+    telling = set()
+    for role, given in (("owner", {}), ("manager", {"lines": "office"})):
+        await site.log_in_as(role, **given)
+        for route, path in addresses({**ids_of, "session": shown.session, "visitor": shown.visitor}).items():
+            status, text = await read(site, path)
+            if not given:
+                telling |= {path} if "only-looks" in text else set()
+                continue
+            assert ROUTES[route] is not Right.VISITORS or status == 403, route
+            assert "only-looks" not in text, (role, route)
+            assert shown.session not in text.replace(path, ""), (role, route)
+            assert "+442079460190" not in text, (role, route)  # of the line `night`
+        if given:
+            assert "title x" in await site.page(f"/calls/{ids_of['call']}")
+    assert telling >= {
+        "/visitors",
+        "/visitors/rows",
+        f"/visitors/{shown.session}",
+        "/live",
+        "/numbers",
+        "/events",
+        "/api/v1/sessions",
+    }
 
 
 def test_every_stream_of_the_table_is_read() -> None:

@@ -223,6 +223,20 @@ async def test_a_manager_of_one_site_places_test_calls_to_its_numbers_only(site:
     assert site.placed == ["+442079460501"]
 
 
+async def test_numbers_pools_and_test_calls_are_those_of_ones_lines(site: Any) -> None:
+    csrf = await site.log_in_as("manager", lines="night")
+    for path in ("/numbers", "/numbers/rows", "/pools", "/"):
+        html = await site.page(path)
+        assert "others" in html, path
+        for strange in ("pool-small", "pool small", ">small", "0101"):
+            assert strange not in html, (path, strange)
+    answer = await (await site.get("/api/v1/numbers")).json()
+    assert {row["number"][-4:] for row in answer["data"]} == {"0190", "0501"}
+    assert [pool["id"] for pool in (await (await site.get("/api/v1/pools")).json())["data"]] == ["others"]
+    assert (await site.post("/testcall", {"number": "+442079460101", "csrf": csrf})).status == 400
+    assert (await site.post("/testcall", {"number": "+442079460190", "csrf": csrf})).status == 303
+
+
 async def test_a_role_that_changes_holds_at_once(site: Any) -> None:
     await site.log_in_as("manager")
     assert (await site.get("/numbers")).status == 200

@@ -3,101 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import re
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from ctserver import config, ids
-from ctserver.config import Settings
 from ctserver.domain.call import Arrived, CallerHungUp
 from ctserver.domain.events import Closing
 from ctserver.domain.fact import Fact
 from ctserver.domain.person import Person
 from ctserver.domain.rights import Role
-from ctserver.outbound import Message
-from ctserver.outbound.attachment import Attachment
-from ctserver.services.alerts import Alerts
-from ctserver.services.attribution import Attributor
-from ctserver.services.calls import Journal
-from ctserver.services.delivery import Delivery
-from ctserver.services.facts import Facts
 from ctserver.services.words import mistakes
 from ctserver.storage import missed, preferences, users
 from ctserver.storage.preferences import Preferences
 from ctserver.storage.sqlite import Sqlite
 from tests.conftest import PATIENCE
-from tests.services.test_calls import answered
+from tests.services.office import CHANNEL, office, until_said
 
-CHANNEL = """
-[notify.mail]
-type = "email"
-host = "127.0.0.1"
-sender = "ct@example.com"
-[notify.sms]
-type = "http"
-url = "http://127.0.0.1/"
-"""
 HALF_A_YEAR_ON = datetime.now(UTC) + timedelta(days=182)
 ALWAYS = f"Mo-Su 00:00-24:00; {HALF_A_YEAR_ON:%b} 15 off"  # whenever the tests run
-
-
-class Box:
-    """A channel that keeps what it is given."""
-
-    def __init__(self) -> None:
-        self.sent: list[Message] = []
-        self.attaches = 1_000_000
-
-    async def send(self, message: Message) -> str:
-        self.sent.append(message)
-        return "250 ok"
-
-    async def close(self) -> None: ...
-
-
-class Office:
-    """Settings with these alerts, a journal, and two channels that keep what they are given."""
-
-    def __init__(self, db: Sqlite, settings: Settings) -> None:
-        self.db = db
-        self.mail, self.sms = Box(), Box()
-        self.folder = Path()
-        alerts = Alerts(db, settings, {"mail": self.mail, "sms": self.sms}, self.sound)
-        self.facts = Facts(settings, [alerts])
-        self.delivery = Delivery(db, alerts.vias({}), self.facts)
-        self.journal = Journal(db, settings, Attributor(settings, {}), "pbx", self.facts)
-        self._calls = 0
-
-    async def call(self, caller: str = "+447700900123", *, answer: bool = False, ago_ms: int = 0) -> str:
-        """A call that ended so long ago; its id."""
-        self._calls += 1
-        linkedid, at = f"17000000{self._calls:02}.1", ids.now_ms() - ago_ms - 5_000 + self._calls
-        events: list[Any] = [Arrived(linkedid, at, linkedid, "PJSIP/trunk-1", "02079460190", caller, "Alex")]
-        await self.journal.apply([*events, *(answered(linkedid) if answer else [])])
-        await self.journal.apply([CallerHungUp(linkedid, at + 4_000, 16)])
-        row = await self.db.one("SELECT id FROM calls WHERE linkedid = $1", (linkedid,))
-        assert row is not None
-        return str(row["id"])
-
-    async def sound(self, file: str, _: str) -> Attachment | None:
-        return Attachment(self.folder / file)
-
-    async def answers(self) -> list[str]:
-        return [row["answer"] for row in await self.db.fetch("SELECT answer FROM outbox WHERE state = 'dropped'")]
-
-
-@asynccontextmanager
-async def office(db: Sqlite, toml: Any, alerts: str) -> Any:
-    toml.write_text(toml.read_text() + CHANNEL + alerts)
-    made = Office(db, config.load(toml))
-    await made.delivery.start()
-    try:
-        yield made
-    finally:
-        await made.delivery.stop()
 
 
 async def test_a_missed_call_reaches_a_person_at_once_with_all_he_needs(db: Sqlite, toml: Any, until: Any) -> None:
@@ -187,6 +111,20 @@ to = ["+447700900001"]
         assert "900999" in message.short
         assert "Nobody is on it yet" in message.text
         assert await here.answers() == ["alice sees to it"]
+
+
+async def test_who_is_seen_to_by_his_later_call_is_not_passed_on(db: Sqlite, toml: Any, until: Any) -> None:
+    rules = '[alerts.a]\non = ["missed"]\nby = "mail"\nthen = "b"\nthen_minutes = 1\n[alerts.b]\nby = "sms"\n'
+    async with office(db, toml, rules) as here:
+        await here.call()
+        later = await here.call()
+        await until(lambda: len(here.mail.sent) == 2)
+        await db.write(lambda tx: missed.settle(tx, later, "given_up", "alice", ids.now_ms()))
+        await db.write(lambda tx: tx.execute("UPDATE outbox SET due_at = 0 WHERE via = 'notify.sms'"))
+        here.delivery.wake()
+        await until_said(here, "alice sees to it")
+        await asyncio.sleep(0.2)
+        assert here.sms.sent == []
 
 
 async def test_repeated_calls_of_one_caller_come_together(db: Sqlite, toml: Any, until: Any) -> None:
@@ -374,101 +312,6 @@ language = "ru"
         tokyo = datetime.fromtimestamp(call["arrived_at"] / 1000, ZoneInfo("Asia/Tokyo"))
         assert f"{tokyo:%H:%M}" in sent["Boss <Boss@example.com>"].text
         assert here.sms.sent[0].short.startswith("Пропущен звонок")
-
-
-# ---- with the recording
-
-
-async def recorded(here: Office, tmp_path: Path, call: str, state: str = "ready", stage: str = "kept") -> None:
-    """As the recording of the call stands in the database."""
-    sql = """
-        INSERT INTO recordings (call, state, file, bytes, millis, due_at, stage) VALUES ($1, $2, 'a.mp3', 3, 9, 0, $3)
-        ON CONFLICT (call) DO UPDATE SET state = $2, stage = $3, file = 'a.mp3'
-    """
-    (tmp_path / "a.mp3").write_bytes(b"ID3")
-    await here.db.write(lambda tx: tx.execute(sql, (call, state, stage)))
-
-
-RECORDED = """
-[alerts.voicemail]
-on = ["missed"]
-by = "mail"
-after_seconds = 1
-recording = "attach"
-[alerts.linked]
-on = ["missed"]
-by = "sms"
-after_seconds = 1
-recording = "link"
-"""
-
-
-async def test_a_message_waits_for_its_recording_and_brings_it(
-    db: Sqlite, toml: Any, until: Any, tmp_path: Path
-) -> None:
-    async with office(db, toml, RECORDED) as here:
-        here.folder = tmp_path
-        call = await here.call()
-        await recorded(here, tmp_path, call, "waiting", "new")
-        await until_said(here, "waits for the recording")
-        assert here.mail.sent == here.sms.sent == []
-        await recorded(here, tmp_path, call)
-        await until(lambda: here.mail.sent and here.sms.sent)
-        assert here.mail.sent[0].attachment is not None
-        assert re.fullmatch(r"20\d\d-\d\d-\d\d-\d{4}-447700900123\.mp3", here.mail.sent[0].attachment.name)
-        assert b"".join(here.mail.sent[0].attachment.read()) == b"ID3"
-        assert "/shared/" not in here.mail.sent[0].text
-        link = re.search(r"http://127.0.0.1:8080/shared/([\w-]{43})", here.sms.sent[0].text)
-        assert link
-        assert here.sms.sent[0].attachment is None
-        (share,) = await db.fetch("SELECT * FROM shares")
-        assert share["token_hash"] == ids.token_hash(link[1])
-        assert share["expires_at"] - share["at"] == 7 * 86_400_000
-        assert (await db.fetch("SELECT login, action FROM audit"))[0]["login"] == "alerts.linked"
-        assert link[1].encode() not in b"".join(path.read_bytes() for path in tmp_path.glob("ctserver.db*"))
-
-
-async def test_a_recording_that_is_too_large_or_not_to_be_had_is_linked(
-    db: Sqlite, toml: Any, until: Any, tmp_path: Path
-) -> None:
-    async with office(db, toml, RECORDED) as here:
-        here.folder, here.mail.attaches = tmp_path, 2
-        large = await here.call()
-        await recorded(here, tmp_path, large)
-        await until(lambda: here.mail.sent)
-        assert here.mail.sent[0].attachment is None
-        assert "/shared/" in here.mail.sent[0].html
-
-
-async def test_a_recording_that_never_comes_does_not_hold_the_message_for_ever(
-    db: Sqlite, toml: Any, until: Any, tmp_path: Path
-) -> None:
-    async with office(db, toml, RECORDED) as here:
-        call = await here.call()
-        await recorded(here, tmp_path, call, "waiting", "new")
-        await db.write(lambda tx: tx.execute("UPDATE calls SET ended_at = ended_at - 60000"))
-        await until(lambda: here.mail.sent)
-        assert here.mail.sent[0].attachment is None
-
-
-async def until_said(here: Office, words: str) -> None:
-    async with asyncio.timeout(PATIENCE):
-        while not await here.db.one("SELECT 1 FROM outbox WHERE answer LIKE '%' || $1 || '%'", (words,)):
-            await asyncio.sleep(0.02)
-
-
-async def test_who_is_seen_to_by_his_later_call_is_not_passed_on(db: Sqlite, toml: Any, until: Any) -> None:
-    rules = '[alerts.a]\non = ["missed"]\nby = "mail"\nthen = "b"\nthen_minutes = 1\n[alerts.b]\nby = "sms"\n'
-    async with office(db, toml, rules) as here:
-        await here.call()
-        later = await here.call()
-        await until(lambda: len(here.mail.sent) == 2)
-        await db.write(lambda tx: missed.settle(tx, later, "given_up", "alice", ids.now_ms()))
-        await db.write(lambda tx: tx.execute("UPDATE outbox SET due_at = 0 WHERE via = 'notify.sms'"))
-        here.delivery.wake()
-        await until_said(here, "alice sees to it")
-        await asyncio.sleep(0.2)
-        assert here.sms.sent == []
 
 
 def test_a_mistake_in_a_text_is_found_before_the_night(toml: Any) -> None:

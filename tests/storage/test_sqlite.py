@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from ctserver.storage import sqlite
-from ctserver.storage.db import Transaction, Unavailable
+from ctserver.storage.db import TooSlow, Transaction, Unavailable
 from ctserver.storage.sqlite import Sqlite
 from tests.conftest import PATIENCE
 
@@ -109,6 +109,25 @@ async def test_one_who_no_longer_waits_loses_nothing(store: Sqlite) -> None:
     task.cancel()
     await store.write(insert(2))
     assert await numbers(store) == [1, 2]
+
+
+async def test_the_log_is_cleared_when_nobody_reads_what_was_before_and_writers_do_not_wait_for_it(
+    store: Sqlite, tmp_path: Path
+) -> None:
+    file = next(tmp_path.glob("*.db"))
+    log = file.with_name(f"{file.name}-wal")
+    reader = sqlite3.connect(file, isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute("SELECT COUNT(*) FROM t").fetchone()
+    await store.write(insert(1))
+    clearing = asyncio.create_task(store.clear_log())
+    for n in range(2, 30):
+        await asyncio.wait_for(store.write(insert(n)), 2)
+    assert log.stat().st_size > 0
+    reader.execute("ROLLBACK")
+    assert await clearing
+    assert log.stat().st_size == 0
+    reader.close()
 
 
 async def test_closing_writes_what_waits(store: Sqlite, tmp_path: Path) -> None:
@@ -263,3 +282,43 @@ async def test_a_read_that_nobody_waits_for_any_more_keeps_its_reader_until_it_e
     found = await asyncio.wait_for(asyncio.gather(*(numbers(store) for _ in range(8))), PATIENCE)
     assert found == [[]] * 8
     held.set()
+
+
+def endless(tx: Transaction) -> None:
+    tx.fetch("WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT COUNT(*) FROM n")
+
+
+async def test_slow_reads_go_one_at_a_time_and_leave_room_for_others(store: Sqlite) -> None:
+    tasks = [asyncio.create_task(store.read_slow(endless, 60)) for _ in range(sqlite.READERS + 1)]
+    await asyncio.sleep(0.1)
+    for _ in range(3):
+        assert await asyncio.wait_for(store.read(lambda tx: len(tx.fetch("SELECT n FROM t"))), 2) == 0
+        assert await asyncio.wait_for(numbers(store), 2) == []
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert await asyncio.wait_for(store.read_slow(lambda tx: len(tx.fetch("SELECT n FROM t")), 60), 2) == 0
+
+
+async def test_a_slow_read_is_stopped_in_time_and_its_reader_serves_others(store: Sqlite) -> None:
+    for _ in range(sqlite.READERS + 1):
+        with pytest.raises(TooSlow, match=r"0\.1 s"):
+            await store.read_slow(endless, 0.1)
+    reads = [store.read(lambda tx: tx.fetch("SELECT n FROM t")) for _ in range(sqlite.READERS)]
+    assert await asyncio.wait_for(asyncio.gather(*reads), 2) == [[]] * sqlite.READERS
+
+
+async def test_a_read_is_stopped_between_its_statements_too(store: Sqlite) -> None:
+    ended = threading.Event()
+
+    def many(tx: Transaction) -> None:
+        try:
+            while True:
+                tx.fetch("SELECT n FROM t")
+        finally:
+            ended.set()
+
+    task = asyncio.create_task(store.read(many))
+    await asyncio.sleep(0.1)
+    task.cancel()
+    assert await asyncio.to_thread(ended.wait, 20)

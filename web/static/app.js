@@ -123,9 +123,19 @@
   }
   document.addEventListener("ct:offline", (event) => offline(event.detail));
   document.addEventListener("ct:calm", (event) => children(event.target, event.detail));
-  document.addEventListener("htmx:sendError", (event) => { if (live(event)) offline(true); });
-  document.addEventListener("htmx:timeout", (event) => { if (live(event)) offline(true); });
-  document.addEventListener("htmx:afterOnLoad", (event) => { if (live(event)) offline(false); });
+  // What a person did and the server did not: it is told, and the page stays as it is, with all that was typed.
+  function failed(why) {
+    for (const note of all("#failed [data-why]")) note.hidden = note.dataset.why !== why;
+    document.getElementById("failed").hidden = !why;
+  }
+  const unheard = (event) => (live(event) ? offline(true) : failed("away"));
+  document.addEventListener("htmx:sendError", unheard);
+  document.addEventListener("htmx:timeout", unheard);
+  document.addEventListener("htmx:afterOnLoad", (event) => {
+    const { status } = event.detail.xhr;
+    if (live(event)) offline(status >= 500);
+    else failed(status === 403 ? "old" : status >= 400 ? "error" : "");
+  });
 
   // The whole row opens; links, buttons and marked text keep their own meaning.
   document.addEventListener("click", (event) => {

@@ -33,7 +33,8 @@ class Call(Model):
     ended_at: Time | None
     ring_seconds: int = Field(description="until the answer or the end")
     talk_seconds: int
-    answered_by: str
+    answered_by: str = Field(description="the channel")
+    person: str = Field(description='who answered, as reports name him: "alice" of the channel PJSIP/alice-0000000c')
     hangup_cause: int | None = Field(description="Q.850")
     attribution: str = Field(description="static, exact, tapped, likely, repeat, ambiguous, none")
     confidence: float = Field(description="probability, 0 to 1")
@@ -49,7 +50,7 @@ class Call(Model):
     value: int | None = Field(description="what the call was worth, in hundredths")
     tags: list[str]
     note: str
-    recording: bool = Field(description="there is one, and it may be heard")
+    recording: bool = Field(description="there is one, and it may be heard; that its time is over is no change")
     pbx: str
     linkedid: str
     updated_at: Time
@@ -283,6 +284,7 @@ def call(row: Row, scope: Scope, tags: Sequence[str]) -> Call:
         ring_seconds=_seconds(row["ringing_at"], rang_until),
         talk_seconds=_seconds(row["answered_at"], talked_until),
         answered_by=row["answered_by"],
+        person=row["person"],
         hangup_cause=row["hangup_cause"],
         attribution=row["attribution"],
         confidence=row["confidence"],

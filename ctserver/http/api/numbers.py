@@ -20,14 +20,14 @@ class HolderQuery(Taken):
 @operation("GET", "/numbers", "Tracked numbers", part="Numbers", gives=models.Numbers)
 async def list_numbers(asked: Asked[Nothing, Nothing]) -> models.Numbers:
     holders = await _holders(asked)
-    seen = [use for use in asked.deps.uses.values() if asked.scope.sees_site(use.site)]
+    seen = [use for use in asked.deps.uses.values() if asked.scope.sees(use.site, use.line)]
     return models.Numbers(data=[_number(use, holders.get(use.number)) for use in seen])
 
 
 @operation("GET", "/pools", "Pools, as they are now", part="Numbers", gives=models.Pools)
 async def list_pools(asked: Asked[Nothing, Nothing]) -> models.Pools:
     holders, deps = await _holders(asked), asked.deps
-    seen = {use.pool for use in deps.uses.values() if asked.scope.sees_site(use.site)}
+    seen = {use.pool for use in deps.uses.values() if asked.scope.sees(use.site, use.line)}
     found = []
     for id, pool in deps.settings.pools.items():
         if id in seen:
@@ -53,7 +53,8 @@ async def get_holder(asked: Asked[HolderQuery, Nothing]) -> models.Holders:
         number = phone.e164(asked.path("number"), deps.settings.server.country)
     except phone.NotANumber as error:
         raise Problem(404, str(error)) from error
-    if number not in deps.uses or not scope.sees_site(deps.uses[number].site):
+    use = deps.uses.get(number)
+    if use is None or not scope.sees(use.site, use.line):
         raise Problem(404, f"{number} is not a tracked number")
     at = deps.now() if asked.query.at is None else asked.query.at
     rows = await sessions.holders_at(deps.db, number, at)

@@ -96,23 +96,34 @@ def _filters(query: Mapping[str, str]) -> tuple[CallFilter, int | None]:
         raise _NotHere(f"{unknown[0][:40]} is not supported")
     if query.get("$orderby", "") not in ("", "arrived_at", "arrived_at asc"):
         raise _NotHere("calls come in the order of arrived_at")
+    if query.get("$format", "json").partition(";")[0] not in ("json", "application/json"):
+        raise _NotHere("the format is JSON")
     asked: dict[str, str | int] = {}
-    changed = None
     for name, relation, literal in _terms(query.get("$filter", "")):
-        if name in _TEXTS and relation == "eq" and literal.startswith("'"):
-            asked[name] = literal[1:-1].replace("''", "'")
-        elif name == "arrived_at" and relation in ("ge", "gt"):
-            asked["since"] = _time(literal) + (relation == "gt")
-        elif name == "arrived_at" and relation in ("le", "lt"):
-            asked["until"] = _time(literal) + (relation == "le")
-        elif name == "updated_at" and relation in ("ge", "gt"):
-            changed = max(0, _time(literal) - (relation == "ge"))
-        else:
-            raise _NotHere(f"$filter: {name} {relation} is not supported")
+        key, value = _compared(name, relation, literal)
+        if key in asked:
+            raise _NotHere(f"$filter: {name} {relation} once only")
+        asked[key] = value
+    changed = asked.pop("changed", None)
+    if changed is not None and "$orderby" in query:
+        raise _NotHere("changes come in their own order")
     try:
-        return CallFilter.model_validate(asked), changed
+        return CallFilter.model_validate(asked), None if changed is None else int(changed)
     except ValidationError as error:
         raise Problem(400, f"$filter: {error.errors()[0]['msg']}") from error
+
+
+def _compared(name: str, relation: str, literal: str) -> tuple[str, str | int]:
+    """What a comparison asks for: a field of CallFilter, or the time of change. "" would be any. Raises _NotHere and Problem."""
+    if name in _TEXTS and relation == "eq" and literal.startswith("'") and literal != "''":
+        return name, literal[1:-1].replace("''", "'")
+    if name == "arrived_at" and relation in ("ge", "gt"):
+        return "since", _time(literal) + (relation == "gt")
+    if name == "arrived_at" and relation in ("le", "lt"):
+        return "until", _time(literal) + (relation == "le")
+    if name == "updated_at" and relation in ("ge", "gt"):
+        return "changed", max(0, _time(literal) - (relation == "ge"))
+    raise _NotHere(f"$filter: {name} {relation} is not supported")
 
 
 def _terms(text: str) -> Iterator[tuple[str, str, str]]:

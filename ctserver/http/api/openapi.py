@@ -18,7 +18,7 @@ from ctserver.http.rights import ROUTES
 _REF = "#/components/schemas/{model}"
 _PATHS = {"id": "[0-9a-z]{1,40}", "number": "[+0-9 ()-]{1,40}", "name": "[a-z0-9_.-]{1,100}"}
 _FAULTS = {
-    400: "something in the query is not what it should be",
+    400: "something in the query is not what it should be, or the request cannot be read",
     401: "no token, or one that is not good any more",
     403: "the token has not this right",
     404: "there is no such thing, or not for this token",
@@ -62,7 +62,7 @@ def _operation(operation: Operation) -> dict[str, Any]:
         "tags": [operation.part],
         "description": f"Takes the right `{right.value}`.",
         "parameters": [*_path_parameters(operation.path), *_query_parameters(operation.takes)],
-        "responses": {"200": _good(operation), **_faults((415, 422) if body else ())},
+        "responses": {"200": _good(operation), **_faults((413, 415, 422) if body else ())},
     }
     if operation.method == "GET":
         described["security"] = [{"token": []}, {"query": []}]

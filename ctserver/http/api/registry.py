@@ -114,7 +114,7 @@ class Operation:
             raise Problem(415, "send JSON: Content-Type: application/json")
         try:
             return _checked(self.body, await request.json(), 422)
-        except (ValueError, RecursionError) as error:
+        except (ValueError, LookupError, RecursionError) as error:  # LookupError: a charset that there is not
             raise Problem(400, f"this is no JSON: {error}"[:300]) from error
 
 

@@ -12,8 +12,10 @@ from ctserver import language
 from ctserver.domain.report import DAY_MS, DIMENSIONS, MEASURES, Sums
 from ctserver.http.api.registry import Asked, Model, Nothing, Problem, Taken, operation
 from ctserver.http.api.types import Moment, Time
+from ctserver.http.patience import while_there
 from ctserver.services import reports
 from ctserver.services.reports import Question
+from ctserver.storage.db import TooSlow
 from ctserver.storage.search import Filters
 
 MOST_SLOTS = 5000
@@ -56,7 +58,7 @@ class ReportQuery(Taken):
 class Counts(Model):
     """Times in milliseconds, revenue in hundredths."""
 
-    sessions: int
+    sessions: int = Field(description="0 where the filters, or lines that somebody was given, have calls only")
     calls: int
     answered: int
     missed: int
@@ -104,7 +106,10 @@ async def get_report(asked: Asked[ReportQuery, Nothing]) -> Report:
         raise Problem(400, f"since, until: a span of 1 to {MOST_SLOTS} units")
     zone = ZoneInfo(query.zone)
     question = Question(query.by, (since, until), query.unit, zone, scope, filters=query.filters())
-    found = await reports.ask(deps.db, question)
+    try:
+        found = await while_there(asked.request, reports.ask(deps.db, question))
+    except TooSlow as error:
+        raise Problem(503, "the report takes too long: ask for less time, or again in a minute") from error
     return Report(
         lines=[Line(value=line.value, **_counts(line.sums)) for line in found.lines],
         total=Counts(**_counts(found.total)),

@@ -16,7 +16,7 @@ from ctserver.domain.times import times
 from ctserver.domain.words import N_
 from ctserver.http import audit, render
 from ctserver.http.dashboard import blocked, marks, quality, timeline
-from ctserver.http.dashboard.rows import CallRow, call_row, colour, label_of
+from ctserver.http.dashboard.rows import CallRow, call_row, label_of
 from ctserver.http.dashboard.sound import file_of, peaks_of, send_file
 from ctserver.http.deps import DEPS, USER, Deps, scope_of
 from ctserver.language import gettext as _
@@ -132,7 +132,6 @@ async def _attribution(deps: Deps, row: Row) -> dict[str, Any]:
             {
                 "share": other["share"],
                 "source_label": label_of(sessions.source_of(other)),
-                "source_colour": colour(label_of(sessions.source_of(other))),
                 "campaign": other["campaign"],
             }
             for other in others
@@ -149,7 +148,6 @@ async def session_of(deps: Deps, id: str) -> dict[str, Any] | None:
     return {
         "landing_url": found.landing_url,
         "referrer": found.referrer,
-        "started_at": found.started_at,
         "device": found.device,
         "region": found.region,
         "id": found.id,
@@ -157,7 +155,7 @@ async def session_of(deps: Deps, id: str) -> dict[str, Any] | None:
             {"at": v.at, "url": v.url, "path": path_of(v.url), "title": v.title, "spent": spent}
             for v, spent in zip(visits, _spent(visits, found.last_seen_at), strict=True)
         ],
-        "signals": [{"at": signal["at"], "kind": signal["kind"], "text": ""} for signal in signals],
+        "signals": [{"at": signal["at"], "kind": signal["kind"]} for signal in signals],
     }
 
 

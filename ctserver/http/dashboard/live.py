@@ -20,7 +20,7 @@ from ctserver.http import render
 from ctserver.http.auth import still
 from ctserver.http.dashboard import missed
 from ctserver.http.dashboard.calls import path_of
-from ctserver.http.dashboard.rows import CallRow, call_row, colour, label_of, source_name
+from ctserver.http.dashboard.rows import CallRow, call_row, label_of, source_name
 from ctserver.http.deps import DEPS, USER, Deps, scope_of
 from ctserver.language import gettext as _
 from ctserver.services.live import Shared
@@ -44,7 +44,6 @@ class Visitor:
     site: str
     until: int
     source_label: str
-    source_colour: int | None
     campaign: str
     page: str
     pages: int
@@ -177,15 +176,13 @@ def _running(call: CallRow) -> dict[str, Any]:
 
 def _visitor(row: Row) -> Visitor:
     source = sessions.source_of(row)
-    label = label_of(source)
     return Visitor(
         number=row["number"],
         session=row["session"],
         shared=False,
         site=row["site"],
         until=row["until"],
-        source_label=label,
-        source_colour=colour(label),
+        source_label=label_of(source),
         campaign=source.campaign,
         page=path_of(row["url"] or row["landing_url"]).split("?")[0],
         pages=row["pages"],

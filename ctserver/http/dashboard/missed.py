@@ -9,12 +9,12 @@ from aiohttp import web
 
 from ctserver.domain import missed as work
 from ctserver.domain.missed import Case
-from ctserver.domain.rights import EVERYTHING, Right, Role, Scope, may
+from ctserver.domain.rights import EVERYTHING, Right, Scope
 from ctserver.http import audit, render
 from ctserver.http.dashboard import callback
 from ctserver.http.dashboard.rows import call_row
 from ctserver.http.deps import DEPS, USER, Deps, scope_of
-from ctserver.storage import journal, missed, users
+from ctserver.storage import journal, missed
 from ctserver.storage.db import Row, Transaction
 
 DAY_MS = 86_400_000
@@ -43,17 +43,15 @@ async def missed_page(request: web.Request) -> web.StreamResponse:
 
 
 async def change(request: web.Request) -> web.StreamResponse:
-    """One step of the work: `take`, `drop`, `assign` (to the login in `to`), `called_back`, `given_up`, `reopen`."""
+    """One step of the work: `take`, `drop`, `called_back`, `given_up`, `reopen`."""
     deps, login, id = request.app[DEPS], request[USER].login, request.match_info["id"]
     row = await journal.one(deps.db, scope_of(request), id)
     if row is None or row["outcome"] != "missed":
         raise web.HTTPNotFound
     form = await request.post()
     step, now = str(form.get("step", "")), deps.now()
-    to = {"take": login, "drop": "", "assign": str(form.get("to", ""))}
+    to = {"take": login, "drop": ""}
     if step in to:
-        if to[step] and to[step] not in await _people(deps):
-            raise web.HTTPBadRequest
         await deps.db.write(lambda tx: missed.assign(tx, id, to[step], login, now))
     elif step in (work.CALLED_BACK, work.GIVEN_UP, "reopen"):
         state = "" if step == "reopen" else step
@@ -112,7 +110,6 @@ async def _context(request: web.Request) -> dict[str, Any]:
         "withheld": found.withheld,
         "hidden": max(0, len(listed) - SHOWN),
         "cases": [_case(deps, case, rows[case.id], request) for case in listed[:SHOWN] if case.id in rows],
-        "people": await _people(deps) if request[USER].may(Right.WORK) else [],
         "may_work": request[USER].may(Right.WORK),
         "wishes": await callback.waiting(request),
     }
@@ -121,8 +118,3 @@ async def _context(request: web.Request) -> dict[str, Any]:
 def _case(deps: Deps, case: Case, row: Row, request: web.Request) -> dict[str, Any]:
     call = call_row(row, deps.settings, deps.now(), scope_of(request))
     return {"call": call, "case": case, "times": len(case.calls), "waits_ms": deps.now() - case.first_at}
-
-
-async def _people(deps: Deps) -> list[str]:
-    """The logins of those who may do the work."""
-    return [row["login"] for row in await users.everybody(deps.db) if may(Role(row["role"]), Right.WORK)]

@@ -6,12 +6,12 @@ from typing import Any
 
 from aiohttp import web
 
-from ctserver.domain.rights import Scope
+from ctserver.domain.rights import Right, Scope
 from ctserver.http import audit, render
 from ctserver.http.dashboard.calls import path_of
 from ctserver.http.dashboard.pools import short_today
-from ctserver.http.dashboard.rows import colour, label_of
-from ctserver.http.deps import DEPS, Deps, TestCallFailed, scope_of
+from ctserver.http.dashboard.rows import label_of
+from ctserver.http.deps import DEPS, USER, Deps, TestCallFailed, scope_of
 from ctserver.language import gettext as _
 from ctserver.storage import journal, sessions
 from ctserver.storage.db import Row
@@ -26,27 +26,28 @@ def add_routes(app: web.Application) -> None:
 async def numbers_page(request: web.Request) -> web.StreamResponse:
     deps = request.app[DEPS]
     context = {"page": "numbers", "health": await deps.health(), "sites": _sites(deps, scope_of(request))}
-    context |= await _numbers(deps, scope_of(request))
+    context |= await _numbers(request)
     return render.page(request, "numbers.html", context)
 
 
 async def numbers_rows(request: web.Request) -> web.StreamResponse:
     """The tables alone, for htmx."""
-    return render.page(request, "_numbers_body.html", await _numbers(request.app[DEPS], scope_of(request)))
+    return render.page(request, "_numbers_body.html", await _numbers(request))
 
 
 async def testcall(request: web.Request) -> web.StreamResponse:
     """Place a test call to one of our numbers; back to the journal, where it appears."""
     deps, scope = request.app[DEPS], scope_of(request)
     number = str((await request.post()).get("number", ""))
-    if number not in deps.uses or not scope.sees_site(deps.uses[number].site):
+    use = deps.uses.get(number)
+    if use is None or not scope.sees(use.site, use.line):
         raise web.HTTPBadRequest
     try:
         await deps.testcall(number)
     except TestCallFailed as failed:
         flash = {"kind": "error", "text": _("The test call could not be placed: %(why)s") % {"why": failed}}
         context = {"page": "numbers", "health": await deps.health(), "flash": flash}
-        context |= {"sites": _sites(deps, scope), **await _numbers(deps, scope)}
+        context |= {"sites": _sites(deps, scope), **await _numbers(request)}
         return render.page(request, "numbers.html", context, status=502)
     audit.describe(request, "test call placed", number)
     return render.see_other("/calls?done=testcall")
@@ -65,8 +66,9 @@ def _sites(deps: Deps, scope: Scope) -> list[dict[str, str]]:
     return found
 
 
-async def _numbers(deps: Deps, scope: Scope) -> dict[str, Any]:
-    now = deps.now()
+async def _numbers(request: web.Request) -> dict[str, Any]:
+    deps, scope = request.app[DEPS], scope_of(request)
+    now, sees_visitors = deps.now(), request[USER].may(Right.VISITORS)
     midnight = render.local(now).replace(hour=0, minute=0, second=0, microsecond=0)
     calls = await journal.by_number(deps.db, scope, int(midnight.timestamp() * 1000))
     short = await sessions.shortages_since(deps.db, int(midnight.timestamp() * 1000))
@@ -74,10 +76,12 @@ async def _numbers(deps: Deps, scope: Scope) -> dict[str, Any]:
     settings = deps.settings
     pools = []
     for site_id, site in settings.sites.items():
-        if not site.pool or not scope.sees_site(site_id):
+        pool = settings.pools.get(site.pool)
+        if pool is None or not any(scope.sees(site_id, deps.uses[number].line) for number in pool.numbers):
             continue
-        pool = settings.pools[site.pool]
         numbers = [_number(number, holders.get(number), calls.get(number), now) for number in pool.numbers]
+        if not sees_visitors:
+            numbers = [{**number, "holder": None} for number in numbers]
         pools.append(
             {
                 "id": site.pool,
@@ -94,14 +98,10 @@ async def _numbers(deps: Deps, scope: Scope) -> dict[str, Any]:
 
 def _number(number: str, row: Row | None, calls: journal.OnNumber | None, now: int) -> dict[str, Any]:
     held = row is not None and row["until"] > now
-    label = label_of(sessions.source_of(row)) if row is not None else ""
     holder = {
-        "session_id": row["session"],
-        "source_label": label,
-        "source_colour": colour(label),
+        "source_label": label_of(sessions.source_of(row)),
         "since": row["shown_at"],
         "until": row["until"],
-        "last_seen_at": row["seen_at"],
         "landing_path": path_of(row["landing_url"]).split("?")[0],
     } if row is not None and held else None  # fmt: skip
     busy = "" if calls is None else "calling" if calls.talking else "ringing" if calls.ringing else ""
@@ -117,16 +117,15 @@ def _number(number: str, row: Row | None, calls: journal.OnNumber | None, now: i
 def _statics(deps: Deps, scope: Scope, calls: dict[str, journal.OnNumber]) -> list[dict[str, Any]]:
     found = []
     for use in deps.uses.values():
-        if use.source is None or not scope.sees_site(use.site):
+        if use.source is None or not scope.sees(use.site, use.line):
             continue
-        label = label_of(use.source)
         today = calls.get(use.number)
         site = deps.settings.sites[use.site]
         found.append(
             {
                 "number": use.number,
-                "source_label": label + (f", {use.source.campaign}" if use.source.campaign else ""),
-                "source_colour": colour(label),
+                "source_label": label_of(use.source),
+                "campaign": use.source.campaign,
                 "site_name": site.name or use.site,
                 "calls_today": today.calls if today else 0,
                 "last_call_at": today.last if today else None,

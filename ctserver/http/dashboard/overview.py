@@ -17,7 +17,7 @@ from ctserver.http.dashboard import journal, missed
 from ctserver.http.dashboard.filters import in_words
 from ctserver.http.dashboard.pools import short_of, short_today
 from ctserver.http.dashboard.reports import PLACE
-from ctserver.http.dashboard.rows import call_row, colour
+from ctserver.http.dashboard.rows import call_row
 from ctserver.http.deps import DEPS, USER, Deps, scope_of
 from ctserver.services import reports
 from ctserver.services.reports import Line, Question, Report
@@ -84,7 +84,7 @@ def _round_up(most: int) -> int:
 
 def _sources(lines: list[Line], deps: Deps) -> list[dict[str, Any]]:
     shown = [line for line in lines if line.sums[1]][:SOURCES]
-    return [{**_source(line, deps), "colour": colour(line.value)} for line in shown]
+    return [_source(line, deps) for line in shown]
 
 
 def _others(found: Report, shown: list[dict[str, Any]]) -> dict[str, int]:
@@ -99,6 +99,7 @@ def _others(found: Report, shown: list[dict[str, Any]]) -> dict[str, int]:
 def _source(line: Line, deps: Deps) -> dict[str, Any]:
     return {
         "words": in_words("source", line.value, deps),
+        "label": line.value,
         "value": line.value or "-",
         "calls": line.sums[PLACE["calls"]],
         "targets": line.sums[PLACE["targets"]],
@@ -122,7 +123,7 @@ async def _waiting(request: web.Request, now: int) -> dict[str, Any]:
 
 async def _pools(deps: Deps, scope: Scope, midnight: int, now: int) -> list[dict[str, Any]]:
     """How many numbers of each pool are held, and what visitors got instead when none was free today."""
-    seen = {use.pool for use in deps.uses.values() if scope.sees_site(use.site)}
+    seen = {use.pool for use in deps.uses.values() if scope.sees(use.site, use.line)}
     held = {row["number"] for row in await sessions.holders_now(deps.db) if row["until"] > now}
     short = await sessions.shortages_since(deps.db, midnight)
     told = await pools.latest_facts(deps.db, "pool_short", now - DAY_MS)

@@ -30,7 +30,7 @@ async def pools_page(request: web.Request) -> web.StreamResponse:
     deps, scope = request.app[DEPS], scope_of(request)
     midnight = render.local(deps.now()).replace(hour=0, minute=0, second=0, microsecond=0)
     today = await sessions.shortages_since(deps.db, int(midnight.timestamp() * 1000))
-    seen = {use.pool for use in deps.uses.values() if scope.sees_site(use.site)}
+    seen = {use.pool for use in deps.uses.values() if scope.sees(use.site, use.line)}
     context = {
         "page": "pools",
         "health": await deps.health(),
@@ -50,7 +50,6 @@ async def _pool(deps: Deps, name: str, today: Mapping[str, int]) -> dict[str, An
         "id": name,
         "size": len(pool.numbers),
         "hours": rows,
-        "most_shown": max((row["shown"] for row in rows), default=0),
         "short": short_of(short.get(name)),
         "today": short_today(today),
         "seen": 0 if latest else await pools.shown_since(deps.db, name, now - LOOK_BACK_DAYS * DAY_MS, ENOUGH),
@@ -83,7 +82,8 @@ def _hour(hour: int, counts: dict[str, float]) -> dict[str, Any]:
     calls = int(counts.get("calls", 0))
     start = render.local(hour)
     return {
-        "label": f"{language.day(hour, 'short')}, {start:%H:%M}–{start + timedelta(hours=1):%H:%M}",
+        "begins": f"{language.day(hour, 'short')}, {start:%H:%M}",
+        "ends": f"{start + timedelta(hours=1):%H:%M}",
         "shown": int(counts.get("shown", 0)),
         "exclusive": int(counts.get("exclusive", 0)),
         "shared": int(counts.get("shared", 0)),

@@ -97,7 +97,6 @@ async def context(request: web.Request, row: Row) -> dict[str, Any]:
         "card_by": scores[0]["login"] if scores else "",
         "model": model["why"] if model else None,
         "shares": await store.shares_of(deps.db, row["id"], deps.now()) if request[USER].may(Right.WORK) else [],
-        "share_days": deps.settings.quality.share_days,
     }
 
 

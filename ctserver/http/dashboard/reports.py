@@ -22,11 +22,12 @@ from ctserver.http.dashboard import filters as words
 from ctserver.http.dashboard import period
 from ctserver.http.dashboard.filters import chips_of, filter_of, in_words, options
 from ctserver.http.dashboard.journal import export_kind, send
-from ctserver.http.dashboard.rows import colour
 from ctserver.http.deps import DEPS, USER, Deps, scope_of
+from ctserver.http.patience import while_there
 from ctserver.language import gettext as _
 from ctserver.services import export, reports
 from ctserver.services.reports import Line, Question, Report, counts_sessions
+from ctserver.storage.db import TooSlow
 from ctserver.storage.search import Filters
 
 ROWS = 100
@@ -130,6 +131,7 @@ async def reports_page(request: web.Request) -> web.StreamResponse:
     asked = _asked(request)
     context: dict[str, Any] = {
         "page": "reports",
+        "slow": False,
         "health": await deps.health(),
         "asked": asked,
         "by": BY,
@@ -148,12 +150,20 @@ async def reports_page(request: web.Request) -> web.StreamResponse:
         "days": _days(asked.span),
         "of_visitors": counts_sessions(_question(scope, asked)),
     }
+    try:
+        shown = await while_there(request, _shown(deps, scope, asked))
+    except TooSlow:
+        shown = {"report": None, "slow": True}
+    return render.page(request, "reports.html", context | shown)
+
+
+async def _shown(deps: Deps, scope: Scope, asked: Asked) -> dict[str, Any]:
     if asked.by == HOURS:
         grid, days, today = await _week(deps, scope, asked)
-        context |= {"heat": _heat(grid, days, PLACE[asked.measure]), "weekdays": _weekdays(asked.span), "today": today}
-        return render.page(request, "reports.html", context | {"report": None})
+        heat = _heat(grid, days, PLACE[asked.measure])
+        return {"report": None, "heat": heat, "weekdays": _weekdays(asked.span), "today": today}
     found = _from_the_first(await reports.ask(deps.db, _question(scope, asked)), asked)
-    return render.page(request, "reports.html", context | _context(found, asked, deps))
+    return _context(found, asked, deps)
 
 
 async def export_report(request: web.Request) -> web.StreamResponse:
@@ -161,14 +171,21 @@ async def export_report(request: web.Request) -> web.StreamResponse:
     deps, scope, asked = request.app[DEPS], scope_of(request), _asked(request)
     kind = export_kind(request)
     await audit.write(request, "exported", "report", asked.query())
+    try:
+        rows, head = await while_there(request, _counted(deps, scope, asked))
+    except TooSlow as error:
+        raise web.HTTPServiceUnavailable from error
+    return await send(request, kind, f"report-{asked.by}.{kind}", head, _one(rows))
+
+
+async def _counted(deps: Deps, scope: Scope, asked: Asked) -> tuple[list[Any], tuple[str, ...]]:
+    """(rows, their head) of a file."""
     if asked.by == HOURS:
         grid, days, _today = await _week(deps, scope, asked)
         rows = [(day + 1, hour, days[day][hour], *grid[day][hour]) for day in range(7) for hour in range(24)]
-        head: tuple[str, ...] = ("weekday", "hour", "days", *MEASURES)
-    else:
-        found = _from_the_first(await reports.ask(deps.db, _question(scope, asked)), asked)
-        rows, head = _table(found, asked, deps.now())
-    return await send(request, kind, f"report-{asked.by}.{kind}", head, _one(rows))
+        return rows, ("weekday", "hour", "days", *MEASURES)
+    found = _from_the_first(await reports.ask(deps.db, _question(scope, asked)), asked)
+    return _table(found, asked, deps.now())
 
 
 def _table(found: Report, asked: Asked, now: int) -> tuple[list[Any], tuple[str, ...]]:
@@ -276,7 +293,7 @@ def _context(found: Report, asked: Asked, deps: Deps) -> dict[str, Any]:
         "report": found,
         "total": _named(found.total),
         "before": _named(found.before) if found.before is not None else None,
-        "lines": [{**_line(line, asked, deps, most), "colour": colour(line.value)} for line in shown],
+        "lines": [_line(line, asked, deps, most) for line in shown],
         "hidden": len(lines) - len(shown),
         "plot": _plot(moments, asked),
         "moments": [
@@ -359,7 +376,7 @@ def _named(sums: Sums) -> dict[str, Any]:
 def _line(line: Line, asked: Asked, deps: Deps, most: int) -> dict[str, Any]:
     return {
         "words": in_words(asked.by, line.value, deps),
-        "known": bool(line.value),
+        "value": line.value,
         "below": asked.below(line.value),
         "journal": asked.journal(**{asked.by: filter_of(asked.by, line.value)}),
         "share": 100 * line.sums[1] / most if most else 0,

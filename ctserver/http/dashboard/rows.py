@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 
 from ctserver.config import Settings
@@ -12,13 +11,13 @@ from ctserver.domain.model import DIRECT, Source
 from ctserver.domain.rights import Scope
 from ctserver.domain.words import N_
 from ctserver.language import gettext as _
-from ctserver.services.callers import endpoint_of_channel
 from ctserver.storage.db import Row
 
 
 @dataclass(frozen=True, slots=True)
 class CallRow:
-    """One call in a list. `records`: a recording of it is being made, as far as the settings tell."""
+    """One call in a list. `records`: a recording of it is being made, as far as the settings tell; `answerer`: the channel
+    `answered_by` as people call the phone."""
 
     id: str
     arrived_at: int
@@ -37,7 +36,6 @@ class CallRow:
     ring_seconds: int | None
     talk_seconds: int | None
     source_label: str
-    source_colour: int | None
     campaign: str
     attribution_kind: str
     confidence: float
@@ -46,14 +44,9 @@ class CallRow:
     hangup_cause: int | None
     hangup_text: str
     answered_by: str
+    answerer: str
     linkedid: str
     pbx: str
-
-    @property
-    def answerer(self) -> str:
-        """What a person knows the channel that answered by: "olivia" of "PJSIP/olivia-0000000c"."""
-        endpoint = endpoint_of_channel(self.answered_by)
-        return endpoint.partition("/")[2] or endpoint
 
 
 def call_row(row: Row, settings: Settings, now: int, scope: Scope) -> CallRow:
@@ -61,7 +54,6 @@ def call_row(row: Row, settings: Settings, now: int, scope: Scope) -> CallRow:
     site, line = settings.sites.get(row["site"]), settings.lines.get(row["line"])
     rang_until = row["answered_at"] or row["ended_at"] or now
     talk_until = row["ended_at"] or now
-    label = source_label(row["source"], row["medium"])
     return CallRow(
         id=row["id"],
         arrived_at=row["arrived_at"],
@@ -79,8 +71,7 @@ def call_row(row: Row, settings: Settings, now: int, scope: Scope) -> CallRow:
         reason=row["reason"],
         ring_seconds=max(0, rang_until - row["ringing_at"]) // 1000 if row["ringing_at"] is not None else None,
         talk_seconds=max(0, talk_until - row["answered_at"]) // 1000 if row["answered_at"] is not None else None,
-        source_label=label,
-        source_colour=colour(label),
+        source_label=source_label(row["source"], row["medium"]),
         campaign=row["campaign"],
         attribution_kind=row["attribution"],
         confidence=row["confidence"],
@@ -89,6 +80,7 @@ def call_row(row: Row, settings: Settings, now: int, scope: Scope) -> CallRow:
         hangup_cause=row["hangup_cause"],
         hangup_text=_(HANGUP.get(row["hangup_cause"] or 0, "")),
         answered_by=row["answered_by"],
+        answerer=row["person"],
         linkedid=row["linkedid"],
         pbx=row["pbx"],
     )
@@ -106,16 +98,6 @@ def source_name(label: str) -> str:
 
 def label_of(source: Source) -> str:
     return source_label(source.source, source.medium)
-
-
-SALT = "1573 "  # with it the eight sources that most shops have are of eight colours. Ours.
-
-
-def colour(label: str) -> int | None:
-    """The steady colour of a source: one of eight, None (grey) for "not known" and direct."""
-    if not label or label.startswith("(direct)"):
-        return None
-    return hashlib.sha256(f"{SALT}{label}".encode()).digest()[0] % 8
 
 
 HANGUP = {  # Q.850 causes in plain words

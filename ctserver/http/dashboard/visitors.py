@@ -11,7 +11,7 @@ from ctserver.domain.rights import Scope
 from ctserver.http import render
 from ctserver.http.dashboard.calls import path_of, session_of
 from ctserver.http.dashboard.filters import in_words
-from ctserver.http.dashboard.rows import call_row, colour, label_of
+from ctserver.http.dashboard.rows import call_row, label_of
 from ctserver.http.deps import DEPS, Deps, scope_of
 from ctserver.storage import sessions, visitors
 from ctserver.storage.db import Row
@@ -79,15 +79,12 @@ async def _list(request: web.Request, deps: Deps) -> dict[str, Any]:
 
 def _row(row: Row, deps: Deps) -> dict[str, Any]:
     source = sessions.source_of(row)
-    label = label_of(source)
     site = deps.settings.sites.get(row["site"])
     return {
         "id": row["id"],
         "started_at": row["started_at"],
-        "last_seen_at": row["last_seen_at"],
         "site_name": (site.name or row["site"]) if site else row["site"],
-        "source_label": label,
-        "source_colour": colour(label),
+        "source_label": label_of(source),
         "campaign": source.campaign,
         "landing_url": row["landing_url"],
         "landed_on": path_of(row["landing_url"]),

@@ -153,17 +153,18 @@ class Town:
         answered = at + 300 + wait if reason in ("completed", "broken") else None
         talk = int(1000 * min(2400, 6 + dice.lognormvariate(4.4, 1.0))) if answered else 0
         ended = at + 300 + wait + talk
-        person = people[_low(dice, len(people), 1)] if answered else ""
+        person = people[_low(dice, len(people), 1)] if answered else people[0]
         category, value = _category(dice, talk) if answered else ("", None)
         id = _id(dice, at)
         outcome, status = "answered" if answered else "missed", words.STATUSES.get(reason, "ANSWER")
         cause, gave_up = words.CAUSES.get(reason, 16), int(reason.startswith("abandoned"))
         way = _channel(source[1], source[0], source[2]) if source[1] else ""
         head = (id, MARK, id, id, f"{MARK}/{did}", shop.site, did, caller, name, line, "ctserver", "ended", at, ringing)
-        end = (answered, ended, outcome, reason, cause, status, gave_up, person)
+        phone = f"{person}-{len(day.calls) + 1:08x}"  # as Asterisk names channels: each once
+        end = (answered, ended, outcome, reason, cause, status, gave_up, phone if answered else "")
         day.calls.append((*head, *end, *answer, *source, way, category, value))
         if reason != "abandoned_early":
-            day.legs.append((id, f"{id}-1", f"{person or people[0]}-1", at + 200, ringing, answered, ended, status))
+            day.legs.append((id, f"{id}-1", phone, at + 200, ringing, answered, ended, status))
         if answer[3]:
             day.credits.append((id, answer[3], answer[1]))
 

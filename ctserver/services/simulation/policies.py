@@ -110,9 +110,7 @@ class Sighting:
         last, left = self.seen(now)
         v = self._visit
         called = self.called[0] if self.called else None
-        held = pool.Holder(
-            v.session, self.number, v.shown_at, last, left, last + hold, v.region, v.device, None, called
-        )
+        held = pool.Holder(v.session, self.number, v.shown_at, last, left, last + hold, v.region, v.device, called)
         if now > self._settled:
             self._held = held
         return held

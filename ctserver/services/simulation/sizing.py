@@ -46,26 +46,14 @@ class PoolSize:
     numbers: int
     one_more: float
 
-    def enough_for(self, accuracy: float) -> int | None:
-        """The fewest simulated numbers that reach this share of calls named rightly; None if none of them does."""
-        return min((r.numbers for r in self.simulated if r.accuracy >= accuracy), default=None)
-
 
 def trade_rule(visitors_in_three_days: float) -> int:
     """Visitors of three days / 3 / 100, rounded up: the rule quoted in the trade (1628 visitors: 6 numbers)."""
     return max(1, ceil(visitors_in_three_days / 3 / 100))
 
 
-def erlang_b(erlangs: float, numbers: int) -> float:
-    """The share of arrivals that find every number held, by Erlang's recursion."""
-    blocked = 1.0
-    for n in range(1, numbers + 1):
-        blocked = erlangs * blocked / (n + erlangs * blocked)
-    return blocked
-
-
 def exclusive_numbers(erlangs: float, served: float) -> int:
-    """The fewest numbers with which that share (below 1) of arrivals finds one free."""
+    """The fewest numbers with which that share (below 1) of arrivals finds one free, by Erlang's recursion (his formula B)."""
     blocked, numbers = 1.0, 0
     while 1.0 - blocked < served:
         numbers += 1
