@@ -6,7 +6,7 @@ import pytest
 
 from ctserver.http.script import client_ids
 
-from .conftest import FIRST, OWN, SECOND, answered, becomes, true_in, until
+from .conftest import FIRST, OWN, SECOND, answered, becomes, target, true_in, until
 
 PAGE = f"<p id=x>020 7946 0000</p><a id=t href='tel:{OWN}' onclick='event.preventDefault()'>{OWN}</a>"
 STORED = "localStorage['ct:demo'] && JSON.parse(decodeURIComponent(localStorage['ct:demo']))"
@@ -122,6 +122,7 @@ async def test_a_first_swap_of_equal_length_moves_nothing(world, tab):
         (200, "[]"),
         (200, '{"n": {"main": "x"}}'),
         (200, '{"v":"1","e":"2","h":9,"n":{"main":{"n":5}}}'),
+        (200, '{"v":"1","e":"2","h":9,"n":{"main":0},"b":"x"}'),
     ],
 )
 async def test_a_server_that_fails_leaves_the_page_its_own_number(world, tab, status, raw):
@@ -130,6 +131,7 @@ async def test_a_server_that_fails_leaves_the_page_its_own_number(world, tab, st
     await settled(world, tab)
     assert (await shown(tab), await tab.get_attribute("#t", "href")) == ("020 7946 0000", "tel:" + OWN)
     assert len(world.visits) == 1
+    assert "beat" not in world.kinds()
 
 
 async def test_a_server_that_is_slow_leaves_the_page_its_own_number(world, chromium):
@@ -462,6 +464,22 @@ async def test_waiting_for_consent(world, tab, context):
     assert (await shown(tab), await tab.evaluate("localStorage.length"), world.signals) == ("020 7946 0000", 0, [])
 
 
+async def test_consent_taken_back_in_one_tab_is_taken_back_in_all(world, tab, context):
+    world.config["consent"], world.beat = "wait", 0.3
+    await tab.goto(world.page(PAGE))
+    await tab.evaluate("ct('consent', true)")
+    await settled(world, tab)
+    other = await context.new_page()
+    await other.goto(world.page(PAGE))
+    await settled(world, other, 2)
+    await other.evaluate("ct('consent', false)")
+    await true_in(tab, "x.textContent == '020 7946 0000'")
+    await tab.wait_for_timeout(300)  # what was under way
+    world.signals.clear()
+    await tab.wait_for_timeout(700)
+    assert (await tab.evaluate("localStorage.length"), world.signals) == (0, [])
+
+
 async def test_cookieless_until_consent(world, tab, context):
     world.config["consent"] = "cookieless"
     await tab.goto(world.page(PAGE))
@@ -488,6 +506,19 @@ async def test_a_cookie_is_shared_by_subdomains(world, tab):
     assert world.visits[1]["v"] == "v1"
     await tab.evaluate("ct('consent', false)")
     assert "ct:demo" not in await tab.evaluate("document.cookie")
+
+
+async def test_the_cookie_holds_the_numbers_of_two_dozen_targets(world, tab):
+    own = [f"+4420794600{n:02}" for n in range(24)]
+    world.config["t"] = [target(f"t{n}", number) for n, number in enumerate(own)]
+    world.config |= {"a": [number.replace("4600", "4601") for number in own], "sub": "shop.test"}
+    world.give = {f"t{n}": number.replace("4600", "4601") for n, number in enumerate(own)}
+    url = world.page("".join(f"<p>{number}</p>" for number in own))
+    await tab.goto(url)
+    await settled(world, tab)
+    await tab.goto(url.replace("shop.test", "north.shop.test"))
+    await settled(world, tab, 2)
+    assert world.visits[1]["v"] == "v1"
 
 
 async def test_the_queue_and_the_other_commands(world, tab):
