@@ -568,6 +568,15 @@ async def test_check_tells_of_a_pool_that_two_sites_share(typed: Run, toml: Path
     )
 
 
+async def test_check_tells_of_a_cookie_that_browsers_would_drop(typed: Run, toml: Path) -> None:
+    target = '[sites.shop.targets.t{0}]\nnumber = "+44 20 7946 1{0:03}"\npool = "small"\n'
+    toml.write_text(toml.read_text() + "".join(target.format(n) for n in range(40)))
+    assert "its cookie" not in (await typed("check")).out
+    checked = await typed("check", "--set", "sites.shop.cookie_domain=shop.example")
+    assert checked.status == 2
+    assert re.search(r"BAD +site shop: its cookie may take [56]\d{3} bytes, and browsers keep 4096\n", checked.out)
+
+
 async def test_check_tries_everything_and_changes_nothing(typed: Run, pbx: Any, tmp_path: Path) -> None:
     before = sorted(tmp_path.rglob("*"))
     done = await typed("check", "--set", f"asterisk.pbx.ami={pbx.address}")

@@ -60,8 +60,8 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Lines with most calls first; the series has (beginning, sums) for each slot, the empty ones too. `first`: the day of the
-    first call or session that the scope sees, None if there is none."""
+    """Lines with most calls first; the series has (beginning, sums) for each slot, the empty ones too. `first`: when the
+    first call or session was that the scope sees, None if there is none."""
 
     lines: list[Line]
     total: Sums
@@ -109,8 +109,8 @@ async def heat(db: Database, span: Span, zone: tzinfo, scope: Scope, filters: Fi
     return await _read(db, unit, [span], scope, filters)
 
 
-async def first_day(db: Database, scope: Scope) -> int | None:
-    """The day of the first call or session that the scope sees, None if there is none."""
+async def first(db: Database, scope: Scope) -> int | None:
+    """When the first call or session was that the scope sees, None if there is none."""
     return await db.read(lambda tx: storage.first_of(tx, scope))
 
 

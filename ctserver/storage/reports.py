@@ -309,16 +309,6 @@ def plain(dimension: str, value: str) -> str:
 # ---- the ready-made sums
 
 
-def first_day(tx: Transaction) -> int | None:
-    """The day of the first call or session."""
-    rows = [
-        tx.one("SELECT started_at AS at FROM sessions ORDER BY id LIMIT 1"),
-        tx.one("SELECT arrived_at AS at FROM calls ORDER BY arrived_at LIMIT 1"),
-    ]
-    firsts = [row["at"] for row in rows if row]
-    return day_start(min(firsts)) if firsts else None
-
-
 def first_hour(tx: Transaction) -> int | None:
     """The day of the first hour in which anything happened, whether or not that was removed since."""
     row = tx.one("SELECT hour FROM report_hours ORDER BY hour LIMIT 1")
@@ -343,23 +333,26 @@ async def stale_hours(db: Database, span: Span) -> int:
     return int(row["n"]) if row else 0
 
 
-_FIRST_SUMS = """
-    SELECT start AS at FROM rollups WHERE dimension = 'device' AND span = 'day' AND site = $1 ORDER BY start LIMIT 1
-"""
-
-
 def first_of(tx: Transaction, scope: Scope) -> int | None:
-    """The day of the first call that the scope sees, or of the first session of its sites that is summed; None if there is none."""
-    if scope.sites is None and scope.lines is None:
-        return first_day(tx)
+    """When the first call came that the scope sees, or the first session of its sites began (of some sites: of those that are
+    summed); None if there is none."""
     found: list[Row | None] = []
+    if scope.sites is None and scope.lines is None:
+        found.append(tx.one("SELECT started_at AS at FROM sessions ORDER BY id LIMIT 1"))
+        found.append(tx.one("SELECT arrived_at AS at FROM calls ORDER BY arrived_at LIMIT 1"))
     for line in scope.lines or ():
         found.append(tx.one("SELECT arrived_at AS at FROM calls WHERE line = $1 ORDER BY id LIMIT 1", (line,)))
     for site in scope.sites or () if scope.lines is None else ():
         found.append(tx.one("SELECT arrived_at AS at FROM calls WHERE site = $1 ORDER BY id LIMIT 1", (site,)))
-        found.append(tx.one(_FIRST_SUMS, (site,)))
-    firsts = [row["at"] for row in found if row]
-    return day_start(min(firsts)) if firsts else None
+        if day := tx.one(_FIRST_SUMS, (site,)):
+            found.append(tx.one(_FIRST_SESSION, (ids.first(day["start"]), ids.first(day["start"] + DAY_MS), site)))
+    return min((row["at"] for row in found if row), default=None)
+
+
+_FIRST_SUMS = """
+    SELECT start FROM rollups WHERE dimension = 'device' AND span = 'day' AND site = $1 AND sessions > 0 ORDER BY start LIMIT 1
+"""
+_FIRST_SESSION = "SELECT started_at AS at FROM sessions WHERE id >= $1 AND id < $2 AND site = $3 ORDER BY id LIMIT 1"
 
 
 def changes_of(tx: Transaction, span: Span) -> dict[int, int]:

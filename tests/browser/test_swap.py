@@ -42,6 +42,11 @@ async def opened(world, tab, body, **more):
         ("020 7946 0000 9:00-18:00", "020 7946 0101 9:00-18:00"),
         ("020 7946 0000 24/7", "020 7946 0101 24/7"),
         ("0161 496 0999 (020) 7946 0000 0 (161) 496 0999", "0161 496 0999 (020) 7946 0101 0 (161) 496 0999"),
+        ("020 7946 0000 0161 496 0999", "020 7946 0101 0161 496 0999"),
+        ("01614960999 02079460000", "01614960999 02079460101"),
+        ("<span>0161 496 0999</span><span>020 7946 0000</span>", "0161 496 0999020 7946 0101"),
+        ("Mo-Fr 9-18 020 7946 0000", "Mo-Fr 9-18 020 7946 0101"),
+        ("+44 (20) 7946 0000 9.00-18.00", "+44 (20) 7946 0101 9.00-18.00"),
     ],
 )
 async def test_a_number_keeps_the_way_the_page_writes_it(world, tab, page, swapped):
@@ -54,6 +59,10 @@ async def test_a_number_keeps_the_way_the_page_writes_it(world, tab, page, swapp
     [
         "12079460000",
         "20794600001",
+        "9902079460000",
+        "99<i>02079460000</i>1",
+        "0207946000001614960999",
+        "020 7946 0000 0123",
         "5 2079460000",
         "2079460000 5",
         "GB29 2079 4600 00",
@@ -217,6 +226,20 @@ async def test_a_selector_finds_whatever_number_stands_there(world, tab):
         "020 7946 0113",
         "Call 0204 794 6011, 24/7".replace("0204 794 6011", "0207 946 0111"),
     ]
+
+
+async def test_a_selector_takes_no_date_or_price_where_a_number_stands(world, tab):
+    world.config["t"] = [target("main", OWN, q=".n")]
+    world.config["a"] = []
+    away = "Since 2015, 10 shops"
+    number_among_others = "from 01.02.2026: 0161 496 0999, 100 000 EUR, order 1234567"
+    await opened(world, tab, f"<p id=x>{away}</p><p class=n id=a>{number_among_others}</p><p class=n id=b>79-46-00</p>")
+    assert [await shown(tab, "#" + i) for i in "xab"] == [
+        away,
+        number_among_others.replace("0161 496 0999", "0207 946 0101"),
+        "020 7946 0101",
+    ]
+    assert [visit["n"] for visit in world.visits] == [["main"]]
 
 
 async def test_a_number_that_two_targets_share_belongs_to_the_one_without_a_selector(world, tab):

@@ -6,7 +6,7 @@ import pytest
 
 from ctserver.http.script import client_ids
 
-from .conftest import FIRST, OWN, SECOND, true_in, until
+from .conftest import FIRST, OWN, SECOND, target, true_in, until
 
 PAGE = f"<p id=x>020 7946 0000</p><a id=t href='tel:{OWN}' onclick='event.preventDefault()'>{OWN}</a>"
 STORED = "localStorage['ct:demo'] && JSON.parse(decodeURIComponent(localStorage['ct:demo']))"
@@ -117,6 +117,7 @@ async def test_a_first_swap_of_equal_length_moves_nothing(world, tab):
         (200, "[]", 0),
         (200, '{"n": {"main": "x"}}', 0),
         (200, '{"v":"1","e":"2","h":9,"n":{"main":{"n":5}}}', 0),
+        (200, '{"v":"1","e":"2","h":9,"n":{"main":0},"b":"x"}', 0),
         (200, None, 2.6),
     ],
 )
@@ -127,6 +128,7 @@ async def test_a_server_that_fails_or_is_slow_leaves_the_page_its_own_number(wor
     await tab.wait_for_timeout(delay * 1000)
     assert (await shown(tab), await tab.get_attribute("#t", "href")) == ("020 7946 0000", "tel:" + OWN)
     assert len(world.visits) == 1
+    assert "beat" not in world.kinds()
 
 
 async def test_an_unreachable_server(world, tab, context):
@@ -444,6 +446,21 @@ async def test_waiting_for_consent(world, tab, context):
     assert (await shown(tab), await tab.evaluate("localStorage.length"), world.signals) == ("020 7946 0000", 0, [])
 
 
+async def test_consent_taken_back_in_one_tab_is_taken_back_in_all(world, tab, context):
+    world.config["consent"], world.beat = "wait", 0.3
+    await tab.goto(world.page(PAGE))
+    await tab.evaluate("ct('consent', true)")
+    await settled(world, tab)
+    other = await context.new_page()
+    await other.goto(world.page(PAGE))
+    await settled(world, other, 2)
+    await other.evaluate("ct('consent', false)")
+    await true_in(tab, "x.textContent == '020 7946 0000'")
+    world.signals.clear()
+    await tab.wait_for_timeout(700)
+    assert (await tab.evaluate("localStorage.length"), world.signals) == (0, [])
+
+
 async def test_cookieless_until_consent(world, tab, context):
     world.config["consent"] = "cookieless"
     await tab.goto(world.page(PAGE))
@@ -470,6 +487,19 @@ async def test_a_cookie_is_shared_by_subdomains(world, tab):
     assert world.visits[1]["v"] == "v1"
     await tab.evaluate("ct('consent', false)")
     assert "ct:demo" not in await tab.evaluate("document.cookie")
+
+
+async def test_the_cookie_holds_the_numbers_of_two_dozen_targets(world, tab):
+    own = [f"+4420794600{n:02}" for n in range(24)]
+    world.config["t"] = [target(f"t{n}", number) for n, number in enumerate(own)]
+    world.config |= {"a": [number.replace("4600", "4601") for number in own], "sub": "shop.test"}
+    world.give = {f"t{n}": number.replace("4600", "4601") for n, number in enumerate(own)}
+    url = world.page("".join(f"<p>{number}</p>" for number in own))
+    await tab.goto(url)
+    await settled(world, tab)
+    await tab.goto(url.replace("shop.test", "north.shop.test"))
+    await settled(world, tab, 2)
+    assert world.visits[1]["v"] == "v1"
 
 
 async def test_the_queue_and_the_other_commands(world, tab):

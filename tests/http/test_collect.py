@@ -40,6 +40,14 @@ async def test_a_visit_gets_a_number(site: Any) -> None:
     assert (answer["h"], len(answer["v"])) == (1800, 26)
 
 
+async def test_every_target_of_a_page_gets_its_number(site: Any) -> None:
+    main = site.settings.sites["shop"].all_targets["main"]
+    names = [f"t{n}" for n in range(30)]
+    site.settings.sites["shop"].all_targets.update(dict.fromkeys(names, main))
+    answer = await (await visit(site, n=names)).json()
+    assert list(answer["n"]) == names
+
+
 async def test_the_same_visitor_keeps_the_number(site: Any) -> None:
     first = await (await visit(site)).json()
     site.clock[0] += 60_000

@@ -27,6 +27,8 @@ from ctserver.services.demo import shop_of
 from ctserver.services.demo.write import days
 from ctserver.storage import demo
 
+from .test_work import ring
+
 EVIL = "=cmd|' /C calc'!A0<script>alert(1)</script>"
 
 
@@ -250,6 +252,36 @@ async def test_a_row_of_a_report_leads_to_its_calls(shop: Any) -> None:
     assert [json.loads(line)["id"] for line in found.splitlines()] == wanted
 
 
+async def test_a_row_leads_to_its_calls_whatever_stands_in_an_address(shop: Any) -> None:
+    """A visitor's address may name anything a campaign, and a number's settings a source without a medium."""
+    rows = await ids(shop, "source = 'google' AND site = 'shop'")
+    texts = [
+        "spring\u00a0sale",
+        "\U0001f468\u200d\U0001f469 & co",
+        "a\tb\nc",
+        "100% = ?#",
+        "<b>'\"",
+        "летняя\u202fраспродажа",
+    ]
+    for place, text in enumerate(texts):
+        for id in rows[place::20][: place + 1]:
+            sql = "UPDATE calls SET campaign = $2, source = 'leaflet', medium = $3 WHERE id = $1"
+            await shop.db.write(lambda tx, v=(id, text, "print" * (place % 2)), sql=sql: tx.execute(sql, v))
+    counted = 0
+    for by in ("campaign", "source"):
+        html = await shop.page(f"/reports?by={by}&period=30d&site=shop&rows=all")
+        for link, count in re.findall(r'<td class="num strong"><a href="(/calls\?[^"]*)"[^>]*>([\d,]+)<', html):
+            found = await shop.page(unescape(link).replace("/calls?", "/calls/export.ndjson?"))
+            assert len(found.splitlines()) == int(count.replace(",", "")), link
+            counted += int(count.replace(",", ""))
+    assert counted == 2 * len(await ids(shop, "site = 'shop'"))
+    today = await shop.page("/")
+    for link, count in re.findall(r'href="(/calls\?period=today&amp;source=[^"]*)".*?<b>(\d+)</b>', today, re.S):
+        assert len((await shop.page(unescape(link).replace("/calls?", "/calls/export.ndjson?"))).splitlines()) == int(
+            count
+        )
+
+
 @pytest.mark.parametrize("by", DIMENSIONS)
 async def test_each_row_leads_down_and_to_as_many_calls_as_it_counts(shop: Any, by: str) -> None:
     html = await shop.page(f"/reports?by={by}&period=30d&site=shop")
@@ -333,6 +365,31 @@ async def test_time_begins_with_the_first_data_and_what_is_not_over_says_so(shop
     assert 'class="delta"' not in html
     hours = (await shop.page("/reports/export.ndjson?by=time&period=today&unit=hour")).splitlines()
     assert len(hours) == datetime.fromtimestamp(shop.clock[0] / 1000, tz=ZoneInfo("Europe/London")).hour + 1
+
+
+async def test_a_report_says_on_which_day_of_the_reader_the_data_begin(shop: Any) -> None:
+    """In the afternoon of UTC, which is the same day in America; that day of UTC begins the day before there."""
+    first = (await shop.db.one("SELECT MIN(started_at) AS at FROM sessions"))["at"] // DAY_MS * DAY_MS + 15 * 3_600_000
+    for sql in (
+        "DELETE FROM credits",
+        "DELETE FROM calls WHERE arrived_at < $1",
+        "DELETE FROM sessions WHERE started_at < $1",
+    ):
+        await shop.db.write(lambda tx, sql=sql: tx.execute(sql, (first,)[: sql.count("$")]))
+    while await reports.roll(shop.db, shop.clock[0]):
+        pass
+    await shop.post("/settings", {"csrf": await shop.csrf(), "language": "en", "zone": "America/Denver", "phones": ""})
+    day = datetime.fromtimestamp(first / 1000, tz=ZoneInfo("America/Denver")).date()
+    for site in ("", "&site=other"):
+        text = await shop.page(f"/reports/export.ndjson?by=time&period=30d&unit=day{site}")
+        assert date.fromisoformat(json.loads(text.splitlines()[0])["from"][:10]) == day
+        said = f"Data begin on {day.day} {day:%b %Y}."
+        for query in ("period=30d", "period=30d&by=hours", "period=7d&compare=previous"):
+            assert said in await shop.page(f"/reports?{query}{site}"), query
+        assert "Data begin" not in await shop.page(f"/reports?period=7d{site}")
+        assert f"No data before {day.day} {day:%b %Y} to compare with." in await shop.page(
+            f"/reports?period=30d&compare=year{site}"
+        )
 
 
 async def test_rows_are_sorted_as_asked(shop: Any) -> None:
@@ -421,6 +478,25 @@ async def test_the_overview_tells_the_day(shop: Any, until: Callable[..., Any]) 
     assert f"{len(today)} call" in html or "No calls yet" in html
     for text in ("Calls by hour", "Missed and not called back", "What brought today", "Pools", "small"):
         assert text in html
+
+
+async def test_on_a_day_with_a_change_of_clocks_the_overview_goes_by_the_clock(alice: Any) -> None:
+    """The 25th of October 2026 has 25 hours in London: half past ten is eleven and a half hours after midnight."""
+    london = ZoneInfo("Europe/London")
+
+    def at(day: int, hour: int, minute: int) -> int:
+        return int(datetime(2026, 10, day, hour, minute, tzinfo=london).timestamp() * 1000)
+
+    alice.clock[0] = at(25, 10, 30)
+    csrf = await alice.log_in_as("owner")  # the earlier login has ended by this clock
+    await alice.post("/settings", {"csrf": csrf, "language": "en", "zone": "Europe/London", "phones": ""})
+    for n, moment in enumerate([at(18, 9, 50), at(18, 10, 10), at(18, 11, 10), at(25, 10, 5)]):
+        await ring(alice, f"{n}.1", moment, f"+44770090012{n}", answered=True)
+    html = await alice.page("/")
+    assert "1 fewer than by this time last Sunday" in html
+    assert "2 last Sunday by now" in re.sub("<[^>]*>", "", html), "of new callers"
+    hours = re.findall(r'<tr><th scope="row">([\d:]+)</th>' + r'<td class="num">(\d+)</td>' * 3, html)
+    assert hours == [("09:00", "0", "0", "1"), ("10:00", "1", "0", "1"), ("11:00", "0", "0", "1")]
 
 
 async def test_an_operators_overview_has_no_pools_and_no_reports(shop: Any) -> None:

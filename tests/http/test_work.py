@@ -10,6 +10,7 @@ import pytest
 from ctserver.domain.call import Arrived, CallerHungUp, LegDone, LegRinging, LegStarted
 from ctserver.services.attribution import Attributor
 from ctserver.services.calls import Journal
+from ctserver.storage import missed
 
 EVIL = "\"'><script>alert(1)</script>"
 
@@ -57,6 +58,18 @@ async def test_a_withheld_number_is_nobodys_work_and_every_figure_says_so(alice:
     assert "1 missed call from a withheld number" in html
     assert await act(alice, f"/missed/{hidden}", step="given_up") == 303
     assert "Resolved <b>0</b>" in await alice.page("/missed?show=done")
+
+
+async def test_of_more_missed_calls_than_are_looked_at_the_list_says_which(
+    alice: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for n in range(4):
+        await ring(alice, f"{n}.1", alice.clock[0] - n * 3_600_000 - 300_000, f"+44770090012{n}")
+    assert "Listed and counted are" not in await alice.page("/missed")
+    monkeypatch.setattr(missed, "MOST", 3)
+    html = await alice.page("/missed")
+    assert "of 3<" in html
+    assert "the latest 3 missed calls alone" in html
 
 
 async def test_one_who_rang_again_and_was_answered_waits_no_more(alice: Any) -> None:

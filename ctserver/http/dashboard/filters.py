@@ -114,7 +114,8 @@ def read(query: Mapping[str, str], all_columns: list[str], deps: Deps) -> Asked:
 
 
 def _clean(text: str, most: int = USUALLY_MOST) -> str:
-    return "".join(character for character in text.strip()[:most] if character.isprintable())
+    """Whatever may stand in a campaign, no-break spaces and line ends among it: a report's row leads here."""
+    return text.strip()[:most].replace("\x00", "").encode("utf-8", "ignore").decode()
 
 
 def _value(name: str, text: str) -> str | int | float | None:

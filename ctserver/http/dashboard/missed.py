@@ -24,11 +24,13 @@ SHOWN = 100
 
 
 class Found(NamedTuple):
-    """The cases, the latest first; the line of each call; how many calls were of callers who withheld their number."""
+    """The cases, the latest first; the line of each call; how many calls were of callers who withheld their number; and where
+    there are more than missed.MOST calls, since when they are looked at."""
 
     cases: list[Case]
     lines: dict[str, str]
     withheld: int
+    only_since: int | None
 
 
 def add_routes(app: web.Application) -> None:
@@ -77,7 +79,9 @@ async def look(deps: Deps, scope: Scope, days: int) -> Found:
     def read(tx: Transaction) -> Found:
         rows = missed.since(tx, scope, deps.now() - days * DAY_MS)
         lines = {row["id"]: row["line"] for row in rows}
-        return Found(work.cases(map(missed.missed_call, rows)), lines, sum(not row["caller"] for row in rows))
+        only_since = rows[-1]["arrived_at"] if len(rows) == missed.MOST else None
+        cases = work.cases(map(missed.missed_call, rows))
+        return Found(cases, lines, sum(not row["caller"] for row in rows), only_since)
 
     return await deps.db.read(read)
 
@@ -108,6 +112,8 @@ async def _context(request: web.Request) -> dict[str, Any]:
         "counts": counts,
         "merit": work.merit(found.cases),
         "withheld": found.withheld,
+        "only_since": found.only_since,
+        "most": missed.MOST,
         "hidden": max(0, len(listed) - SHOWN),
         "cases": [_case(deps, case, rows[case.id], request) for case in listed[:SHOWN] if case.id in rows],
         "may_work": request[USER].may(Right.WORK),

@@ -14,7 +14,7 @@ from ctserver.domain.report import DAY_MS, Span, Sums
 from ctserver.domain.rights import Right, Scope
 from ctserver.http import render
 from ctserver.http.dashboard import journal, missed
-from ctserver.http.dashboard.filters import in_words
+from ctserver.http.dashboard.filters import filter_of, in_words
 from ctserver.http.dashboard.pools import short_of, short_today
 from ctserver.http.dashboard.reports import PLACE
 from ctserver.http.dashboard.rows import call_row
@@ -39,7 +39,7 @@ async def overview(request: web.Request) -> web.StreamResponse:
     today = report.midnight(day, zone), report.midnight(day + timedelta(days=1), zone)
     week = tuple(report.midnight(report.day_of(at, zone) - timedelta(days=7), zone) for at in today)
     last_week: Span = (week[0], week[1])
-    by_now: Span = (week[0], week[0] + now - today[0])  # a day that is half over is compared with half a day
+    by_now: Span = (week[0], report.as_many_days_before(now, 7, zone))  # a day half over is compared with half a day
     found = await reports.ask(deps.db, Question("source", today, "hour", zone, scope, by_now))
     then = await reports.series(deps.db, last_week, "hour", zone, scope)
     context = {
@@ -61,11 +61,18 @@ async def overview(request: web.Request) -> web.StreamResponse:
 
 
 def _hours(series: list[tuple[int, Sums]], before: list[tuple[int, Sums]]) -> dict[str, Any]:
-    """Today's calls by the hour with last week's beside them: the office's hours, and whatever else there was a call in."""
-    rows = []
-    for (at, sums), (_, then) in zip(series, before, strict=False):
-        now = {name: sums[PLACE[name]] for name in ("calls", "answered", "missed")}
-        rows.append({"at": at, **now, "then": then[PLACE["calls"]]})
+    """Today's calls by the hour with last week's beside them: the office's hours, and whatever else there was a call in. Hours are
+    those of the clock, which may have been changed in one of the two days."""
+    rows: list[dict[str, int]] = []
+    calls = PLACE["calls"]
+    then = [(language.local(at).hour, sums[calls]) for at, sums in before]
+    for at, sums in series:
+        hour = language.local(at).hour
+        first = not rows or language.local(rows[-1]["at"]).hour != hour
+        last_week = sum(count for there, count in then if there == hour) if first else 0
+        rows.append(
+            {"at": at, **{name: sums[PLACE[name]] for name in ("calls", "answered", "missed")}, "then": last_week}
+        )
     busy = [place for place, row in enumerate(rows) if row["calls"] or row["then"]]
     most = max((max(row["calls"], row["then"]) for row in rows), default=0)
     shown = rows[min([*busy, OFFICE[0]]) : max([*busy, OFFICE[1]]) + 1]
@@ -100,7 +107,7 @@ def _source(line: Line, deps: Deps) -> dict[str, Any]:
     return {
         "words": in_words("source", line.value, deps),
         "label": line.value,
-        "value": line.value or "-",
+        "value": filter_of("source", line.value),
         "calls": line.sums[PLACE["calls"]],
         "targets": line.sums[PLACE["targets"]],
         "before": line.before[PLACE["calls"]] if line.before else 0,

@@ -159,9 +159,10 @@ async def reports_page(request: web.Request) -> web.StreamResponse:
 
 async def _shown(deps: Deps, scope: Scope, asked: Asked) -> dict[str, Any]:
     if asked.by == HOURS:
-        grid, days, today = await _week(deps, scope, asked)
+        grid, days, today, first = await _week(deps, scope, asked)
         heat = _heat(grid, days, PLACE[asked.measure])
-        return {"report": None, "heat": heat, "weekdays": _weekdays(asked.span), "today": today}
+        since = _data_begin(first, asked.span)
+        return {"report": None, "heat": heat, "weekdays": _weekdays(asked.span), "today": today, "since": since}
     found = _from_the_first(await reports.ask(deps.db, _question(scope, asked)), asked)
     return _context(found, asked, deps)
 
@@ -181,7 +182,7 @@ async def export_report(request: web.Request) -> web.StreamResponse:
 async def _counted(deps: Deps, scope: Scope, asked: Asked) -> tuple[list[Any], tuple[str, ...]]:
     """(rows, their head) of a file."""
     if asked.by == HOURS:
-        grid, days, _today = await _week(deps, scope, asked)
+        grid, days, _today, _first = await _week(deps, scope, asked)
         rows = [(day + 1, hour, days[day][hour], *grid[day][hour]) for day in range(7) for hour in range(24)]
         return rows, ("weekday", "hour", "days", *MEASURES)
     found = _from_the_first(await reports.ask(deps.db, _question(scope, asked)), asked)
@@ -267,17 +268,18 @@ def _question(scope: Scope, asked: Asked) -> Question:
     return Question(by, asked.span, asked.unit, language.zone(), _of_site(scope, asked), asked.before, asked.filters)
 
 
-async def _week(deps: Deps, scope: Scope, asked: Asked) -> tuple[list[list[Sums]], list[list[int]], str]:
-    """Sums by weekday and hour; over how many days each is, those since the first call or session; and what becomes of today,
-    which is not over: "left out", "alone" where there is no other day, "" where the span has it not."""
+async def _week(deps: Deps, scope: Scope, asked: Asked) -> tuple[list[list[Sums]], list[list[int]], str, int | None]:
+    """Sums by weekday and hour; over how many days each is, those since the first call or session; what becomes of today,
+    which is not over: "left out", "alone" where there is no other day, "" where the span has it not; and when the first call or
+    session was."""
     zone, of_site, now = language.zone(), _of_site(scope, asked), deps.now()
-    first, midnight = await reports.first_day(deps.db, of_site), report.midnight(report.day_of(now, zone), zone)
+    first, midnight = await reports.first(deps.db, of_site), report.midnight(report.day_of(now, zone), zone)
     since, until, today = max(asked.span[0], first or 0), min(asked.span[1], now), ""
     if until > midnight:
         today = "left out" if since < midnight else "alone"
         until = midnight if since < midnight else until
     grid = await reports.heat(deps.db, (asked.span[0], until), zone, of_site, asked.filters)
-    return grid, report.days_of_hours((since, until), zone), today
+    return grid, report.days_of_hours((since, until), zone), today, first
 
 
 # ---- what the page shows
@@ -302,7 +304,17 @@ def _context(found: Report, asked: Asked, deps: Deps) -> dict[str, Any]:
         "parts": ", ".join(_said(each, asked.unit) for each in moments if each.part),
         "begins": language.day(found.first) if asked.compare and found.before is None and found.first else "",
         "compared": _compared(asked) if found.before is not None else "",
+        "since": _data_begin(found.first, asked.span, asked.before if found.before is not None else None),
     }
+
+
+def _data_begin(first: int | None, *spans: Span | None) -> str:
+    """The day on which the data begin, if one of the spans begins before it."""
+    if first is None:
+        return ""
+    day = report.day_of(first, language.zone())
+    early = any(report.day_of(span[0], language.zone()) < day for span in spans if span)
+    return language.day(first) if early else ""
 
 
 def _from_the_first(found: Report, asked: Asked) -> Report:
