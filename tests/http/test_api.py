@@ -367,6 +367,16 @@ async def test_the_stream_brings_changes_and_goes_on_where_one_was(alice: Any, p
         await response.read()
 
 
+async def test_the_stream_brings_at_once_what_only_the_table_tells(alice: Any, program: Program) -> None:
+    call = await ring(alice)
+    async with asyncio.timeout(10):
+        response = await program.get("/api/v1/events")
+        await response.content.readuntil(b"\n\n")
+        body = {"note": "rang about knots"}
+        assert (await alice.client.patch(f"/api/v1/calls/{call}", json=body, headers=program.headers)).status == 200
+        assert b"about knots" in await response.content.readuntil(b"\n\n")
+
+
 async def test_the_stream_ends_with_its_token(alice: Any, program: Program) -> None:
     async with asyncio.timeout(PATIENCE):
         response = await program.get("/api/v1/events")
