@@ -12,6 +12,7 @@ import aiohttp
 from ctserver import files, notify
 from ctserver.asterisk import ami
 from ctserver.config import Asterisk, ConfigError, Settings
+from ctserver.http import collect
 from ctserver.http.geo import Geo
 from ctserver.outbound import OutboundError
 from ctserver.services import words
@@ -19,6 +20,9 @@ from ctserver.services.provider import Provider
 from ctserver.sinks import hook_secrets
 from ctserver.storage import migrate, sqlite
 from ctserver.storage.db import StorageError
+
+MAX_COOKIE = 4096
+"""Bytes of name and value: RFC 6265, section 6.1, and what Chromium, Firefox and Safari keep."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,7 @@ async def check(settings: Settings) -> list[Result]:
         problem = Geo(settings.path(settings.geo.file)).problem()
         results.append(Result("places", problem is None, problem or settings.geo.file, "name an MMDB file: [geo] file"))
     results += _shared_pools(settings)
+    results += _cookies(settings)
     results += _told(settings)
     if settings.oidc.issuer:
         results.append(await _provider(settings))
@@ -64,6 +69,21 @@ def _shared_pools(settings: Settings) -> list[Result]:
         )
         for pool, users in sites.items()
         if pool and len(users) > 1
+    ]
+
+
+def _cookies(settings: Settings) -> list[Result]:
+    """A browser drops a cookie that is larger, and with it who the visitor is: each page view would be a new visitor's."""
+    sizes = {name: collect.cookie_size(settings, name) for name, site in settings.sites.items() if site.cookie_domain}
+    return [
+        Result(
+            f"site {name}",
+            False,
+            f"its cookie may take {size} bytes, and browsers keep {MAX_COOKIE}",
+            f"leave cookie_domain out, or have fewer targets: each takes {size // len(settings.sites[name].all_targets)} bytes",
+        )
+        for name, size in sizes.items()
+        if size > MAX_COOKIE
     ]
 
 

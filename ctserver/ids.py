@@ -15,6 +15,10 @@ _RANDOM_CHARACTERS = 16  # 64 bits in hexadecimal
 _BLOCK = 512  # ids; asking the system for each one costs more than the id
 
 
+LAST = "~"
+"""Sorts after every id."""
+
+
 def now_ms() -> int:
     """The wall clock, epoch milliseconds. Called by the composition root and the edges; the core is given `now`."""
     return time.time_ns() // 1_000_000

@@ -126,7 +126,7 @@ def plan(
         for change in changes
         if change.changed and not overwrite
     ]
-    return Plan(place, changes, new, wrong + _other_user(place, pbx), list(_todo(settings, place, pbx)))
+    return Plan(place, changes, new, wrong + _other_user(place, pbx), list(_todo(place, pbx)))
 
 
 def apply(plan: Plan, now: int) -> Path | None:
@@ -216,7 +216,7 @@ def _other_user(place: Place, pbx: Asterisk) -> list[str]:
     return []
 
 
-def _todo(settings: Settings, place: Place, pbx: Asterisk) -> Iterator[str]:
+def _todo(place: Place, pbx: Asterisk) -> Iterator[str]:
     yield "let Asterisk read it: asterisk -rx 'manager reload', asterisk -rx 'dialplan reload' (`core reload` does both)"
     if place.freepbx:
         yield "in FreePBX, give your trunk the context ct-from-trunk (pjsip Settings, General, Context); Submit, Apply Config"

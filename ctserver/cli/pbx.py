@@ -64,7 +64,7 @@ def _install(options: argparse.Namespace) -> int:
     if not plan.empty:
         kept = install.apply(plan, ids.now_ms())
         sys.stdout.write(f"written{f'; what was there is in {kept}' if kept else ''}\n")
-    return _after(plan, options)
+    return _after(options)
 
 
 def _show(plan: install.Plan, version: str, *, apply: bool) -> None:
@@ -82,7 +82,7 @@ def _show(plan: install.Plan, version: str, *, apply: bool) -> None:
         sys.stdout.write(f"what to do {'then' if apply else 'after --apply'}:\n{steps}")
 
 
-def _after(plan: install.Plan, options: argparse.Namespace) -> int:
+def _after(options: argparse.Namespace) -> int:
     if not options.reload:
         return 0
     for line in RELOADS:

@@ -102,10 +102,9 @@ def _missed(call: Call) -> str:
         return "voicemail"
     if call.closed:
         return "out_of_hours"
-    statuses = [leg.status for leg in call.legs if leg.status]
-    if call.stage != "voicemail" and (call.caller_gave_up or _cancelled(call, statuses)):
+    if call.stage != "voicemail" and (call.caller_gave_up or _cancelled(call)):
         return _abandoned(call)
-    return _unanswered(call, statuses)
+    return _unanswered(call)
 
 
 def _abandoned(call: Call) -> str:
@@ -114,14 +113,15 @@ def _abandoned(call: Call) -> str:
     return "abandoned_ivr" if call.stage in ("greeting", "menu") else "abandoned_early"
 
 
-def _cancelled(call: Call, statuses: list[str]) -> bool:
+def _cancelled(call: Call) -> bool:
     """Did the caller cancel? A leg inside a Local channel is cancelled too when the leg around it rings out."""
     if call.dial_status:
         return call.dial_status == "CANCEL"
+    statuses = [leg.status for leg in call.legs]
     return "CANCEL" in statuses and "NOANSWER" not in statuses
 
 
-def _unanswered(call: Call, statuses: list[str]) -> str:
+def _unanswered(call: Call) -> str:
     if call.queue_status in QUEUE_STATUSES:
         return QUEUE_STATUSES[call.queue_status]
     phones = [leg.status for leg in call.legs if leg.status not in ("", "ANSWER", "FORWARD")]

@@ -67,14 +67,14 @@ class Hook:
     async def deliver(self, job: Job) -> Receipt:
         """Raises Retry, GiveUp."""
         body = self.body(job.id, job.fact)
-        return Receipt(await self._post(job.id, job.fact, body), body.decode()[:SAID])
+        return Receipt(await self._post(job.id, body), body.decode()[:SAID])
 
     async def test(self) -> str:
         """Send a fact of the kind `test`. Raises Retry, GiveUp."""
         now = ids.now_ms()
         fact = Fact(facts.TEST, now, self.name, data={"text": "This is a test of the web hook."})
         id = ids.new(now)
-        return await self._post(id, fact, self.body(id, fact))
+        return await self._post(id, self.body(id, fact))
 
     def body(self, id: str, fact: Fact) -> bytes:
         """What is sent; the same at every try."""
@@ -99,7 +99,7 @@ class Hook:
             envelope = {"type": fact.kind, "timestamp": facts.iso(fact.at), "data": data}
         return json.dumps(envelope, ensure_ascii=False, separators=(",", ":")).encode()
 
-    async def _post(self, id: str, fact: Fact, body: bytes) -> str:
+    async def _post(self, id: str, body: bytes) -> str:
         timestamp = ids.now_ms() // 1000
         cloud = self._settings.format == "cloudevents"
         headers = {

@@ -84,9 +84,8 @@ def _text(key: str, value: Any) -> str:
     if value and any(word in key.lower() for word in _SECRET) and not key.lower().endswith(_HARMLESS):
         return MASKED
     if key == "url" and isinstance(value, str) and (place := urlsplit(value)).scheme:
-        return (
-            f'"{place.scheme}://{place.hostname}/{MASKED}"'  # path and query of a web hook or gateway may hold its key
-        )
+        # Path and query of a web hook or gateway may hold its key.
+        return f'"{place.scheme}://{place.hostname}/{MASKED}"'
     if isinstance(value, list):
         return "[" + ", ".join(_text("", part) for part in value) + "]"
     if isinstance(value, bool):

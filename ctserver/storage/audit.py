@@ -59,5 +59,5 @@ async def page(db: Database, login: str, action: str, subject: str, before: str,
         WHERE ($1 = '' OR login = $1) AND ($2 = '' OR action = $2) AND ($3 = '' OR subject = $3) AND id < $4
         ORDER BY id DESC LIMIT $5
         """,
-        (login, action, subject, before or "~", limit),
+        (login, action, subject, before or ids.LAST, limit),
     )

@@ -309,7 +309,7 @@ async def visitors(db: Database, scope: Scope, before: str, limit: int) -> tuple
     None at the end."""
 
     def unit(tx: Transaction) -> tuple[list[Row], str | None]:
-        last = before or _LAST
+        last = before or ids.LAST
         floor = _floor(tx, _VISITOR_FLOOR, ("", last)) if scope.values[0] else ""
         rows = tx.fetch(_NEWEST_VISITORS, (scope.values[0], last, limit + 1, floor))
         return _cut_off(rows, "visitor", limit, floor)
@@ -330,7 +330,6 @@ _NEWEST_VISITORS = _VISITORS + "AND visitor < $2 AND visitor >= $4 GROUP BY visi
 _VISITOR_FLOOR = (
     "SELECT visitor AS id FROM sessions WHERE visitor >= $1 AND visitor < $2 ORDER BY visitor DESC LIMIT 1 OFFSET $3"
 )
-_LAST = "~"  # sorts after every id
 
 
 async def session(db: Database, scope: Scope, id: str) -> Row | None:

@@ -75,9 +75,8 @@ def revoke_others(tx: Transaction, login: str, kept: str) -> int:
 
 def knows_address(tx: Transaction, login: str, address: str) -> bool:
     """Is he logged in from this address elsewhere?"""
-    return (
-        tx.one("SELECT 1 FROM logins WHERE login = $1 AND address = $2 AND waiting = 0", (login, address)) is not None
-    )
+    sql = "SELECT 1 FROM logins WHERE login = $1 AND address = $2 AND waiting = 0"
+    return tx.one(sql, (login, address)) is not None
 
 
 def end(tx: Transaction, token_hash: str) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from msgspec.json import encode
 
+from ctserver import ids
 from ctserver.domain.fact import Fact
 from ctserver.domain.rights import EVERYTHING, Scope
 from ctserver.storage.db import Database, Row, Transaction
@@ -290,7 +291,7 @@ class Wanted:
 async def page(db: Database, wanted: Wanted, scope: Scope, limit: int) -> Page:
     """The newest first, with their facts and whose calls they are about (site, line, caller; None where about none). Who does
     not see all calls sees what is about those that he sees, and nothing that is about none. Like a page of the journal it looks through so many and no more."""
-    before, text = wanted.before or "~", wanted.text.lower()
+    before, text = wanted.before or ids.LAST, wanted.text.lower()
     floor_sql, page_sql = (_FLOOR_IN_STATE, _PAGE_IN_STATE) if wanted.state else (_FLOOR, _PAGE)
     state = (wanted.state,) if wanted.state else ()
 

@@ -22,26 +22,17 @@ class Open:
 
 def begin(tx: Transaction, call: str, now: int, until: int | None, login: str) -> bool:
     """False if it is paused already."""
-    return (
-        tx.execute(
-            """
+    sql = """
         INSERT INTO pauses (call, began_at, until, login) VALUES ($1, $2, $3, $4)
         ON CONFLICT (call) WHERE ended_at IS NULL DO NOTHING
-        """,
-            (call, now, until, login),
-        )
-        == 1
-    )
+    """
+    return tx.execute(sql, (call, now, until, login)) == 1
 
 
 def end(tx: Transaction, call: str, now: int, login: str) -> bool:
     """False if it was not paused."""
-    return (
-        tx.execute(
-            "UPDATE pauses SET ended_at = $2, resumed_by = $3 WHERE call = $1 AND ended_at IS NULL", (call, now, login)
-        )
-        == 1
-    )
+    sql = "UPDATE pauses SET ended_at = $2, resumed_by = $3 WHERE call = $1 AND ended_at IS NULL"
+    return tx.execute(sql, (call, now, login)) == 1
 
 
 def forget(tx: Transaction, call: str) -> None:

@@ -44,11 +44,8 @@ def forget_model(tx: Transaction, call: str) -> None:
     tx.execute("DELETE FROM model_calls WHERE call = $1", (call,))
 
 
-LAST = "~"  # comes after every id
-
-
 async def answered(
-    db: Database, scope: Scope, since: int, least_ms: int, most_ms: int, rated: int, limit: int, before: str = LAST
+    db: Database, scope: Scope, since: int, least_ms: int, most_ms: int, rated: int, limit: int, before: str = ids.LAST
 ) -> list[Row]:
     """Answered calls with a talk of so long since then and older than the call `before`, newest first. `rated`: 0 those
     without a score card, 1 those with one, 2 those with one below 60 of 100."""
@@ -81,7 +78,7 @@ _RATED = """
 """
 
 
-async def missed(db: Database, scope: Scope, since: int, limit: int, before: str = LAST) -> list[Row]:
+async def missed(db: Database, scope: Scope, since: int, limit: int, before: str = ids.LAST) -> list[Row]:
     """Missed calls since then and older than the call `before`, newest first."""
     return await db.fetch(
         """
@@ -96,7 +93,7 @@ async def missed(db: Database, scope: Scope, since: int, limit: int, before: str
 
 
 async def noted(
-    db: Database, scope: Scope, since: int, words: Sequence[str], limit: int, before: str = LAST
+    db: Database, scope: Scope, since: int, words: Sequence[str], limit: int, before: str = ids.LAST
 ) -> list[Row]:
     """Calls since then and older than the call `before` that have a note with all these words (casefolded), newest first; the
     note is `note`. MOST_NOTES are looked through."""
@@ -123,7 +120,7 @@ _NOTED = """
 """
 
 
-async def models(db: Database, scope: Scope, limit: int, before: str = LAST) -> list[Row]:
+async def models(db: Database, scope: Scope, limit: int, before: str = ids.LAST) -> list[Row]:
     """The library, the latest addition first, with `why` it is there as model_why; only what was added earlier than the
     call `before`."""
     return await db.fetch(

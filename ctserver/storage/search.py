@@ -22,7 +22,6 @@ FAR = frozenset({"ad", "landing", "region", "device"})
 SLOW_TO_COUNT = FAR | {"caller", "target"}  # each call takes a look at another row
 COUNTS_TO = 1_000
 NONE = "-"  # as a filter: where it is not known
-LAST = "~"  # sorts after every id
 END = 1 << 50  # later than every call, epoch milliseconds
 DAY_MS = 86_400_000  # how far an id's time may be from its call's
 
@@ -106,9 +105,8 @@ async def count(db: Database, scope: Scope, filters: Filters) -> tuple[int, bool
     low: Row | None = None
     if looks := _looks(scope, filters, lead, COUNTS_TO)[-1]:
         low = await db.one(_FLOORS[lead], (*within, *_led(scope, filters, lead), looks))
-    elif lead and (
-        lead in BY_ARRIVAL or not filters.given & {"since", "until"}
-    ):  # its index says it, without the calls
+    elif lead and (lead in BY_ARRIVAL or not filters.given & {"since", "until"}):
+        # Its index says it, without the calls.
         row = await db.one(_COUNTS_LED[lead], (*within, *_led(scope, filters, lead), COUNTS_TO + 1))
         return min(row["found"], COUNTS_TO) if row else 0, row is None or row["found"] <= COUNTS_TO
     row = await db.one(_COUNTS[lead], (*_above(span, low, lead), *values_of(scope, filters, COUNTS_TO + 1)))
@@ -150,8 +148,8 @@ async def _span(db: Database, filters: Filters, before: str, lead: str) -> Span:
         at, id = min((until, ""), (last["arrived_at"] if last else 0, before) if before else (END, ""))
         return since, at, "", id
     first = ids.first(max(0, since - DAY_MS)) if since else ""
-    end = ids.first(until + DAY_MS) if until < END else LAST
-    return since, until, first, min(end, before or LAST)
+    end = ids.first(until + DAY_MS) if until < END else ids.LAST
+    return since, until, first, min(end, before or ids.LAST)
 
 
 def _above(span: Span, low: Row | None, lead: str) -> Span:

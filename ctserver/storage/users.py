@@ -75,23 +75,18 @@ def put_user(tx: Transaction, id: str, login: str, password_hash: str, now: int,
 
 def change(tx: Transaction, person: Person) -> bool:
     """Everything of a user but his password and second factor. False: there is no such user."""
-    return (
-        tx.execute(
-            """
-            UPDATE users SET role = $2, name = $3, email = $4, sites = $5, lines = $6
-            WHERE login = $1
-            """,
-            (
-                person.login,
-                person.role.value,
-                person.name,
-                person.email,
-                " ".join(person.sites),
-                " ".join(person.lines),
-            ),
-        )
-        == 1
+    changed = tx.execute(
+        "UPDATE users SET role = $2, name = $3, email = $4, sites = $5, lines = $6 WHERE login = $1",
+        (
+            person.login,
+            person.role.value,
+            person.name,
+            person.email,
+            " ".join(person.sites),
+            " ".join(person.lines),
+        ),
     )
+    return changed == 1
 
 
 def set_password(tx: Transaction, login: str, password_hash: str, kept: str) -> None:

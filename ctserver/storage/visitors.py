@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from ctserver import ids
 from ctserver.domain.rights import Scope
 from ctserver.storage.db import Database, Row
-from ctserver.storage.search import LAST, LOOKS_THROUGH, Page
+from ctserver.storage.search import LOOKS_THROUGH, Page
 
 
 async def page(db: Database, scope: Scope, *, site: str, source: str, called: bool, before: str, limit: int) -> Page:
     """Sessions before the one with id `before` (or the newest), with the number of pages and the id of a call. `source`
     is part of a source's name, campaign or landing page; `called`: only those that called. Nobody waits for a filter that
     finds little: a page looks through LOOKS_THROUGH sessions and no more."""
-    last = before or LAST
+    last = before or ids.LAST
     low = await db.one(
         "SELECT id, started_at FROM sessions WHERE id < $1 ORDER BY id DESC LIMIT 1 OFFSET $2", (last, LOOKS_THROUGH)
     )

@@ -309,12 +309,12 @@ def run(options: argparse.Namespace, say: Callable[[str], None]) -> list[Figure]
         ends.callback(bench.server.stop)
         ends.callback(bench.exchange.stop)
         bench.exchange.start()
-        _rounds(bench, ends, options.rounds, say)
+        _rounds(bench, options.rounds, say)
         bench.server.stop()
         return _figures(bench)
 
 
-def _rounds(bench: Bench, ends: contextlib.ExitStack, rounds: int, say: Callable[[str], None]) -> None:
+def _rounds(bench: Bench, rounds: int, say: Callable[[str], None]) -> None:
     """Bare rounds have no ctserver beside them: nobody reads Asterisk's events then."""
     for number in range(rounds):
         for side in (bench.ours, bench.bare) if number % 2 else (bench.bare, bench.ours):

@@ -166,7 +166,12 @@ async def test_the_demo_page_places_a_few_calls_a_minute_and_takes_json_only(sit
     assert (await site.post("/demo/testcall", {"number": "+442079460101"})).status == 415
     answers = [(await site.post("/demo/testcall", json={"number": "+442079460101"})).status for _ in range(7)]
     assert answers == [200] * 6 + [429]
-    assert (await site.post("/demo/testcall", data="[", headers={"Content-Type": "application/json"})).status == 404
+    for body, kind in (
+        ("[", "application/json"),
+        ("[" * 30_000, "application/json"),
+        ("{}", "application/json; charset=x"),
+    ):
+        assert (await site.post("/demo/testcall", data=body, headers={"Content-Type": kind})).status == 404
 
 
 # ---- what is never shown raw

@@ -100,6 +100,14 @@
     const sent = event.detail.parameters; // an address without empty filters reads better
     if (event.detail.verb === "get") for (const name of Object.keys(sent)) if (sent[name] === "") delete sent[name];
   });
+  // A search that was typed has been answered; leaving its field asks for the same again, and would take away the row that is
+  // just being clicked. Who presses Enter wants it anew.
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    const { elt, pathInfo, requestConfig } = event.detail;
+    if (!elt.matches("form.filters") || requestConfig.triggeringEvent?.type === "submit") return;
+    const asked = new URL(pathInfo.finalRequestPath, location.href);
+    if (asked.href === location.href.replace(/#.*/, "")) event.preventDefault();
+  });
   document.addEventListener("htmx:beforeSwap", (event) => {
     const { xhr } = event.detail;
     if (xhr.status === 401 || new URL(xhr.responseURL || location.href).pathname === "/login") {

@@ -23,18 +23,16 @@
   // The Ogham space mark \u1680, a blank that pages do not hold, joins the text nodes of one line: a number split over
   // elements is one string.
   // Groups: 1 country code with + or 00 or bare; 2 national prefix, also in brackets after the code; 3 national digits.
-  const [
-    $find
-    //? select
-    , $loose
-  ] = [
+  const $pattern = $core => RegExp((__CT_PREFIX__ + $core + ')').replace(/~/g, '[^\\p{L}\\d+,:;|]*'), 'gu');
+  const $find = $pattern(
     Object.keys($site.a)
       //? unlike
       .reverse()
       .join('|').replace(/\B/g, '~')
-    //? select
-    , '\\d(?:~\\d){5,}'
-  ].map($core => RegExp((__CT_PREFIX__ + $core + ')').replace(/~/g, '[^\\p{L}\\d+,:;|]*'), 'gu'));
+  );
+  // In elements that a selector gives to a target: the first of these that finds something.
+  //? select
+  const $loose = __CT_LOOSE__.map($pattern);
   // Does the text before and after a node run on through it? Not through links: two numbers may stand side by side.
   const $flows = $node =>
     //? select
@@ -56,7 +54,7 @@
   const $load = $safe(() => {
     const $kept = JSON.parse(
       //? sub
-      decodeURIComponent(document.cookie.split($key + '=')[1].split(';')[0])
+      atob(document.cookie.split($key + '=')[1].split(';')[0])
       //? !sub
       localStorage[$key]
     );
@@ -64,9 +62,7 @@
   });
   const $store = $safe(() => {
     //? sub
-    document.cookie = $key + '=' + encodeURIComponent(JSON.stringify($lease)) + ';path=/;domain=' +
-      //? sub
-      __CT_SUB__ + ';max-age=' + __CT_DAYS__ * 86400 * !!(
+    document.cookie = $key + '=' + btoa(JSON.stringify($lease)) + __CT_COOKIE__ + __CT_DAYS__ * 86400 * !!(
     //? !sub
     if (
       //? keep
@@ -94,7 +90,7 @@
   // The number a target shows: the one leased, or its own.
   const $shown = $t => $on && $live() && $lease.n[$t.k] || $t;
   //? reveal
-  const $hidden = $t => $t.mode == 'reveal' && $shown($t) == $t && !($asked[$t.k] < 0);
+  const $hidden = $t => $t.rt && $shown($t) == $t && !($asked[$t.k] < 0);
   const $numbers = () => Object.fromEntries($site.t.map($t => [$t.k, $shown($t).n]));
 
   // ---- Finding and rewriting
@@ -104,7 +100,7 @@
   const $written = new WeakMap();
   let $writes = 0, $found;
   const $write = ($nodes, $href) => {
-    const $sources = $nodes.map($node => $written.get($node)?.[$node.nodeValue] ?? $node.nodeValue);
+    const $sources = $nodes.map($node => $written.get($node)?.[$node.nodeValue] || $node.nodeValue);
     // Links may hold their blanks as %20: no digits of the number.
     const $text = $sources.join('\u1680').replace(/%20/g, '\0');
     const $parent = $node => $node.ownerElement || $node.parentElement || $node.parentNode.host;
@@ -112,7 +108,7 @@
     const $own = $nodes[0] && $site.t.find($t => $t.q && $parent($nodes[0]).closest($t.q));
     if (/\d/.test($text)) $text.replace(
       //? select
-      $own ? $loose :
+      $own ? $loose.find($e => $text.search($e) >= 0) || $find :
       $find, ($match, $abroad = '', $home = '', $core, $at) => {
       const $ahead = $text.slice(0, $at), $old = $digits($core);
       const [$code, $first] = $site.a[$old]
@@ -128,11 +124,14 @@
       const $element = $parent($nodes[$ahead.split('\u1680').length - 1]);
       //? short
       if (!($abroad || $home || $old[4])) return $match;
-      // Neighbours that make the digits part of something longer: an order number, an account, a price, an address; not
-      // a time behind them, nor another number with brackets.
+      // Neighbours that make the digits part of something longer: an order number, an account, a price, an address. Not
+      // before a number whose beginning is marked: by + or brackets, by a blank and a prefix; not a time or another
+      // number behind one.
       if (
-        !/[+(]/.test($match) && ($href ? /\d$/ : /([\p{L}#№=@_][-/]?|[\d\p{Sc}]\s*[^\w(]?)$/u).test($ahead) ||
-        ($href ? /^\d/ : /^(?!x\d|ext|\s\d+.?[(:/])([\p{L}@_]|\s*[^\w(+]?[\d\p{Sc}%])/u).test($text.slice($at + $match.length))
+        !/^\s|[+(]/.test(($home && $ahead.slice(-1)) + $match) &&
+        ($href ? /\d$/ : /([\p{L}#№=@_][-/]?|[\d\p{Sc}]\s*[^\w(]?)$/u).test($ahead) ||
+        ($href ? /^\d/ : /^(?!x\d|ext|\s(\d+(.?[(:/]|\.\d\d)|[08](\W?\d){8}))([\p{L}@_]|\s*[^\w(+]?[\d\p{Sc}%])/u)
+          .test($text.slice($at + $match.length))
       ) return $match;
       $found++;
       $owners.set($element, $t);
@@ -143,18 +142,18 @@
         $want($t);
       //? reveal
       $element.toggleAttribute('data-ct-reveal', $hidden($t));
-      const { c: $c, p: $p, l: $l, n: $n, f: $f } = $shown($t);
-      const $full = $digits($abroad).replace($code, $c) + ($home && $p) + $l;
+      const $new = $shown($t);
+      const $full = $digits($abroad).replace($code, $new.c) + ($home && $new.p) + $new.l;
       let $i = 0;
       return (
         //? reveal
         ($href || !$hidden($t)) &&
-        ($abroad || $c == $code) && $full.length == $digits($match).length ? $match.replace(/\d/g, () => $full[$i++]) : (
+        $new.c == $code && $full.length == $digits($match).length ? $match.replace(/\d/g, () => $full[$i++]) : (
           //? reveal
           !$href && $hidden($t) ? $t.rt :
           //? mask
-          !$href && $t.m ? $t.m.replace(/X/g, () => $l[$i++]) :
-          $href || /^.\d*$/.test($match) ? $abroad || $c != $code ? $n : $full : $f[$abroad || $c != $code ? 0 : 1]
+          !$href && $t.m ? $t.m.replace(/X/g, () => $new.l[$i++]) :
+          $href || /^.\d*$/.test($match) ? $abroad || $new.c != $code ? $new.n : $full : $new.f[$abroad || $new.c != $code ? 0 : 1]
         ) + $match.replace(/[^\u1680]/g, '')
       );
     }).replace(/\0/g, '%20').split('\u1680').map(($value, $i) => {
@@ -177,7 +176,7 @@
         if ($i ? $field : $href) $write([$field], $href);
       });
       if ($node.shadowRoot) $watch($node.shadowRoot);
-      for ($node = $node.firstChild; $node; $node = $node.nextSibling) $walk($node);
+      $node.childNodes.forEach($walk);
       if ($block) $flush();
     };
     $root.parentElement?.closest($skip) || $walk($root);
@@ -277,7 +276,7 @@
     $keys.map($k => $asked[$k] = -1);
     $refresh();
     $done();
-    $pulse ||= setInterval($beat, ($lease.b || 30) * 1e3,
+    $pulse ||= setInterval($beat, $lease.b * 1e3 || 3e4,
       /ct-test/.test(location) && (opener || parent).postMessage({ ct: $site.s, n: $numbers(), f: $found }, '*'));
     $ask($moved($busy = 0));
   };
@@ -325,7 +324,11 @@
       $beat($away && $signal('back')),
     pagehide: () => $signal('left'),
     popstate: $moved,
-    storage: $e => $e.key == $key && $refresh(),
+    storage: $e => $e.key == $key && $refresh(
+      // Gone: consent was taken back in another tab.
+      //? keep
+      $e.newValue || $api.consent()
+    ),
     DOMContentLoaded: $ask
   };
   for (const $type in $events) addEventListener($type, $events[$type], 1);

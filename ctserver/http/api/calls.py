@@ -8,6 +8,7 @@ from typing import Literal
 from aiohttp import web
 from pydantic import Field
 
+from ctserver import ids
 from ctserver.domain import category as trade
 from ctserver.domain import phone
 from ctserver.domain.rights import Scope
@@ -84,9 +85,8 @@ async def list_calls(asked: Asked[CallsQuery, Nothing]) -> models.Calls:
         found = await feed.changed(db, asked.scope, wanted, after, query.limit)
     else:
         found = await feed.newest(db, asked.scope, wanted, place(query.cursor, FIRST), query.limit)
-    seen = (
-        found.place if found.more else max(found.place, now)
-    )  # what is not asked for need not be looked through again
+    # What is not asked for need not be looked through again.
+    seen = found.place if found.more else max(found.place, now)
     return models.Calls(
         data=await as_calls(asked.deps, asked.scope, found.rows),
         next=asked.next_page(cursor(*found.place)) if found.more else None,
@@ -226,7 +226,7 @@ def _change(text: str) -> tuple[int, str]:
     if "." in text and text.partition(".")[0].isdigit():
         return place(text, (0, ""))
     try:
-        return int(CallFilter.model_validate({"since": text}).since), "~"  # after every id
+        return int(CallFilter.model_validate({"since": text}).since), ids.LAST
     except ValueError:
         raise Problem(400, "updated_after: a cursor of an earlier answer, or a time") from None
 

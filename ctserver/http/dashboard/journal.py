@@ -102,9 +102,8 @@ async def _found(request: web.Request, asked: Asked, shown: dict[str, Any]) -> s
     if not asked.texts or not shown["calls"]:
         return ""
     count, whole = len(shown["calls"]), not (shown["older"] or request.query.get("before"))
-    slow = (
-        shown["looked_to"] or asked.filters.given & search.SLOW_TO_COUNT
-    )  # it would look through the same calls again, or all
+    # Counting would look through the same calls again, or all.
+    slow = shown["looked_to"] or asked.filters.given & search.SLOW_TO_COUNT
     if not whole and not slow:
         count, whole = await search.count(request.app[DEPS].db, scope_of(request), asked.filters)
     if not whole:

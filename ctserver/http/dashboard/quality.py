@@ -40,7 +40,7 @@ async def quality_page(request: web.Request) -> web.StreamResponse:
     deps, scope = request.app[DEPS], scope_of(request)
     queue = request.query.get("queue", "")
     queue = queue if queue in QUEUES else "long"
-    words, before = request.query.get("q", "")[:100], request.query.get("before", "")[:26] or store.LAST
+    words, before = request.query.get("q", "")[:100], request.query.get("before", "")[:26] or ids.LAST
     rows = await _queue(deps, scope, queue, words, before)
     older = rows[SHOWN - 1]["id"] if len(rows) > SHOWN else ""
     context = {

@@ -227,7 +227,7 @@ class _Maker:
             and self.random.random() < self.t.taps * self.t.call_share * abandoned / self.t.phones
         ):
             signals.append(("tapped", self._between(at, leaves)))
-        self._add(person, session, at, self._shown_at(at, leaves - at), ((at, leaves),), signals)
+        self._add(person, session, self._shown_at(at, leaves - at), ((at, leaves),), signals)
 
     def _caller_visit(self, person: _Person, session: str, at: int) -> None:
         delay = self._delay()
@@ -246,7 +246,7 @@ class _Maker:
         else:
             presences = ((at, at + self._stay_below(delay)),)
         signals += self._restless(person, *presences[-1])
-        self._add(person, session, at, self._shown_at(at, min(delay, presences[0][1] - at)), presences, signals)
+        self._add(person, session, self._shown_at(at, min(delay, presences[0][1] - at)), presences, signals)
         self._ring(person, rings, session, person.visitor)
         while self.random.random() < self.t.calls_again:
             rings += self._log_uniform(10 * MINUTE, 3 * DAY)
@@ -274,7 +274,6 @@ class _Maker:
         self,
         person: _Person,
         session: str,
-        at: int,
         shown_at: int,
         presences: tuple[tuple[int, int], ...],
         signals: list[tuple[str, int]],
