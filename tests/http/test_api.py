@@ -14,6 +14,7 @@ import pytest
 
 from ctserver.http.auth import ASKED_AGAIN_SECONDS
 from ctserver.http.rights import ROUTES
+from tests.conftest import PATIENCE
 
 from .test_pages import EVIL, ring
 from .test_people import csrf, found, send
@@ -356,7 +357,7 @@ async def test_the_stream_brings_changes_and_goes_on_where_one_was(alice: Any, p
     call = await ring(alice)
     begin = (await program.json(f"/api/v1/calls/{call}"))["updated_at"]
     assert begin
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         response = await program.get("/api/v1/events", **{"Last-Event-ID": "0."})
         text = ""
         while "\n\n" not in text.partition("event: call")[2]:
@@ -377,7 +378,7 @@ async def test_the_stream_brings_at_once_what_only_the_table_tells(alice: Any, p
 
 
 async def test_the_stream_ends_with_its_token(alice: Any, program: Program) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         response = await program.get("/api/v1/events")
         await response.content.readuntil(b"\n\n")
         await alice.db.run(lambda connection: connection.execute("DELETE FROM tokens").close())
