@@ -85,7 +85,7 @@ class Legs(Model):
 class Recording(Model):
     """What is known of a call's recording; the sound is at `url`."""
 
-    state: str = Field(description="waiting, ready, missing")
+    state: str = Field(description="waiting, ready, missing, expired (removed since)")
     seconds: float
     url: str
 
