@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
-import socket
 import ssl
 import subprocess
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,11 @@ from ctserver import config, files
 from ctserver.config import Settings
 from ctserver.storage import migrate, sqlite
 from ctserver.storage.sqlite import Sqlite
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 NOW = 1_700_000_000_000
+PATIENCE = 60.0  # seconds that a busy machine may take; nothing waits longer than it must
 
 TOML = """
 [server]
@@ -91,11 +93,23 @@ async def db(tmp_path: Path) -> AsyncIterator[Sqlite]:
     await opened.close()
 
 
-async def until(condition: Callable[[], bool], seconds: float = 5.0) -> None:
+async def until(condition: Callable[[], bool], seconds: float = PATIENCE) -> None:
     """Wait until it is so."""
     async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0.01)
+
+
+async def quickest(do: Callable[[], Awaitable[object]], wanted: float) -> float:
+    """Seconds that it took, the quickest of a few times: a busy machine may hold up any of them. One that is `wanted` is enough."""
+    best = float("inf")
+    for _ in range(5):
+        began = time.monotonic()
+        await do()
+        best = min(best, time.monotonic() - began)
+        if best < wanted:
+            break
+    return best
 
 
 @pytest.fixture(name="until")
@@ -227,12 +241,10 @@ async def serve() -> AsyncIterator[Callable[..., Awaitable[str]]]:
         await runner.cleanup()
 
 
-@pytest.fixture
-def free_port() -> int:
+@pytest.fixture(name="free_port")
+def _free_port() -> int:
     """A port that nobody listens at."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return free_port()
 
 
 @pytest.fixture(scope="session")

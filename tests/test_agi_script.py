@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from ctserver.config import Settings
 from ctserver.services.routing import Router
 from ctserver.storage import routes
 from ctserver.storage.sqlite import Sqlite
+from tests.conftest import PATIENCE, quickest
 
 OFFICE = "office|30|yes|no|PJSIP/100&PJSIP/101"
 NIGHT = "night|30|no|no|PJSIP/night"
@@ -51,7 +52,7 @@ def environment(number: str, name: bytes = b"Alice") -> bytes:
 
 
 def run(
-    root: Path, database: Path, stdin: bytes, *, nobody: bool = False, seconds: float = 5
+    root: Path, database: Path, stdin: bytes, *, nobody: bool = False, seconds: float = 30
 ) -> subprocess.CompletedProcess[bytes]:
     start = ["-c", AS_NOBODY] if nobody else []
     command = [sys.executable, "-IB", *start, str(root / "agi-scripts/ct_route.py"), "--database", str(database)]
@@ -59,7 +60,7 @@ def run(
         [*command, "--seconds", str(seconds)],
         input=stdin + b"200 result=1\n",
         capture_output=True,
-        timeout=10,
+        timeout=60,
         check=True,
     )
 
@@ -174,21 +175,23 @@ def test_a_writer_at_work_does_not_stand_in_the_way(root: Path, database: Path) 
     connection.close()
 
 
-def test_a_database_locked_whole_costs_no_more_than_the_time_limit(root: Path, tmp_path: Path) -> None:
+async def test_a_database_locked_whole_costs_no_more_than_the_time_limit(root: Path, tmp_path: Path) -> None:
     file = tmp_path / "locked.db"
     connection = sqlite3.connect(file, isolation_level=None)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("CREATE TABLE routes (digits TEXT, route TEXT)")
     connection.execute("PRAGMA locking_mode = EXCLUSIVE")
     connection.execute("INSERT INTO routes VALUES ('', 'x')")
-    began = time.monotonic()
-    run(root, file, environment("1"), seconds=0.7)
-    assert time.monotonic() - began < 2
+
+    async def asked() -> None:
+        await asyncio.to_thread(run, root, file, environment("1"), seconds=0.7)
+
+    assert await quickest(asked, 2) < 2
     connection.close()
 
 
 @pytest.mark.parametrize("sent", [b"", b"agi_request: x\n"])
-def test_a_silent_asterisk_is_left_after_the_time_limit(root: Path, database: Path, sent: bytes) -> None:
+async def test_a_silent_asterisk_is_left_after_the_time_limit(root: Path, database: Path, sent: bytes) -> None:
     command = [
         sys.executable,
         "-IB",
@@ -198,21 +201,23 @@ def test_a_silent_asterisk_is_left_after_the_time_limit(root: Path, database: Pa
         "--seconds",
         "0.5",
     ]
-    began = time.monotonic()
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+
+    async def left() -> None:
+        pipe = asyncio.subprocess.PIPE
+        process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, stderr=pipe)
         assert process.stdin is not None
         assert process.stdout is not None
         assert process.stderr is not None
         process.stdin.write(sent)
-        process.stdin.flush()
-        assert process.wait(5) == 0
-        assert time.monotonic() - began < 2.5
-        assert process.stdout.read() == process.stderr.read() == b""
+        assert await asyncio.wait_for(process.wait(), PATIENCE) == 0
+        assert await process.stdout.read() == await process.stderr.read() == b""
+
+    assert await quickest(left, 2.5) < 2.5
 
 
 def test_an_asterisk_that_leaves_at_once_gets_no_traceback(root: Path, database: Path) -> None:
     command = [sys.executable, "-IB", str(root / "agi-scripts/ct_route.py"), "--database", str(database)]
-    process = subprocess.run(command, input=environment("02079460101"), capture_output=True, timeout=10, check=True)
+    process = subprocess.run(command, input=environment("02079460101"), capture_output=True, timeout=60, check=True)
     assert process.stderr == b""
 
 

@@ -25,9 +25,10 @@ from aiohttp import web
 from ctserver import cli, files
 from ctserver.recordings.seal import Keys, seal
 from ctserver.storage import migrate, sqlite
+from tests.ports import free_port
 from tests.somebody import lives
 
-SECONDS = 20
+SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -83,13 +84,6 @@ def typed(
         return Done(status, *capsys.readouterr())
 
     return typed
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def is_mistake(done: Done, *words: str) -> None:
@@ -409,7 +403,7 @@ async def test_a_stream_is_recorded_and_replayed(typed: Run, pbx: Any, root: Pat
     task = asyncio.create_task(
         typed("record", "live.txt", "--seconds", "1.5", "--set", f"asterisk.pbx.ami={pbx.address}")
     )
-    await until(lambda: bool(pbx.links), 10)
+    await until(lambda: bool(pbx.links))
     pbx.say(stream[stream.index(b"Event: Newchannel") :])
     assert (await task).status == 0
     recorded = (tmp_path / "live.txt").read_bytes()
@@ -519,7 +513,7 @@ async def test_the_server_starts_serves_and_stops_naming_each_step(
         assert login.read_text().startswith("admin ")
         assert login.stat().st_mode & 0o777 == 0o600
         process.send_signal(signal.SIGTERM)
-        rest = (await asyncio.wait_for(process.stderr.read(), 10)).decode()
+        rest = (await asyncio.wait_for(process.stderr.read(), SECONDS)).decode()
         assert await process.wait() == 0
         stopped = re.findall(r"stopping: (.+)", rest)
         assert stopped == ["upkeep", "web server", "AMI pbx", "deliveries", "FastAGI", "database"]

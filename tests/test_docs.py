@@ -211,6 +211,16 @@ def test_the_settings_in_the_install_page_are_good(tmp_path: Path) -> None:
     assert config.load(file).default_line == "office"
 
 
+def test_the_settings_that_empty_pages_show_are_good(tmp_path: Path) -> None:
+    file, shown = tmp_path / "ctserver.toml", 0
+    for template in sorted((ROOT / "web/templates").glob("*.html")):
+        for block in re.findall(r"<pre[^>]*><code>(\[[^{]*?)</code></pre>", template.read_text(encoding="utf-8")):
+            file.write_text(f'[lines.office]\ndial = "PJSIP/100"\n{block}\n', encoding="utf-8")
+            config.load(file)
+            shown += 1
+    assert shown == 2
+
+
 def test_environment_variables_named_are_read() -> None:
     code = "".join(file.read_text(encoding="utf-8") for file in (ROOT / "ctserver").rglob("*.py"))
     for path in [*PAGES, *OTHERS]:

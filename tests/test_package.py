@@ -19,6 +19,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.ports import free_port
+
 ROOT = Path(__file__).resolve().parent.parent
 SHIPPED = ("web", "migrations", "asterisk-conf", "agi-scripts")
 
@@ -103,12 +105,6 @@ def base(installed: Installed) -> Iterator[str]:
     finally:
         server.send_signal(signal.SIGTERM)
         assert server.wait(20) == 0
-
-
-def free_port() -> int:
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def answers(port: int) -> bool:

@@ -49,7 +49,7 @@ async def testcall(request: web.Request) -> web.Response:
         return _error("Send JSON.", 415)
     try:
         body = await request.json()
-    except ValueError:
+    except (ValueError, LookupError, RecursionError):
         body = None
     number = body.get("number") if isinstance(body, dict) else None
     if not isinstance(number, str) or number not in deps.uses:

@@ -75,11 +75,11 @@ def test_a_message_over_the_limit_is_dropped_whole() -> None:
 def test_a_long_message_in_small_pieces_takes_no_quadratic_time() -> None:
     huge = b"Event: Long\r\n" + b"Variable: x=1\r\n" * 50_000
     splitter = Splitter()
-    began = time.perf_counter()
+    began = time.process_time()
     for start in range(0, len(huge), 100):
         assert not list(splitter.feed(huge[start : start + 100]))
     (message,) = splitter.feed(b"\r\n")
-    assert time.perf_counter() - began < 2
+    assert time.process_time() - began < 2
     assert len(message["Variable"]) == 50_000
 
 
@@ -95,7 +95,7 @@ def test_no_bytes_raise(pieces: list[bytes]) -> None:
 
 
 def test_an_answer_with_thousands_of_output_lines_is_read_in_linear_time() -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     message = parse(b"Response: Success\n" + b"Output: a line\n" * 60_000)
     assert len(message["Output"]) == 60_000
-    assert time.perf_counter() - began < 2
+    assert time.process_time() - began < 2

@@ -4,6 +4,7 @@ For the dashboard: a shop's server, people who are logged in, and pages whose ev
 import asyncio
 import copy
 import json
+import re
 from pathlib import Path
 
 import phonenumbers
@@ -11,10 +12,13 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 from phonenumbers import PhoneNumberFormat as Format
-from playwright.async_api import async_playwright
+from playwright.async_api import async_playwright, expect
 
 from ctserver.http.script import build
 from tests.browser.shop import PASSWORD, Shop
+
+PATIENCE = 60.0  # seconds that a busy machine may take; nothing waits longer than it must
+expect.set_options(timeout=1000 * PATIENCE)
 
 ROOT = Path(__file__).parents[2]
 SOURCE = (ROOT / "web/static/ct.js").read_text()
@@ -70,9 +74,6 @@ class World:
     """What the server side says and what it was told."""
 
     def __init__(self) -> None:
-        self.reset()
-
-    def reset(self) -> None:
         self.config = copy.deepcopy(CONFIG)
         self.pages: dict[str, tuple[str, dict]] = {}
         self.give: dict[str, str] = {"main": FIRST}
@@ -81,6 +82,8 @@ class World:
         self.headers: list[dict] = []
         self.delay, self.status, self.raw = 0.0, 200, None
         self.hold, self.beat = 1800, 30
+        self.answering = asyncio.Event()  # cleared, visits are not answered until it is set
+        self.answering.set()
 
     def page(self, body: str, path: str = "/", head: str = "", headers=None, script: bool = True) -> str:
         tag = f'<script async src="{self.origin}/ct.js?site=demo"></script>' if script else ""
@@ -113,6 +116,7 @@ class World:
         self.headers.append(dict(request.headers))
         allow = {"Access-Control-Allow-Origin": "*"}
         await asyncio.sleep(self.delay)
+        await self.answering.wait()
         if self.status != 200 or self.raw is not None:
             return web.Response(status=self.status, text=self.raw, headers=allow)
         given = {key: number(self.give[key]) for key in asked["n"] if key in self.give}
@@ -125,15 +129,16 @@ class World:
         return web.Response(status=204, headers={"Access-Control-Allow-Origin": "*"})
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def served():
+@pytest_asyncio.fixture(loop_scope="session")
+async def world():
+    """A server for one test alone: what the pages of another send when they are closed comes late, and not here."""
     world = World()
     app = web.Application()
     app.router.add_get("/ct.js", world.script)
     app.router.add_post("/v1/visit", world.visit)
     app.router.add_post("/v1/signal", world.signal)
     app.router.add_get("/{path:.*}", world.serve)
-    runner = web.AppRunner(app, shutdown_timeout=1)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
@@ -154,14 +159,12 @@ async def chromium():
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def world(served):
-    served.reset()
-    return served
-
-
-@pytest_asyncio.fixture(loop_scope="session")
 async def context(chromium):
+    """A browser of its own. Its script waits longer for answers than a visitor's: a busy machine is not what the tests are about."""
     context = await chromium.new_context()
+    await context.add_init_script(
+        "const timeout = AbortSignal.timeout.bind(AbortSignal); AbortSignal.timeout = (ms) => timeout(15 * ms);"
+    )
     yield context
     await context.close()
 
@@ -176,22 +179,36 @@ async def tab(context):
     assert errors == []
 
 
-async def until(condition, seconds: float = 5.0) -> None:
+async def until(condition) -> None:
     """Wait until the condition of the test process holds."""
-    async with asyncio.timeout(seconds):
+    async with asyncio.timeout(PATIENCE):
         while not condition():
             await asyncio.sleep(0.02)
 
 
-async def true_in(page, expression: str, seconds: float = 8.0) -> None:
+async def true_in(page, expression: str) -> None:
     """Wait until the expression holds in the page.
 
     Playwright's `wait_for_function` looks again by an eval inside the page, which a strict CSP forbids: it works as long as the first
     look finds it true.
     """
-    async with asyncio.timeout(seconds):
+    async with asyncio.timeout(PATIENCE):
         while not await page.evaluate(expression):
             await asyncio.sleep(0.02)
+
+
+async def becomes(look, wanted) -> None:
+    """Assert that what `look` sees is `wanted`, now or a little later."""
+    end = asyncio.get_running_loop().time() + PATIENCE
+    while (seen := await look()) != wanted and asyncio.get_running_loop().time() < end:
+        await asyncio.sleep(0.02)
+    assert seen == wanted
+
+
+async def answered(page) -> None:
+    """Wait until the script has shown what the server gave the page first."""
+    async with asyncio.timeout(PATIENCE):
+        await page.evaluate("new Promise(done => ct('numbers', done))")
 
 
 # ---- the dashboard
@@ -238,10 +255,15 @@ async def cookies(shop, chromium):
 
 
 class Wrong(list):
-    """What went wrong in the pages of a test, with the address of each: messages of the console, errors, requests to others."""
+    """What went wrong in the pages of a test, with the address of each: messages of the console, errors, requests to others.
+
+    Not: that htmx had no answer to a poll, as it says of one that is cut off by leaving the page, or after 20 busy seconds. Of a
+    server that is away or fails the browser tells, too.
+    """
 
     def watch(self, page, address):
-        note = lambda text: self.append(f"{page.url.removeprefix(address)}: {text}")  # noqa: E731
+        poll = re.compile("htmx:(afterRequest|sendAbort|sendError|timeout), ")
+        note = lambda text: None if poll.match(text) else self.append(f"{page.url.removeprefix(address)}: {text}")  # noqa: E731
         page.on("console", lambda m: note(m.text) if m.type in ("error", "warning") else None)
         page.on("pageerror", lambda error: note(str(error)))
         page.on("request", lambda r: None if r.url.startswith((address, "blob:", "data:")) else note(r.url))
@@ -266,7 +288,7 @@ async def come(shop, chromium, cookies, wrong):
             viewport=SIZES[size], color_scheme=scheme, storage_state=state, locale=locale, accept_downloads=True, **more
         )
         contexts.append(context)
-        context.set_default_timeout(8_000)
+        context.set_default_timeout(1000 * PATIENCE)
         page = await context.new_page()
         wrong.watch(page, shop.address)
         return page

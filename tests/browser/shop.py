@@ -6,8 +6,6 @@ number, who rings and who talks right now came in by the ways that real ones com
 
 from __future__ import annotations
 
-import socket
-from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -36,6 +34,7 @@ from ctserver.services.demo import words
 from ctserver.services.facts import Facts
 from ctserver.services.live import Live
 from ctserver.storage import logins, migrate, sqlite, users
+from tests.ports import free_port
 
 MOMENT = int(datetime(2026, 12, 18, 15, 20, tzinfo=UTC).timestamp() * 1000)
 PASSWORD = "correct horse"
@@ -119,9 +118,7 @@ class Shop:
     """`start` and `stop` as often as one likes: the data and the address stay."""
 
     def __init__(self, folder: Path, moment: int = MOMENT) -> None:
-        with closing(socket.socket()) as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = int(probe.getsockname()[1])
+        self.port = free_port()
         self.address = f"http://127.0.0.1:{self.port}"
         (folder / "secret").write_text("s3cret\n")
         (folder / "ctserver.toml").write_text(TOML.format(port=self.port), encoding="utf-8")

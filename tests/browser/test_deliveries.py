@@ -9,7 +9,7 @@ import pytest_asyncio
 from ctserver import ids
 from ctserver.domain.fact import ENDED
 
-from .conftest import AXE, SIZES, log_in
+from .conftest import AXE, PATIENCE, SIZES, Wrong, log_in
 from .office import SECRETS, office_of, put
 
 PICTURES = os.environ.get("CTSERVER_TEST_PICTURES")  # a folder for screenshots, to be looked at
@@ -28,13 +28,11 @@ async def office(tmp_path, monkeypatch):
 async def alice(office, chromium):
     """The page, with alice logged in; whatever goes wrong in it fails the test."""
     address, _, _ = office
-    wrong = []
+    wrong = Wrong()
     context = await chromium.new_context(viewport=SIZES["desktop"], locale="en-GB")
-    context.set_default_timeout(8_000)
+    context.set_default_timeout(1000 * PATIENCE)
     page = await context.new_page()
-    page.on("console", lambda m: wrong.append(m.text) if m.type in ("error", "warning") else None)
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("request", lambda r: None if r.url.startswith((address, "data:")) else wrong.append(r.url))
+    wrong.watch(page, address)
     await page.goto(f"{address}/login")
     await log_in(page, "alice")
     await page.wait_for_url(f"{address}/")
@@ -56,6 +54,7 @@ async def readable(page, name):
         if await page.evaluate("document.documentElement.lang") != spoken:
             await page.locator(f'form[action="/language"] button[lang="{spoken}"]').click()
             await page.locator(f'html[lang="{spoken}"]').wait_for()
+            await page.wait_for_load_state()
             await page.evaluate(AXE)
         await page.emulate_media(color_scheme=scheme)
         await page.set_viewport_size(SIZES[size])
@@ -136,7 +135,7 @@ async def test_the_page_changes_while_it_is_looked_at(alice, office):
     first = await alice.locator(".log tbody tr").first.get_attribute("id")
     await alice.locator(".log tbody a.open").first.focus()
     await db.write(lambda tx: put(tx, now + 5, "notify.mail", "done", kind=ENDED))
-    await alice.locator(".log tbody tr:first-child", has_text="Call ended").wait_for(timeout=9_000)
+    await alice.locator(".log tbody tr:first-child", has_text="Call ended").wait_for()
     assert await alice.evaluate("document.activeElement.closest('tr').id") == first, "the place of a reader is kept"
     assert delivery.problems().keys() == {"notify.sms", "hook.crm"}
 
@@ -145,8 +144,7 @@ async def test_one_that_was_given_up_is_sent_again_by_hand(alice, office):
     _, db, _ = office
     await alice.locator(".log tbody tr", has_text="no such mailbox").locator("a.open").click()
     await alice.get_by_role("button", name="Send again").click()
-    await alice.wait_for_load_state()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while not (await db.one("SELECT COUNT(*) AS n FROM tries WHERE outcome <> 'done' AND answer LIKE '%onnect%'"))[
             "n"
         ]:

@@ -4,17 +4,19 @@ Two things of the outside are played: the browser maker's push service (headless
 notification.
 """
 
+import asyncio
 import contextlib
 import json
 import os
 from pathlib import Path
 
 import pytest_asyncio
+from playwright.async_api import expect
 
 from ctserver.storage import push
 
 from . import bare
-from .conftest import AXE, ROOT, SIZES, true_in
+from .conftest import AXE, PATIENCE, ROOT, SIZES, Wrong, true_in, until
 from .shop import PASSWORD
 
 PICTURES = os.environ.get("CTSERVER_TEST_PICTURES")  # a folder for screenshots, to be looked at
@@ -50,20 +52,18 @@ async def place(tmp_path):
 async def opened(place, chromium):
     """Opens the account in a browser of its own; whatever goes wrong in a page fails the test."""
     address, _ = place
-    wrong, contexts = [], []
+    wrong, contexts = Wrong(), []
 
     async def opened(allowed=True, script="", locale="en-GB", path="/account"):
         context = await chromium.new_context(viewport=SIZES["desktop"], locale=locale)
         contexts.append(context)
-        context.set_default_timeout(8_000)
+        context.set_default_timeout(1000 * PATIENCE)
         if allowed:
             await context.grant_permissions(["notifications"], origin=address)
         if script:
             await context.add_init_script(script)
         page = await context.new_page()
-        page.on("console", lambda m: wrong.append(m.text) if m.type in ("error", "warning") else None)
-        page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.on("request", lambda r: None if r.url.startswith((address, "data:")) else wrong.append(r.url))
+        wrong.watch(page, address)
         await page.goto(f"{address}/login")
         await page.fill("input[name=login]", "alice")
         await page.fill("input[name=password]", PASSWORD)
@@ -119,7 +119,7 @@ async def test_the_switch_is_turned_on_and_off_and_the_server_knows(opened, plac
     ((kept, person),) = await push.readers(db, "")
     assert (person.login, kept.endpoint.startswith("https://push.example/")) == ("alice", True)
     row = page.locator(".devices tbody tr")
-    assert "push.example this browser" in await row.inner_text()
+    await expect(row).to_contain_text("push.example this browser", use_inner_text=True)
     await readable(page, "notifications-on")
     await page.locator("#push").get_by_role("button", name="Turn off").click()
     await page.wait_for_url(f"{address}/account?done=push-off")
@@ -150,20 +150,19 @@ async def test_the_worker_shows_what_is_pushed_and_a_click_opens_the_call(opened
     missed = {"title": "Missed call: +44 7700 900123", "text": "", "tag": call, "link": f"/calls/{call}"}
     await pushed(page, push_it, missed)
     assert len(await notifications(page, 1)) == 1, "it takes the place of the one before"
-    worker = page.context.service_workers[0]
+    worker = await worker_of(page)
     opened_by_a_click = """async () => {
         const asked = [];
         self.clients.openWindow = async (path) => { asked.push(path); };
         const shown = () => self.registration.getNotifications(), rest = () => new Promise((go) => setTimeout(go, 20));
         let [notification] = await shown();
-        for (let turn = 0; turn < 100 && !notification; turn++) { await rest(); [notification] = await shown(); }
+        for (let turn = 0; turn < 2000 && !notification; turn++) { await rest(); [notification] = await shown(); }
         self.dispatchEvent(new NotificationEvent("notificationclick", { notification }));
-        for (let turn = 0; turn < 100 && !(asked.length && !(await shown()).length); turn++) await rest();
+        for (let turn = 0; turn < 2000 && !(asked.length && !(await shown()).length); turn++) await rest();
         return [asked, (await shown()).length];
     }"""
     assert await worker.evaluate(opened_by_a_click) == [[f"/calls/{call}"], 0]
-    await push_it("what is no JSON")
-    await titled(page, "ctserver")
+    await pushed(page, push_it, "what is no JSON", "ctserver")
 
 
 async def test_a_link_to_elsewhere_opens_a_page_of_ours(opened, place):
@@ -171,17 +170,22 @@ async def test_a_link_to_elsewhere_opens_a_page_of_ours(opened, place):
     page = await opened()
     await page.evaluate("navigator.serviceWorker.register('/push-worker.js').then(() => navigator.serviceWorker.ready)")
     push_it = await deliverer(page, address)
-    await push_it(json.dumps({"title": "x", "link": "https://elsewhere.example/account?done=1"}))
-    await notifications(page, 1)
+    await pushed(page, push_it, {"title": "x", "link": "https://elsewhere.example/account?done=1"})
     clicked = """async () => {
         const asked = [];
         self.clients.openWindow = async (path) => { asked.push(path); };
         const [notification] = await self.registration.getNotifications();
         self.dispatchEvent(new NotificationEvent("notificationclick", { notification }));
-        for (let turn = 0; turn < 100 && !asked.length; turn++) await new Promise((go) => setTimeout(go, 20));
+        for (let turn = 0; turn < 2000 && !asked.length; turn++) await new Promise((go) => setTimeout(go, 20));
         return asked;
     }"""
-    assert await page.context.service_workers[0].evaluate(clicked) == ["/account?done=1"]
+    assert await (await worker_of(page)).evaluate(clicked) == ["/account?done=1"]
+
+
+async def worker_of(page):
+    """The page's service worker, once Playwright knows of it."""
+    await until(lambda: page.context.service_workers)
+    return page.context.service_workers[0]
 
 
 async def deliverer(page, address):
@@ -217,25 +221,26 @@ async def titled(page, title):
     return found
 
 
-async def pushed(page, push_it, data):
+async def pushed(page, push_it, data, title=""):
     """What is shown of it. A push by the developer tools is lost when the worker is just being stopped: then it comes again."""
-    for _ in range(3):
-        await push_it(json.dumps(data))
+    title = title or data["title"]
+    for _ in range(6):
+        await push_it(data if isinstance(data, str) else json.dumps(data))
         with contextlib.suppress(AssertionError):
-            return await titled(page, data["title"])
-    raise AssertionError(f"{data['title']} is not shown")
+            return await titled(page, title)
+    raise AssertionError(f"{title} is not shown")
 
 
 async def _shown(page, wanted):
-    for _ in range(100):
+    end = asyncio.get_running_loop().time() + PATIENCE / 6
+    while True:
         found = await page.evaluate(
             "navigator.serviceWorker.ready.then((w) => w.getNotifications())"
             ".then((all) => all.map(({ title, body, tag }) => ({ title, body, tag })))"
         )
-        if wanted(found):
-            break
+        if wanted(found) or asyncio.get_running_loop().time() > end:
+            return found
         await page.wait_for_timeout(40)
-    return found
 
 
 async def readable(page, name):

@@ -8,8 +8,9 @@ import re
 from pathlib import Path
 
 import pytest
+from playwright.async_api import expect
 
-from .conftest import true_in
+from .conftest import becomes, true_in
 
 
 async def outcomes(page):
@@ -36,8 +37,7 @@ async def test_a_filter_changes_the_rows_the_chips_and_the_address(open_page, sh
     copied = await open_page(page.url.removeprefix(shop.address))
     assert await copied.locator("tr.call").count() == await page.locator("tr.call").count()
     await copied.locator(".chip").first.click()
-    await copied.wait_for_load_state("networkidle")
-    assert await copied.locator(".chip").count() == 1
+    await expect(copied.locator(".chip")).to_have_count(1)
 
 
 async def test_columns_are_chosen_and_kept_as_a_view(open_page, shop):
@@ -51,14 +51,14 @@ async def test_columns_are_chosen_and_kept_as_a_view(open_page, shop):
     await page.get_by_text("Columns", exact=True).click()
     await page.get_by_text("Views", exact=True).click()
     await page.get_by_label("Name of the view").fill("Who answers")
-    await page.get_by_role("button", name="Save view").click()
-    await page.wait_for_load_state("networkidle")
+    async with page.expect_navigation():
+        await page.get_by_role("button", name="Save view").click()
     again = await open_page("/calls")
     assert await again.locator("th.c-person").count() == 0
     await again.get_by_text("Views", exact=True).click()
     await again.get_by_role("link", name="Who answers").click()
     await again.wait_for_selector("th.c-person")
-    assert await outcomes(again) == {"Answered"}
+    await becomes(lambda: outcomes(again), {"Answered"})
 
 
 @pytest.mark.parametrize("kind", ["CSV", "XLSX (Excel)", "NDJSON"])
@@ -107,7 +107,7 @@ async def test_a_phone_shows_a_list_and_its_filters(open_page):
 async def test_on_a_phone_what_is_wider_than_the_window_fades_where_more_of_it_is(open_page):
     page = await open_page("/reports?by=source&period=30d", "phone")
     table, tabs = page.locator(".scroll:has(.report)"), page.locator(".by")
-    assert await table.get_attribute("data-more") == "right"
+    await expect(table).to_have_attribute("data-more", "right")
     await tabs.evaluate("row => row.scrollLeft = 0")
     await page.wait_for_selector(".by[data-more=right]")
     first = page.locator(".report tbody tr").first.locator("td").first
@@ -126,8 +126,9 @@ async def test_on_a_phone_what_is_wider_than_the_window_fades_where_more_of_it_i
 
 async def test_a_report_is_a_plot_a_table_and_a_picture(open_page, tmp_path):
     page = await open_page("/reports?by=source&period=7d")
-    drawn = "canvas => new Set(canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data).size"
-    assert await page.locator("#plot canvas").evaluate(drawn) > 20
+    drawn = """() => { const canvas = document.querySelector('#plot canvas'), pen = canvas?.getContext('2d');
+      return pen && new Set(pen.getImageData(0, 0, canvas.width, canvas.height).data).size > 20 }"""
+    await true_in(page, drawn)
     async with page.expect_download() as waiting:
         await page.get_by_role("button", name="PNG").click()
     download = await waiting.value
@@ -147,8 +148,8 @@ async def test_another_dimension_period_and_comparison_keep_the_rest(open_page, 
     await page.wait_for_selector("td.strong .delta")
     assert "by=campaign" in page.url
     assert "period=7d" in page.url
-    assert await page.locator("#plot canvas").count() == 1
-    assert "Previous period" in await page.locator(".u-legend").inner_text()
+    await expect(page.locator("#plot canvas")).to_have_count(1)
+    await expect(page.locator(".u-legend")).to_contain_text("Previous period")
     await page.get_by_role("link", name="Missed").locator("visible=true").last.click()
     await page.wait_for_url("**sort=missed*")
     assert await page.locator("th[aria-sort]").inner_text() == "Missed"

@@ -7,7 +7,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -25,6 +24,8 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 
 import pbx
 import sipp
+
+from tests.ports import free_port
 
 COMPANY = "+442079460000"
 POOL = ["+442079460101", "+442079460102", "+442079460103"]
@@ -76,12 +77,6 @@ source = "billboard"
 """
 
 
-def free_port(kind: int = socket.SOCK_STREAM) -> int:
-    with closing(socket.socket(socket.AF_INET, kind)) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 class Stack:
     """Asterisk and ctserver below one folder, each started and stopped at will."""
 
@@ -90,8 +85,7 @@ class Stack:
     def __init__(self, folder: Path, more: str = "", ami: int | None = None, calls: int = 20) -> None:
         """`more` settings; `ami`: where ctserver finds AMI, if not at Asterisk itself; `calls` at once, at most."""
         self.folder = folder
-        self.ports = {name: free_port() for name in ("web", "fastagi", "ami")}
-        self.ports |= {name: free_port(socket.SOCK_DGRAM) for name in ("sip", "phone")}
+        self.ports = {name: free_port() for name in ("web", "fastagi", "ami", "sip", "phone")}
         self.config = folder / "ctserver.toml"
         ports = self.ports | {"ami": ami or self.ports["ami"]}
         self.config.write_text((self.toml + more).format(**ports), encoding="utf-8")
@@ -185,7 +179,7 @@ class Stack:
         raise AssertionError(f"nothing came of {sql} {values}; {self.log()[-3000:]}")
 
     async def call(self, number: str, **own: object) -> sipp.Outcome:
-        port = free_port(socket.SOCK_DGRAM)
+        port = free_port()
         return await sipp.call(
             self.folder,
             self.ports["sip"],

@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 from aiosmtpd.controller import Controller
 
-from tests.e2e.conftest import TOML, Stack, free_port
+from tests.e2e.conftest import TOML, Stack
 from tests.notify.test_mail import PASSWORD, Box, authenticate
+from tests.ports import free_port
 from tests.receiver import Got, receiver
 
 pytestmark = pytest.mark.e2e

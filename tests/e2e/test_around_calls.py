@@ -16,9 +16,9 @@ import pytest
 import pytest_asyncio
 from aiosmtpd.controller import Controller
 
-from tests.e2e.conftest import free_port
 from tests.e2e.test_lines import NUMBERS, Lines
 from tests.notify.test_mail import Box
+from tests.ports import free_port
 from tests.stories.phone import Talk
 from tests.stories.world import MUSIC_HERTZ
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-import socket
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -14,7 +13,8 @@ from dataclasses import dataclass
 import pytest
 
 from tests.e2e import conftest, sipp
-from tests.e2e.conftest import POOL, Stack, free_port
+from tests.e2e.conftest import POOL, Stack
+from tests.ports import free_port
 
 pytestmark = pytest.mark.e2e
 
@@ -155,7 +155,7 @@ async def _everybody(stack: Stack) -> list[int]:
                 crowd.callers,
                 talk_ms=crowd.talk_ms,
                 every_ms=SECONDS * 1000 // crowd.size,
-                port=free_port(socket.SOCK_DGRAM),
+                port=free_port(),
                 rtp_port=conftest._rtp() + 1000 * place,
             )
             for place, crowd in enumerate(CROWDS)

@@ -20,7 +20,7 @@ import pytest
 
 from ctserver import files, ids
 from ctserver.storage import migrate, sqlite
-from tests.e2e.conftest import free_port
+from tests.ports import free_port
 from tests.receiver import Got, receiver
 
 CALLS, EACH, KILLS = 250, 4, 10

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import socket
 from collections.abc import Iterator
 
 import pbx
@@ -12,7 +11,8 @@ import pytest
 import sipp
 
 from tests.e2e import conftest
-from tests.e2e.conftest import POOL, Stack, free_port
+from tests.e2e.conftest import POOL, Stack
+from tests.ports import free_port
 
 pytestmark = pytest.mark.e2e
 
@@ -28,7 +28,7 @@ spool = "two"
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stack, pbx.Pbx]]:
     """A stack, and the second Asterisk beside the first."""
-    ami, sip = free_port(), free_port(socket.SOCK_DGRAM)
+    ami, sip = free_port(), free_port()
     stack = Stack(tmp_path_factory.mktemp("pair"), SECOND.replace("{second}", str(ami)))
     first = stack.pbx.ports
     second = pbx.Pbx(stack.folder / "pbx-two", stack.pbx.binary, pbx.Ports(sip, ami, first.rtp_end + 2, first.rtp_end + 98))  # fmt: skip
@@ -114,7 +114,7 @@ async def _both(stack: Stack, second: pbx.Pbx, one: str = POOL[0], other: str = 
             other,
             stack.caller_tone,
             talk_ms=1500,
-            port=free_port(socket.SOCK_DGRAM),
+            port=free_port(),
             rtp_port=conftest._rtp(),
         ),
     )

@@ -22,9 +22,11 @@ from ctserver.http.gate import Gate
 from ctserver.http.geo import Geo
 from ctserver.services.reception import Here
 from ctserver.storage.sqlite import Sqlite
+from tests.conftest import PATIENCE
 
 BODY = json.dumps({"s": "shop", "v": "", "u": "https://shop.example/?gclid=1", "n": ["main"]}).encode()
-IDLE_SECONDS = 0.3
+LAST = b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+HEALTHY = b'{"ok": true}'
 
 
 def post(*headers: str, body: bytes = BODY, path: str = "/v1/visit", length: int | None = None) -> bytes:
@@ -32,6 +34,16 @@ def post(*headers: str, body: bytes = BODY, path: str = "/v1/visit", length: int
     if length is None or length >= 0:
         lines.append(f"Content-Length: {len(body) if length is None else length}")
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+def split(heard: bytes) -> list[bytes]:
+    return re.split(rb"(?<!^)(?=HTTP/1\.[01] )", heard) if heard else []
+
+
+def is_last(answers: list[bytes]) -> bool:
+    head, end, body = answers[-1].partition(b"\r\n\r\n") if answers else (b"", b"", b"")
+    length = re.search(rb"Content-Length: (\d+)", head)
+    return bool(end and b"Connection: close" in head and length and len(body) == int(length[1]))
 
 
 @dataclass
@@ -42,19 +54,28 @@ class Street:
     server: Server
     db: Sqlite
 
-    async def send(self, *pieces: bytes, pause: float = 0.02, seconds: float = 1.5) -> list[bytes]:
-        """Each answer that came until the connection was closed, or was silent for so long."""
+    async def send(self, *pieces: bytes, pause: float = 0.02) -> list[bytes]:
+        """Each answer until one says that it is the last, as that to a question of our own after all pieces does."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         heard = b""
-        with contextlib.suppress(OSError, TimeoutError):
-            for number, piece in enumerate(pieces):
-                await asyncio.sleep(pause if number else 0)
-                writer.write(piece)
-                await writer.drain()
-            while part := await asyncio.wait_for(reader.read(65536), seconds):
-                heard += part
+
+        async def listen() -> None:
+            nonlocal heard
+            with contextlib.suppress(OSError):
+                while not is_last(split(heard)) and (part := await reader.read(65536)):
+                    heard += part
+
+        async with asyncio.timeout(PATIENCE):
+            listening = asyncio.create_task(listen())
+            with contextlib.suppress(OSError):
+                for number, piece in enumerate([*pieces, LAST]):
+                    await asyncio.sleep(pause if number else 0)
+                    writer.write(piece)
+                    await writer.drain()
+            await listening
         writer.close()
-        return re.split(rb"(?<!^)(?=HTTP/1\.[01] )", heard) if heard else []
+        answers = split(heard)
+        return answers[:-1] if answers and answers[-1].endswith(HEALTHY) else answers
 
     async def visits(self) -> int:
         row = await self.db.one("SELECT COUNT(*) FROM visits")
@@ -62,11 +83,17 @@ class Street:
 
 
 @pytest.fixture
-async def street(db: Sqlite, toml: Path) -> AsyncIterator[Street]:
+def idle_seconds() -> float:
+    """A connection on which nothing is said may stay for so long."""
+    return PATIENCE
+
+
+@pytest.fixture
+async def street(db: Sqlite, toml: Path, idle_seconds: float) -> AsyncIterator[Street]:
     settings = config.load(toml)
     here = Here(db, settings, None, lambda: None, ids.now_ms)
     server = Server(
-        Desk(settings, Gate(settings, Geo(None)), config.number_uses(settings), here, ids.now_ms), IDLE_SECONDS
+        Desk(settings, Gate(settings, Geo(None)), config.number_uses(settings), here, ids.now_ms), idle_seconds
     )
     runner = web.ServerRunner(server, shutdown_timeout=1)
     await runner.setup()
@@ -147,9 +174,10 @@ async def test_what_is_no_question_is_refused_and_the_next_is_answered(
     assert parts((await street.send(post()))[0])[0] == b"HTTP/1.1 200 OK"
 
 
+@pytest.mark.parametrize("idle_seconds", [0.3])
 async def test_who_says_nothing_is_let_go(street: Street) -> None:
     for sent in (b"", post(), post()[:50]):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             reader, writer = await asyncio.open_connection("127.0.0.1", street.port)
             writer.write(sent)
             while await reader.read(65536):
@@ -159,7 +187,7 @@ async def test_who_says_nothing_is_let_go(street: Street) -> None:
 
 
 async def test_an_answer_under_way_is_given_when_the_server_stops(street: Street) -> None:
-    asked = asyncio.create_task(street.send(post()))
+    asked = asyncio.create_task(street.send(post(), pause=1))
     while not any(door.answering for door in street.server.doors):
         await asyncio.sleep(0)
     street.server.pre_shutdown()

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import math
 import os
 import signal
 import socket
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -24,6 +26,8 @@ from ctserver.http.asked import MAX_BODY
 from ctserver.services.callbacks import Callbacks
 from ctserver.services.reception import Here
 from ctserver.storage.sqlite import Sqlite
+from tests.conftest import PATIENCE, until
+from tests.ports import free_port
 
 ORIGIN = {"Origin": "https://www.shop.example"}
 VIEW = {"s": "shop", "v": "", "u": "https://shop.example/?gclid=1", "r": "", "t": "Bikes", "n": ["main"]}
@@ -31,9 +35,7 @@ CALLBACKS = '[callbacks]\ndial = "PJSIP/{number}@trunk"\nsites = ["shop"]\n'
 
 
 def free_address() -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{probe.getsockname()[1]}"
+    return f"127.0.0.1:{free_port()}"
 
 
 def children() -> set[int]:
@@ -50,6 +52,7 @@ class Place:
     url: str
     client: aiohttp.ClientSession
     changes: list[int] = field(default_factory=list)
+    asked: list[int] = field(default_factory=list)
     others: set[int] = field(default_factory=set)
 
     async def post(self, path: str, body: Any, **headers: str) -> tuple[int, Any]:
@@ -64,13 +67,13 @@ class Place:
         return max(children() - self.others)
 
     async def until_it_answers(self) -> None:
-        for _ in range(100):
-            with contextlib.suppress(aiohttp.ClientError):
-                async with self.client.get(self.url + "/health") as answer:
-                    assert await answer.json() == {"ok": True}
-                    return
-            await asyncio.sleep(0.1)
-        raise AssertionError("the front does not answer")
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                with contextlib.suppress(aiohttp.ClientError):
+                    async with self.client.get(self.url + "/health") as answer:
+                        assert await answer.json() == {"ok": True}
+                        return
+                await asyncio.sleep(0.1)
 
 
 @pytest.fixture
@@ -79,15 +82,20 @@ async def place(db: Sqlite, toml: Path) -> AsyncIterator[Place]:
     address = free_address()
     settings = config.load(toml, {"visitors.listen": address, "visitors.url": "https://numbers.example"})
     changes: list[int] = []
+    asked: list[int] = []
+
+    def now() -> int:
+        asked.append(1)
+        return ids.now_ms()
 
     async def ring(callback: str, channel: str, seconds: int) -> None: ...
 
     callbacks = Callbacks(db, settings, ring)
-    front = Front(settings, Here(db, settings, callbacks, lambda: changes.append(1), ids.now_ms))
+    front = Front(settings, Here(db, settings, callbacks, lambda: changes.append(1), now))
     others = children()
     await front.start()
     async with aiohttp.ClientSession() as client:
-        place = Place(front, db, f"http://{address}", client, changes, others)
+        place = Place(front, db, f"http://{address}", client, changes, asked, others)
         await place.until_it_answers()
         yield place
     await front.stop()
@@ -129,19 +137,20 @@ async def test_the_script_asks_at_the_address_of_the_front(place: Place) -> None
 
 
 async def test_many_at_once_are_all_answered_from_the_disk(place: Place) -> None:
+    began = time.monotonic()
     answers = await asyncio.gather(*(place.post("/v1/visit", VIEW) for _ in range(300)))
     opened = {shown["e"] for status, shown in answers if status == 200}
-    assert len(opened) == 60, "[limits] new_visitors_per_minute holds there too"
+    more = math.ceil(time.monotonic() - began)  # one a second
+    assert 60 <= len(opened) <= 60 + more < 300, "[limits] new_visitors_per_minute holds there too"
     assert {row["id"] for row in await place.db.fetch("SELECT id FROM sessions")} == opened
 
 
 async def test_a_front_that_dies_is_replaced_and_its_address_stays(place: Place) -> None:
     before = place.process
     os.kill(before, signal.SIGKILL)
-    while place.front.state == "ok":
-        await asyncio.sleep(0.01)
+    await until(lambda: place.front.state != "ok")
     assert place.front.state == "1 of 1 processes not running"
-    status, _ = await asyncio.wait_for(place.post("/v1/visit", VIEW), 15)  # it waits at the door
+    status, _ = await asyncio.wait_for(place.post("/v1/visit", VIEW), PATIENCE)  # it waits at the door
     assert status == 200
     assert place.process != before
     assert place.front.state == "ok"
@@ -155,14 +164,16 @@ async def test_a_front_that_is_told_to_end_by_a_terminal_stays_until_the_server_
 
 
 async def test_what_was_asked_is_answered_when_the_server_stops(place: Place) -> None:
-    slow = place.db.write(lambda tx: time.sleep(0.5))
+    gate = threading.Event()
+    slow = place.db.write(lambda tx: gate.wait(PATIENCE))
     asked = [asyncio.create_task(place.post("/v1/visit", VIEW)) for _ in range(20)]
-    await asyncio.sleep(0.3)
+    await until(lambda: len(place.asked) == 20)
     assert not any(one.done() for one in asked)
-    began = time.monotonic()
-    await place.front.stop()
+    stopping = asyncio.create_task(place.front.stop())
+    await asyncio.sleep(0.2)
+    gate.set()
     assert {status for status, _ in await asyncio.gather(*asked)} == {200}
-    assert time.monotonic() - began < 2.5, "it was not killed"
+    await stopping
     await slow
     with pytest.raises(aiohttp.ClientError):
         await place.post("/v1/visit", VIEW)
@@ -194,23 +205,19 @@ async def test_no_front_outlives_a_server_that_is_killed(toml: Path) -> None:
     finally:
         server.kill()
         await server.wait()
-    for _ in range(50):
-        if not Path(f"/proc/{front}").exists():
-            break
-        await asyncio.sleep(0.1)
-    assert not Path(f"/proc/{front}").exists()
+    await until(lambda: not Path(f"/proc/{front}").exists())
     host, port = visitors_at.split(":")
     socket.create_server((host, int(port))).close()  # the next server can have the address
 
 
 async def _health(client: aiohttp.ClientSession, address: str) -> dict[str, Any]:
-    for _ in range(100):
-        with contextlib.suppress(aiohttp.ClientError):
-            async with client.get(f"http://{address}/health") as answer:
-                parts: dict[str, Any] = await answer.json()
-                return parts
-        await asyncio.sleep(0.1)
-    raise AssertionError("the server does not answer")
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            with contextlib.suppress(aiohttp.ClientError):
+                async with client.get(f"http://{address}/health") as answer:
+                    parts: dict[str, Any] = await answer.json()
+                    return parts
+            await asyncio.sleep(0.1)
 
 
 async def test_several_processes_share_the_address(db: Sqlite, toml: Path) -> None:
@@ -220,8 +227,7 @@ async def test_several_processes_share_the_address(db: Sqlite, toml: Path) -> No
     before = children()
     await front.start()
     try:
-        while front.state != "ok":
-            await asyncio.sleep(0.05)
+        await until(lambda: front.state == "ok")
         assert len(children() - before) == 2
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True)) as client:
             place = Place(front, db, f"http://{address}", client, others=before)
@@ -241,7 +247,7 @@ async def test_a_taken_address_of_the_front_is_told(toml: Path) -> None:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         arguments = ["-m", "ctserver", "serve", "--config", str(toml), "--set", f"visitors.listen={address}"]
         server = await asyncio.create_subprocess_exec(sys.executable, *arguments, stderr=asyncio.subprocess.PIPE)
-        _, said = await asyncio.wait_for(server.communicate(), 30)
+        _, said = await asyncio.wait_for(server.communicate(), PATIENCE)
     assert server.returncode == 2
     assert f"the front cannot listen at {address}" in said.decode()
     assert "[visitors] listen" in said.decode()

@@ -32,6 +32,7 @@ from ctserver.services.live import Live
 from ctserver.services.pauses import Pauses, PbxAway
 from ctserver.storage import users
 from ctserver.storage.sqlite import Sqlite
+from tests.conftest import PATIENCE
 
 PASSWORD = "correct horse"
 HASH = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)  # quick to check
@@ -169,7 +170,7 @@ async def alice(site: Site) -> Site:
 def raw(site: Site) -> Callable[..., Awaitable[bytes]]:
     """Bytes to the server's socket, and all that it answers."""
 
-    async def send(*pieces: bytes, seconds: float = 3) -> bytes:
+    async def send(*pieces: bytes, seconds: float = PATIENCE) -> bytes:
         reader, writer = await asyncio.open_connection("127.0.0.1", site.client.port)
         answer = b""
         with contextlib.suppress(OSError, TimeoutError):

@@ -14,6 +14,7 @@ import pytest
 
 from ctserver.http.auth import ASKED_AGAIN_SECONDS
 from ctserver.http.rights import ROUTES
+from tests.conftest import PATIENCE
 
 from .test_pages import EVIL, ring
 from .test_people import csrf, found, send
@@ -356,7 +357,7 @@ async def test_the_stream_brings_changes_and_goes_on_where_one_was(alice: Any, p
     call = await ring(alice)
     begin = (await program.json(f"/api/v1/calls/{call}"))["updated_at"]
     assert begin
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         response = await program.get("/api/v1/events", **{"Last-Event-ID": "0."})
         text = ""
         while "\n\n" not in text.partition("event: call")[2]:
@@ -366,8 +367,18 @@ async def test_the_stream_brings_changes_and_goes_on_where_one_was(alice: Any, p
         await response.read()
 
 
-async def test_the_stream_ends_with_its_token(alice: Any, program: Program) -> None:
+async def test_the_stream_brings_at_once_what_only_the_table_tells(alice: Any, program: Program) -> None:
+    call = await ring(alice)
     async with asyncio.timeout(10):
+        response = await program.get("/api/v1/events")
+        await response.content.readuntil(b"\n\n")
+        body = {"note": "rang about knots"}
+        assert (await alice.client.patch(f"/api/v1/calls/{call}", json=body, headers=program.headers)).status == 200
+        assert b"about knots" in await response.content.readuntil(b"\n\n")
+
+
+async def test_the_stream_ends_with_its_token(alice: Any, program: Program) -> None:
+    async with asyncio.timeout(PATIENCE):
         response = await program.get("/api/v1/events")
         await response.content.readuntil(b"\n\n")
         await alice.db.run(lambda connection: connection.execute("DELETE FROM tokens").close())
@@ -470,5 +481,9 @@ async def test_the_description_has_every_operation_with_its_right(alice: Any) ->
     for methods in document["paths"].values():
         for one in methods.values():
             assert "Takes the right `" in one["description"]
+    for name, schema in document["components"]["schemas"].items():
+        for field, part in schema["properties"].items():
+            if field in ("at", "start", "until") or field.endswith(("_at", "_until")):
+                assert "date-time" in str(part), (name, field)
     html = await alice.page("/api/docs")
     assert "/api/v1/calls/{id}/recording/sound" in html

@@ -24,6 +24,7 @@ from ctserver.services.letters import VIA
 from ctserver.sinks import Sinks
 from ctserver.storage import preferences, users
 from ctserver.storage.preferences import Preferences
+from tests.conftest import PATIENCE
 
 from .conftest import HASH, PASSWORD
 from .test_people import NEW, follow, found, send, set_up_factor
@@ -76,7 +77,7 @@ async def post(box: Box, site: Any, settings: Settings) -> AsyncIterator[Callabl
 
     async def letter() -> EmailMessage:
         nonlocal read
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(PATIENCE):
             while len(box.mails) <= read:
                 await asyncio.sleep(0.01)
         read += 1
@@ -117,7 +118,7 @@ async def everything(site: Any) -> str:
 
 
 async def settled(site: Any, state: str) -> Any:
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(PATIENCE):
         while (row := await site.db.one("SELECT * FROM outbox ORDER BY id DESC"))["state"] != state:
             await asyncio.sleep(0.01)
     return row

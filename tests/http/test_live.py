@@ -17,6 +17,7 @@ from ctserver.services import visits
 from ctserver.services.attribution import Attributor
 from ctserver.services.calls import Journal
 from ctserver.services.live import Live, Shared
+from tests.conftest import PATIENCE
 
 
 def journal_of(site: Any) -> Journal:
@@ -38,7 +39,7 @@ async def heard(site: Any, path: str = "/events", **headers: str) -> AsyncIterat
 async def test_a_call_is_told_while_it_rings_and_when_it_is_over(alice: Any) -> None:
     now, journal = alice.clock[0], journal_of(alice)
     stream = heard(alice)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         assert (await anext(stream))["ringing"] == []
         await journal.apply(
             [Arrived("1.1", now, "1.1", "PJSIP/t", "+442079460101", "+447700900123", "Ada <b>"),
@@ -60,7 +61,7 @@ async def test_the_live_page_shows_calls_and_visitors_and_its_stream_the_same(al
     await journal_of(alice).apply([caller])
     html = await alice.page("/live")
     stream = heard(alice, "/events?page=live")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         told = await anext(stream)
     await stream.aclose()
     for text in (html, told["html"]):
@@ -98,7 +99,7 @@ async def test_a_server_that_stops_lets_its_watchers_go() -> None:
     await asyncio.sleep(0)
     assert live.watchers == 1
     live.close()
-    await asyncio.wait_for(waiting, 1)
+    await asyncio.wait_for(waiting, PATIENCE)
     assert live.watchers == 0
 
 
@@ -159,7 +160,7 @@ async def test_a_row_is_written_anew_when_it_changes_and_for_each_reader(alice: 
 @pytest.mark.parametrize("taken", ["DELETE FROM logins", "UPDATE users SET sites = 'other'"])
 async def test_a_stream_ends_for_whom_his_login_or_a_site_is_taken_from(site: Any, taken: str) -> None:
     await site.log_in_as("manager")
-    async with asyncio.timeout(10), site.client.get("/events") as response:
+    async with asyncio.timeout(PATIENCE), site.client.get("/events") as response:
         assert b"event: now" in await response.content.readuntil(b"}\n\n")
         await site.db.run(lambda connection: connection.execute(taken).close())
         await asyncio.sleep(ASKED_AGAIN_SECONDS)

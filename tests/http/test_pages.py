@@ -166,7 +166,12 @@ async def test_the_demo_page_places_a_few_calls_a_minute_and_takes_json_only(sit
     assert (await site.post("/demo/testcall", {"number": "+442079460101"})).status == 415
     answers = [(await site.post("/demo/testcall", json={"number": "+442079460101"})).status for _ in range(7)]
     assert answers == [200] * 6 + [429]
-    assert (await site.post("/demo/testcall", data="[", headers={"Content-Type": "application/json"})).status == 404
+    for body, kind in (
+        ("[", "application/json"),
+        ("[" * 30_000, "application/json"),
+        ("{}", "application/json; charset=x"),
+    ):
+        assert (await site.post("/demo/testcall", data=body, headers={"Content-Type": kind})).status == 404
 
 
 # ---- what is never shown raw
@@ -242,6 +247,17 @@ async def test_a_recording_is_played_whole_or_in_part(alice: Any) -> None:
     assert (await alice.get(url, headers={"Range": f"bytes={len(data)}-"})).status == 416
     for strange in ("bytes=x", "bytes=9-1", "lines=1-2", "bytes=0-1,5-6"):
         assert (await alice.get(url, headers={"Range": strange})).status in (200, 206, 416)
+
+
+async def test_what_a_browser_keeps_of_a_recording_is_not_played_to_whoever_comes_next(alice: Any) -> None:
+    call = await ring(alice, wave_file=True)
+    for path in (f"/calls/{call}/recording", f"/calls/{call}/recording?download=1"):
+        heard = await alice.get(path)
+        assert (heard.status, heard.headers["Cache-Control"]) == (200, "private, no-cache")
+        known = {"If-None-Match": heard.headers["ETag"]}
+        assert (await alice.get(path, headers=known)).status == 304
+    alice.client.session.cookie_jar.clear()
+    assert (await alice.get(path, headers=known)).status == 303
 
 
 async def test_the_player_is_given_what_it_draws(alice: Any) -> None:

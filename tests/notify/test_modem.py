@@ -20,7 +20,7 @@ from ctserver.domain.fact import Fact
 from ctserver.services.attribution import Attributor
 from ctserver.sinks import Sinks
 from ctserver.storage.sqlite import Sqlite
-from tests.conftest import FakePbx
+from tests.conftest import PATIENCE, FakePbx
 
 QUEUED = "Response: Success\nActionID: @ID@\nMessage: [gsm0] SMS queued for send\n\n"
 DENIED = "Response: Error\nActionID: @ID@\nMessage: Permission denied\n\n"
@@ -79,7 +79,7 @@ async def tell(db: Sqlite, made: Sinks) -> None:
 
 async def outcome(db: Sqlite, *wanted: str) -> tuple[str, str]:
     """State and answer of the one message, as soon as its answer is there."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while True:
             row = await db.one("SELECT state, answer FROM outbox")
             if row and row["answer"] and (not wanted or row["state"] in wanted):
@@ -157,7 +157,7 @@ async def test_a_right_that_is_missing_rests_the_channel_and_keeps_the_messages(
     async with running("message") as made:
         for _ in range(3):
             await tell(db, made)
-        await until(lambda: bool(made.delivery.problems()), 10)
+        await until(lambda: bool(made.delivery.problems()))
         assert made.delivery.problems() == {"notify.modem": "Permission denied"}
         pbx.answers["MessageSend"] = QUEUED
         assert await made.delivery.test("notify.modem") == "[gsm0] SMS queued for send"

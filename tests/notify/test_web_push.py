@@ -26,6 +26,7 @@ from ctserver.services.calls import Journal
 from ctserver.sinks import Sinks
 from ctserver.storage import push, users
 from ctserver.storage.sqlite import Sqlite
+from tests.conftest import PATIENCE
 
 TABLES = """
 [outbound]
@@ -96,7 +97,7 @@ class World:
 
     async def answers(self, count: int) -> list[tuple[str, str]]:
         """State and answer of so many messages, as soon as all are settled."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             while True:
                 rows = await self.db.fetch("SELECT state, answer FROM outbox ORDER BY id")
                 if len(rows) == count and all(row["state"] in ("done", "dropped", "failed") for row in rows):

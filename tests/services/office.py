@@ -18,6 +18,7 @@ from ctserver.services.calls import Journal
 from ctserver.services.delivery import Delivery
 from ctserver.services.facts import Facts
 from ctserver.storage.sqlite import Sqlite
+from tests.conftest import PATIENCE
 from tests.services.test_calls import answered
 
 CHANNEL = """
@@ -88,6 +89,6 @@ async def office(db: Sqlite, toml: Any, alerts: str) -> Any:
 
 
 async def until_said(here: Office, words: str) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while not await here.db.one("SELECT 1 FROM outbox WHERE answer LIKE '%' || $1 || '%'", (words,)):
             await asyncio.sleep(0.02)

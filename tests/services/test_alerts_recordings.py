@@ -45,7 +45,7 @@ async def test_a_message_waits_for_its_recording_and_brings_it(
         await until_said(here, "waits for the recording")
         assert here.mail.sent == here.sms.sent == []
         await recorded(here, tmp_path, call)
-        await until(lambda: here.mail.sent and here.sms.sent, 8)
+        await until(lambda: here.mail.sent and here.sms.sent)
         assert here.mail.sent[0].attachment is not None
         assert re.fullmatch(r"20\d\d-\d\d-\d\d-\d{4}-447700900123\.mp3", here.mail.sent[0].attachment.name)
         assert b"".join(here.mail.sent[0].attachment.read()) == b"ID3"
@@ -67,7 +67,7 @@ async def test_a_recording_that_is_too_large_or_not_to_be_had_is_linked(
         here.folder, here.mail.attaches = tmp_path, 2
         large = await here.call()
         await recorded(here, tmp_path, large)
-        await until(lambda: here.mail.sent, 8)
+        await until(lambda: here.mail.sent)
         assert here.mail.sent[0].attachment is None
         assert "/shared/" in here.mail.sent[0].html
 
@@ -79,5 +79,5 @@ async def test_a_recording_that_never_comes_does_not_hold_the_message_for_ever(
         call = await here.call()
         await recorded(here, tmp_path, call, "waiting", "new")
         await db.write(lambda tx: tx.execute("UPDATE calls SET ended_at = ended_at - 60000"))
-        await until(lambda: here.mail.sent, 8)
+        await until(lambda: here.mail.sent)
         assert here.mail.sent[0].attachment is None

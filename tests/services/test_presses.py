@@ -136,13 +136,13 @@ async def running(chat: Chat) -> AsyncIterator[None]:
 
 async def test_done_settles_the_missed_call_with_an_entry_in_the_audit_log(chat: Chat, until: Any) -> None:
     call = await chat.call(CALLER)
-    await until(lambda: chat.api.sent, 8)
+    await until(lambda: chat.api.sent)
     assert chat.api.sent[0]["message_thread_id"] == "7"
     buttons = chat.api.buttons()
     assert list(buttons) == ["Открыть звонок", "Перезвонить", "Готово"]
     again = await chat.call(CALLER)
     chat.api.press(buttons["Готово"])
-    await until(lambda: chat.api.edited, 8)
+    await until(lambda: chat.api.edited)
     assert chat.api.answered[0]["text"] == "Готово."
     left = [button["text"] for row in chat.api.edited[0]["reply_markup"]["inline_keyboard"] for button in row]
     assert left == ["Открыть звонок", "✓ Maria <b> @maria (Telegram)"]
@@ -153,17 +153,17 @@ async def test_done_settles_the_missed_call_with_an_entry_in_the_audit_log(chat:
     assert log is not None
     assert (log["via"], log["action"], log["subject"]) == ("telegram", "missed call done", call)
     chat.api.press(buttons["Готово"])
-    await until(lambda: len(chat.api.answered) == 2, 8)
+    await until(lambda: len(chat.api.answered) == 2)
     assert chat.api.answered[1]["text"] == "Готово."
     assert len(await chat.db.fetch("SELECT 1 FROM audit")) == 1
 
 
 async def test_call_back_has_the_company_rung_first_and_once(chat: Chat, until: Any) -> None:
     await chat.call(CALLER)
-    await until(lambda: chat.api.sent, 8)
+    await until(lambda: chat.api.sent)
     for _ in range(2):
         chat.api.press(chat.api.buttons()["Перезвонить"])
-    await until(lambda: len(chat.api.answered) == 2, 8)
+    await until(lambda: len(chat.api.answered) == 2)
     assert [one["text"] for one in chat.api.answered] == [
         "Сначала зазвонят ваши телефоны, потом телефон клиента.",
         "Этому человеку уже звонят.",
@@ -186,9 +186,9 @@ async def test_call_back_has_the_company_rung_first_and_once(chat: Chat, until: 
 )
 async def test_only_the_chat_that_was_told_may_press(chat: Chat, until: Any, data: str, chat_of: Any) -> None:
     await chat.call(CALLER)
-    await until(lambda: chat.api.sent, 8)
+    await until(lambda: chat.api.sent)
     chat.api.press(data.replace("{done}", chat.api.buttons()["Готово"]), chat_of)
-    await until(lambda: chat.api.answered, 8)
+    await until(lambda: chat.api.answered)
     assert await chat.db.fetch("SELECT 1 FROM missed_work") == []
     assert await chat.db.fetch("SELECT 1 FROM audit") == []
     assert chat.dialled.placed == []
@@ -196,9 +196,9 @@ async def test_only_the_chat_that_was_told_may_press(chat: Chat, until: Any, dat
 
 async def test_a_press_is_confirmed_before_it_is_acted_on_and_never_acted_on_twice(chat: Chat, until: Any) -> None:
     await chat.call(CALLER)
-    await until(lambda: chat.api.sent, 8)
+    await until(lambda: chat.api.sent)
     chat.api.press(chat.api.buttons()["Перезвонить"])
-    await until(lambda: chat.dialled.placed, 8)
+    await until(lambda: chat.dialled.placed)
     assert chat.api.polls[-1]["offset"] > 1000, "Telegram has heard that we have it"
     await chat.sinks.stop()
     async with running(chat):
@@ -221,7 +221,7 @@ async def test_a_bot_that_another_program_asks_is_told_of_once_and_asked_again(
     listener = Buttons("chat", Bot(table, TOKEN, client), hear, soon=0.02)
     task = asyncio.create_task(listener.run())
     api.press("done 1")
-    await until(lambda: api.answered, 8)
+    await until(lambda: api.answered)
     task.cancel()
     await client.close()
     assert [(press.action, press.id, press.chats) for press in heard] == [("done", "1", frozenset({"-100"}))]
@@ -239,7 +239,7 @@ async def test_no_buttons_no_questions(
     chat = Chat(db, toml, api, f'{url}"\nbuttons = false\nsecret_file = "')
     async with running(chat):
         await chat.call(CALLER)
-        await until(lambda: api.sent, 8)
+        await until(lambda: api.sent)
         assert list(api.buttons()) == ["Открыть звонок"]
         assert api.polls == []
     assert json.dumps(api.sent).count("done") == 0

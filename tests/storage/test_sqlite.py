@@ -14,6 +14,7 @@ import pytest
 from ctserver.storage import sqlite
 from ctserver.storage.db import TooSlow, Transaction, Unavailable
 from ctserver.storage.sqlite import Sqlite
+from tests.conftest import PATIENCE
 
 
 @pytest.fixture
@@ -92,11 +93,11 @@ async def test_a_read_does_not_wait_for_a_long_write_and_sees_what_was_before(st
     def long(tx: Transaction) -> None:
         tx.execute("INSERT INTO t (n) VALUES (2)")
         writing.set()
-        assert held.wait(5)
+        assert held.wait(PATIENCE)
 
     task = store.write(long)
-    await asyncio.to_thread(writing.wait, 5)
-    assert await asyncio.wait_for(numbers(store), 1) == [1]
+    await asyncio.to_thread(writing.wait, PATIENCE)
+    assert await asyncio.wait_for(numbers(store), PATIENCE) == [1]
     held.set()
     await task
     assert await numbers(store) == [1, 2]
@@ -142,7 +143,7 @@ async def test_a_write_after_the_end_fails_instead_of_waiting_for_ever(tmp_path:
     closed = await sqlite.open(tmp_path / "closed.db")
     await closed.close()
     with pytest.raises(Unavailable, match="closed"):
-        await asyncio.wait_for(closed.write(insert(1)), 1)
+        await asyncio.wait_for(closed.write(insert(1)), PATIENCE)
 
 
 async def test_the_reader_cannot_write(store: Sqlite) -> None:
@@ -238,13 +239,13 @@ async def test_long_reads_leave_a_reader_to_the_short_ones(store: Sqlite) -> Non
 
     def long(tx: Transaction) -> int:
         begun.release()
-        assert held.wait(5)
+        assert held.wait(PATIENCE)
         return len(tx.fetch("SELECT n FROM t"))
 
     tasks = [asyncio.create_task(store.read(long)) for _ in range(sqlite.READERS + 2)]
     for _ in range(sqlite.READERS - 1):
-        assert await asyncio.to_thread(begun.acquire, timeout=5)
-    assert await asyncio.wait_for(numbers(store), 1) == []
+        assert await asyncio.to_thread(begun.acquire, timeout=PATIENCE)
+    assert await asyncio.wait_for(numbers(store), PATIENCE) == []
     tasks.pop().cancel()
     held.set()
     assert await asyncio.gather(*tasks) == [0] * len(tasks)
@@ -256,11 +257,11 @@ async def test_one_read_sees_one_state(store: Sqlite) -> None:
     def twice(tx: Transaction) -> tuple[int, int]:
         first = len(tx.fetch("SELECT n FROM t"))
         counted.set()
-        assert written.wait(5)
+        assert written.wait(PATIENCE)
         return first, len(tx.fetch("SELECT n FROM t"))
 
     task = asyncio.create_task(store.read(twice))
-    await asyncio.to_thread(counted.wait, 5)
+    await asyncio.to_thread(counted.wait, PATIENCE)
     await store.write(insert(1))
     written.set()
     assert await task == (0, 0)
@@ -272,13 +273,13 @@ async def test_a_read_that_nobody_waits_for_any_more_keeps_its_reader_until_it_e
 
     def long(tx: Transaction) -> None:
         begun.set()
-        assert held.wait(5)
+        assert held.wait(PATIENCE)
 
     task = asyncio.create_task(store.read(long))
-    await asyncio.to_thread(begun.wait, 5)
+    await asyncio.to_thread(begun.wait, PATIENCE)
     task.cancel()
     await asyncio.sleep(0)
-    found = await asyncio.wait_for(asyncio.gather(*(numbers(store) for _ in range(8))), 1)
+    found = await asyncio.wait_for(asyncio.gather(*(numbers(store) for _ in range(8))), PATIENCE)
     assert found == [[]] * 8
     held.set()
 

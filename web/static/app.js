@@ -100,6 +100,14 @@
     const sent = event.detail.parameters; // an address without empty filters reads better
     if (event.detail.verb === "get") for (const name of Object.keys(sent)) if (sent[name] === "") delete sent[name];
   });
+  // A search that was typed has been answered; leaving its field asks for the same again, and would take away the row that is
+  // just being clicked. Who presses Enter wants it anew.
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    const { elt, pathInfo, requestConfig } = event.detail;
+    if (!elt.matches("form.filters") || requestConfig.triggeringEvent?.type === "submit") return;
+    const asked = new URL(pathInfo.finalRequestPath, location.href);
+    if (asked.href === location.href.replace(/#.*/, "")) event.preventDefault();
+  });
   document.addEventListener("htmx:beforeSwap", (event) => {
     const { xhr } = event.detail;
     if (xhr.status === 401 || new URL(xhr.responseURL || location.href).pathname === "/login") {
@@ -127,6 +135,35 @@
     const { status } = event.detail.xhr;
     if (live(event)) offline(status >= 500);
     else failed(status === 403 ? "old" : status >= 400 ? "error" : "");
+  });
+
+  // The second click of a double one would hit what stands there by then: the next caller's button.
+  document.addEventListener("click", (event) => {
+    if (event.detail > 1 && event.target.closest("form button:not([type=button])")) event.preventDefault();
+  });
+  // On a slow line one asks again by impatience: what was sent is on its way.
+  const SENT_MS = 5000;
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (event.defaultPrevented || form.method !== "post") return;
+    if (Date.now() - Number(form.dataset.sent || 0) < SENT_MS) event.preventDefault();
+    else form.dataset.sent = Date.now();
+  });
+  addEventListener("pageshow", () => all("form[data-sent]").forEach((form) => form.removeAttribute("data-sent")));
+
+  // A list that is worked through by keyboard: when its row has gone, the next one's button has the focus.
+  let place = null;
+  document.addEventListener("htmx:beforeSwap", ({ target }) => {
+    const button = document.activeElement;
+    const row = target.contains(button) ? button.closest("tbody tr") : null;
+    place = row && { body: target.id, row: row.rowIndex, said: button.textContent };
+  });
+  document.addEventListener("htmx:afterSettle", ({ target }) => {
+    if (!place || place.body !== target.id) return;
+    const rows = all("tbody tr", target);
+    const row = rows[Math.min(place.row, rows.length) - 1];
+    (all("button", row || target).find((one) => one.textContent === place.said) || row?.querySelector("a.open"))?.focus();
+    place = null;
   });
 
   // The whole row opens; links, buttons and marked text keep their own meaning.

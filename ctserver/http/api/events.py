@@ -4,18 +4,23 @@ he was (Last-Event-ID); after a restart of the server too."""
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 from aiohttp import web
 
+from ctserver.domain.rights import Scope
 from ctserver.http.api import calls
 from ctserver.http.api.registry import Problem
 from ctserver.http.api.types import END, START, cursor, place
 from ctserver.http.auth import still
-from ctserver.http.deps import DEPS, scope_of
+from ctserver.http.deps import DEPS, Deps, scope_of
 from ctserver.http.problems import problem
 from ctserver.storage import feed
+from ctserver.storage.db import Row
 from ctserver.storage.feed import Wanted
 
+LOOK_SECONDS = 2.0  # nobody tells of a note, a recording that is ready, or what another program has written
+CALM_SECONDS = 0.25  # visitors come and go; that is no change of a call
 BEAT_SECONDS = 15.0  # shorter than any proxy's patience
 LIFE_SECONDS = 300.0  # then the client connects again
 SEND_SECONDS = 10.0
@@ -38,22 +43,28 @@ async def events(request: web.Request) -> web.StreamResponse:
     response.content_type = "text/event-stream"
     await response.prepare(request)
     loop = asyncio.get_running_loop()
-    until, text = loop.time() + LIFE_SECONDS, f"retry: 2000\nid: {cursor(*after)}\n\n"
+    until, spoken_at, text = loop.time() + LIFE_SECONDS, 0.0, f"retry: 2000\nid: {cursor(*after)}\n\n"
     try:
         while loop.time() < until and not deps.live.closed and await still(request):
-            await asyncio.wait_for(response.write(text.encode()), SEND_SECONDS)
+            if text:
+                await asyncio.wait_for(response.write(text.encode()), SEND_SECONDS)
+                spoken_at = loop.time()
             version = deps.live.version
             found = await feed.changed(deps.db, scope, wanted, after, BURST)
+            after, text = found.place, await _told(deps, scope, found.rows)
             if not found.rows and not found.more:
-                await deps.live.after(version, BEAT_SECONDS)
-                found = await feed.changed(deps.db, scope, wanted, after, BURST)
-            text, after = ": still here\n\n", found.place
-            if found.rows:
-                pairs = zip(found.rows, await calls.as_calls(deps, scope, found.rows), strict=True)
-                text = "".join(
-                    f"id: {cursor(row['updated_at'], row['id'])}\nevent: call\ndata: {call.model_dump_json()}\n\n"
-                    for row, call in pairs
-                )
+                await deps.live.after(version, LOOK_SECONDS)
+                await asyncio.sleep(CALM_SECONDS)
+                text = ": still here\n\n" if loop.time() - spoken_at > BEAT_SECONDS else ""
     except (ConnectionError, TimeoutError):
         pass  # the client has gone
     return response
+
+
+async def _told(deps: Deps, scope: Scope, rows: Sequence[Row]) -> str:
+    """An event for each."""
+    shown = zip(rows, await calls.as_calls(deps, scope, rows), strict=True)
+    return "".join(
+        f"id: {cursor(row['updated_at'], row['id'])}\nevent: call\ndata: {call.model_dump_json()}\n\n"
+        for row, call in shown
+    )

@@ -52,7 +52,7 @@ async def switch_on(request: web.Request) -> web.StreamResponse:
     deps, login = request.app[DEPS], request[USER].login
     if not deps.push_key:
         raise web.HTTPNotFound
-    found = _subscription(await request.text(), login)
+    found = _subscription((await request.read()).decode("utf-8", "replace"), login)
     await deps.db.write(lambda tx: push.put(tx, found, deps.now()))
     audit.describe(request, "notifications switched on", login, browser_of(found.endpoint))
     response = web.Response(status=204)
