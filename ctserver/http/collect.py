@@ -234,7 +234,7 @@ def _number(number: str) -> str:
     """A number as the script reads it: JSON."""
     country, prefix, national = phone.parts(number)
     shown = [phone.international(number), phone.national(number)]
-    return json.dumps({"n": number, "c": country, "p": prefix, "l": national, "f": shown})
+    return json.dumps({"n": number, "c": country, "p": prefix, "l": national, "f": shown}, separators=(",", ":"))
 
 
 ROUTES = (Route("GET", "/ct.js", ct_js), Route("POST", "/v1/visit", visit), Route("POST", "/v1/signal", signal))

@@ -26,6 +26,7 @@ RESTS = 6  # times as long as the last sum took, before the next
 SUMS_AT_ONCE = 500
 MANY_SESSIONS, FEW_HOURS_MS = 2_000, 4 * HOUR_MS
 SLOW_SECONDS = 50.0  # what is counted call by call may take: web servers before ours give up after 60
+ROLL_SECONDS = 600.0  # what is summed may wait for reports, never the other way round for long
 SLOW_MS = 7 * DAY_MS  # so much time is counted call by call in a moment
 FOREVER = 1 << 40  # more slots than there will be
 NO_FILTERS = Filters()
@@ -290,7 +291,7 @@ async def _roll_some(db: Database, span: Span) -> None:
     def read(tx: Transaction) -> tuple[dict[int, int], dict[str, dict[int, storage.Values]]]:
         return storage.changes_of(tx, span), storage.by_every_dimension(tx, span)
 
-    changes, found = await db.read(read)
+    changes, found = await db.read_slow(read, ROLL_SECONDS)
     quarters = found.pop(storage.CLOCK)
     puts = [
         (sum(map(len, hours.values())), partial(storage.put_hours, dimension=name, span=span, hours=hours))
@@ -317,7 +318,7 @@ async def _roll_days(db: Database, kind: str, start: int) -> None:
         changes = sum(storage.changes_of(tx, span).values())
         return changes, {name: storage.by_value(tx, name, cut, apart=True) for name in DIMENSIONS}
 
-    if found := await db.read(read):
+    if found := await db.read_slow(read, ROLL_SECONDS):
         changes, values = found
         await _put(db, [
             (len(sums), partial(storage.put, dimension=name, kind=kind, start=start, values=sums))

@@ -330,10 +330,3 @@ _NEWEST_VISITORS = _VISITORS + "AND visitor < $2 AND visitor >= $4 GROUP BY visi
 _VISITOR_FLOOR = (
     "SELECT visitor AS id FROM sessions WHERE visitor >= $1 AND visitor < $2 ORDER BY visitor DESC LIMIT 1 OFFSET $3"
 )
-
-
-async def session(db: Database, scope: Scope, id: str) -> Row | None:
-    return await db.one(
-        "SELECT * FROM sessions WHERE id = $2 AND ($1 = '' OR REPLACE($1, ' ' || site || ' ', '') <> $1)",
-        (scope.values[0], id),
-    )

@@ -240,8 +240,8 @@ def values_of(scope: Scope, filters: Filters, limit: int = 0, *, measured: bool 
         filters.talk_max * 1000 if filters.talk_max is not None else None,
         filters.sure,
         filters.unsure,
-        _like(text) if text else None,
-        _like(digits) if numeric else None,
+        like(text) if text else None,
+        like(digits) if numeric else None,
         int(scope.callers),
         {"new": 1, "repeat": 0}.get(filters.caller),
         {"yes": 1, "no": 0}.get(filters.target),
@@ -267,7 +267,8 @@ def values_of(scope: Scope, filters: Filters, limit: int = 0, *, measured: bool 
     )
 
 
-def _like(text: str) -> str:
+def like(text: str) -> str:
+    """A pattern for LIKE ... ESCAPE '\\': whatever holds this text."""
     return "%" + text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ctserver import ids
 from ctserver.domain.rights import Scope
 from ctserver.storage.db import Database, Row
-from ctserver.storage.search import LOOKS_THROUGH, Page
+from ctserver.storage.search import LOOKS_THROUGH, Page, like
 
 
 async def page(db: Database, scope: Scope, *, site: str, source: str, called: bool, before: str, limit: int) -> Page:
@@ -16,7 +16,7 @@ async def page(db: Database, scope: Scope, *, site: str, source: str, called: bo
     low = await db.one(
         "SELECT id, started_at FROM sessions WHERE id < $1 ORDER BY id DESC LIMIT 1 OFFSET $2", (last, LOOKS_THROUGH)
     )
-    pattern = "%" + source.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%" if source else ""
+    pattern = like(source) if source else ""
     rows = await db.fetch(
         """
         SELECT s.*, (SELECT COUNT(*) FROM visits v WHERE v.session = s.id) AS pages,
@@ -70,8 +70,8 @@ async def calls_of(db: Database, scope: Scope, session: str) -> list[Row]:
 
 
 async def numbers_of(db: Database, session: str) -> list[Row]:
-    """The numbers that a session was shown: number, shown_at, until."""
+    """The numbers that a session was shown: number, how (free, else shared), shown_at, until."""
     return await db.fetch(
-        "SELECT number, how, shown_at, until, left_at FROM leases WHERE session = $1 ORDER BY shown_at LIMIT 50",
+        "SELECT number, how, shown_at, until FROM leases WHERE session = $1 ORDER BY shown_at LIMIT 50",
         (session,),
     )

@@ -90,11 +90,11 @@ async def test_what_was_not_saved_is_told_and_what_was_typed_stays(open_page, vi
     page = await open_page(views["call"])
     refuse = (lambda route: route.abort()) if answer is None else (lambda route: route.fulfill(status=answer))
     await page.route("**/marks", refuse)
-    await page.fill("#marks textarea", "asked for the price")
+    await page.fill("#marks textarea", "tandem?")
     await page.keyboard.press("Control+Enter")
     await page.locator("#failed", has_text=told).wait_for()
     assert await page.locator("#failed [data-why]:visible").count() == 1
-    assert await page.input_value("#marks textarea") == "asked for the price"
+    assert await page.input_value("#marks textarea") == "tandem?"
     await page.unroute("**/marks")
     await page.focus("#marks textarea")
     await page.keyboard.press("Control+Enter")
@@ -167,6 +167,56 @@ async def test_missed_callers_are_taken_rung_back_reached_and_given_up(open_page
     await page.get_by_role("link", name=re.compile("^To do")).click()
     await page.locator("tr.call", has_text=name).get_by_role("button", name="Give up").click()
     await page.wait_for_selector(f"tr.call:has-text('{name}')", state="detached")
+
+
+async def test_missed_calls_are_worked_through_by_keyboard(open_page):
+    page = await open_page("/missed?days=30")
+    rows = page.locator("tbody tr.call")
+    first, second = [await rows.nth(place).get_attribute("id") for place in (0, 1)]
+    await rows.first.get_by_role("button", name="Reached").focus()
+    await page.keyboard.press("Enter")
+    await page.locator(f"#{first}").wait_for(state="detached")
+    await true_in(page, f"document.activeElement.closest('tr')?.id === '{second}'")
+    assert await page.evaluate("document.activeElement.textContent.trim()") == "Reached"
+    await page.get_by_role("link", name=re.compile("^Resolved")).click()
+    await page.locator(f"#{first}").get_by_role("button", name="Take back").click()
+
+
+async def test_a_form_is_sent_once_however_impatient_one_is(open_page, shop):
+    page = await open_page("/numbers")
+    before = len(shop.placed)
+    asked = []
+
+    async def slow(route):
+        asked.append(route)
+        await asyncio.sleep(1.2)
+        await route.continue_()
+
+    await page.route("**/testcall", slow)
+    box = await page.get_by_role("button", name=re.compile("^Test call")).first.bounding_box()
+    for _ in range(2):
+        await page.mouse.click(box["x"] + 20, box["y"] + 8)
+        await asyncio.sleep(0.6)
+    await page.wait_for_url("**/calls?done=testcall")
+    assert (len(asked), len(shop.placed) - before) == (1, 1)
+
+
+async def test_a_double_click_settles_one_missed_call_not_two(open_page):
+    page = await open_page("/missed?days=30")
+    todo = page.locator(".segments a", has_text="To do").locator("b")
+    before = int(await todo.inner_text())
+    box = await page.get_by_role("button", name="Reached").first.bounding_box()
+    await page.mouse.move(box["x"] + 20, box["y"] + 8)
+    asked = []
+    page.on("request", lambda request: asked.append(request) if request.method == "POST" else None)
+    for count in (1, 2):
+        await page.mouse.down(click_count=count)
+        await page.mouse.up(click_count=count)
+        await page.locator(".segments b", has_text=re.compile(f"^{before - 1}$")).wait_for()
+    await asyncio.sleep(0.3)
+    assert len(asked) == 1
+    await page.get_by_role("link", name=re.compile("^Resolved")).click()
+    await page.get_by_role("button", name="Take back").first.click()
 
 
 # ---- live

@@ -145,9 +145,9 @@ async def test_a_link_to_another_number_that_ends_alike_stays(world, tab):
         tab,
         """<a id=a href="tel:+12079460000">x</a><a id=b href="tel:12079460000">x</a>
       <a id=c href="tel:%2B442079460000">x</a><a id=d href="tel:2079460000,12">x</a><a id=e href="TEL:+442079460000">x</a>
-      <a id=f href="tel:%20020%207946%200000">x</a><a id=g href="tel:0161%20496%200999">x</a>""",
+      <a id=f href="tel:%20020%207946%200000">x</a><a id=g href="tel:0161%20496%200999">x</a><a id=h href=" tel:020 7946 0000">x</a>""",
     )
-    assert await tab.evaluate("[a, b, c, d, e, f, g].map(link => link.getAttribute('href'))") == [
+    assert await tab.evaluate("[a, b, c, d, e, f, g, h].map(link => link.getAttribute('href'))") == [
         "tel:+12079460000",
         "tel:12079460000",
         "tel:%2B442079460101",
@@ -155,6 +155,7 @@ async def test_a_link_to_another_number_that_ends_alike_stays(world, tab):
         "TEL:+442079460101",
         "tel:%20020%207946%200101",
         "tel:0161%20496%200999",
+        " tel:020 7946 0101",
     ]
 
 

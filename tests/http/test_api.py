@@ -481,5 +481,9 @@ async def test_the_description_has_every_operation_with_its_right(alice: Any) ->
     for methods in document["paths"].values():
         for one in methods.values():
             assert "Takes the right `" in one["description"]
+    for name, schema in document["components"]["schemas"].items():
+        for field, part in schema["properties"].items():
+            if field in ("at", "start", "until") or field.endswith(("_at", "_until")):
+                assert "date-time" in str(part), (name, field)
     html = await alice.page("/api/docs")
     assert "/api/v1/calls/{id}/recording/sound" in html

@@ -124,17 +124,17 @@ async def test_an_operator_of_another_line_does_not_ring_him(site: Any, call: st
 async def test_who_waits_stands_on_the_page_of_missed_callers_and_can_be_let_go(alice: Any) -> None:
     await ask(alice, {**await came(alice), "n": NUMBER, "w": 4, "x": "", "d": 60})
     page = await alice.page("/missed")
-    assert "Asked to be called back" in page
+    assert "Callbacks under way" in page
     assert "+44 7400 123456" in page
     row = await alice.db.one("SELECT id FROM callbacks")
     answer = await alice.post(f"/callbacks/{row['id']}/cancel", {"csrf": await alice.csrf()})
     assert answer.status == 303
-    assert "Asked to be called back" not in await alice.page("/missed")
+    assert "Callbacks under way" not in await alice.page("/missed")
 
 
 async def test_who_waits_is_not_shown_to_other_sites(site: Any) -> None:
     await ask(site, {**await came(site), "n": NUMBER, "w": 4, "x": "", "d": 60})
     csrf = await site.log_in_as("operator", lines="night")
-    assert "Asked to be called back" not in await site.page("/missed")
+    assert "Callbacks under way" not in await site.page("/missed")
     row = await site.db.one("SELECT id FROM callbacks")
     assert (await site.post(f"/callbacks/{row['id']}/cancel", {"csrf": csrf})).status == 404

@@ -249,6 +249,17 @@ async def test_a_recording_is_played_whole_or_in_part(alice: Any) -> None:
         assert (await alice.get(url, headers={"Range": strange})).status in (200, 206, 416)
 
 
+async def test_what_a_browser_keeps_of_a_recording_is_not_played_to_whoever_comes_next(alice: Any) -> None:
+    call = await ring(alice, wave_file=True)
+    for path in (f"/calls/{call}/recording", f"/calls/{call}/recording?download=1"):
+        heard = await alice.get(path)
+        assert (heard.status, heard.headers["Cache-Control"]) == (200, "private, no-cache")
+        known = {"If-None-Match": heard.headers["ETag"]}
+        assert (await alice.get(path, headers=known)).status == 304
+    alice.client.session.cookie_jar.clear()
+    assert (await alice.get(path, headers=known)).status == 303
+
+
 async def test_the_player_is_given_what_it_draws(alice: Any) -> None:
     peaks = await (await alice.get(f"/calls/{await ring(alice, wave_file=True)}/peaks.json")).json()
     assert peaks["seconds"] == 1.0

@@ -6,6 +6,7 @@ from typing import Any
 
 from ctserver.asterisk.bridge import NotRecorded
 from ctserver.domain.call import Arrived, CallerHungUp, LegDone, LegRinging, LegStarted, Routed
+from ctserver.domain.fact import iso
 from ctserver.services.attribution import Attributor
 from ctserver.services.calls import Journal
 from ctserver.services.pauses import Pauses
@@ -38,7 +39,7 @@ async def test_a_program_pauses_and_resumes(alice: Any) -> None:
     program = Program(alice, await token(alice))
     address = f"/api/v1/calls/{call}/recording"
     paused = await program.post(f"{address}/pause")
-    assert (paused.status, await paused.json()) == (200, {"paused": True, "until": alice.clock[0] + 120_000})
+    assert (paused.status, await paused.json()) == (200, {"paused": True, "until": iso(alice.clock[0] + 120_000)})
     again = await program.post(f"{address}/pause")
     assert (again.status, (await again.json())["detail"]) == (409, "the recording is paused already")
     assert "Recording paused" in await alice.page("/live")

@@ -314,6 +314,9 @@ async def test_what_changes_while_a_day_is_summed_makes_it_stale_again(shop: Sql
             await _sold(shop, row["id"], random.Random(2))
             return found
 
+        async def read_slow(self, unit: Any, _seconds: float) -> Any:
+            return await self.read(unit)
+
         async def write(self, unit: Any) -> Any:
             return await shop.write(unit)
 

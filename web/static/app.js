@@ -137,6 +137,35 @@
     else failed(status === 403 ? "old" : status >= 400 ? "error" : "");
   });
 
+  // The second click of a double one would hit what stands there by then: the next caller's button.
+  document.addEventListener("click", (event) => {
+    if (event.detail > 1 && event.target.closest("form button:not([type=button])")) event.preventDefault();
+  });
+  // On a slow line one asks again by impatience: what was sent is on its way.
+  const SENT_MS = 5000;
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (event.defaultPrevented || form.method !== "post") return;
+    if (Date.now() - Number(form.dataset.sent || 0) < SENT_MS) event.preventDefault();
+    else form.dataset.sent = Date.now();
+  });
+  addEventListener("pageshow", () => all("form[data-sent]").forEach((form) => form.removeAttribute("data-sent")));
+
+  // A list that is worked through by keyboard: when its row has gone, the next one's button has the focus.
+  let place = null;
+  document.addEventListener("htmx:beforeSwap", ({ target }) => {
+    const button = document.activeElement;
+    const row = target.contains(button) ? button.closest("tbody tr") : null;
+    place = row && { body: target.id, row: row.rowIndex, said: button.textContent };
+  });
+  document.addEventListener("htmx:afterSettle", ({ target }) => {
+    if (!place || place.body !== target.id) return;
+    const rows = all("tbody tr", target);
+    const row = rows[Math.min(place.row, rows.length) - 1];
+    (all("button", row || target).find((one) => one.textContent === place.said) || row?.querySelector("a.open"))?.focus();
+    place = null;
+  });
+
   // The whole row opens; links, buttons and marked text keep their own meaning.
   document.addEventListener("click", (event) => {
     if (event.target.closest("[data-theme-switch]")) nextTheme();

@@ -171,7 +171,7 @@
       if ($block) $flush();
       if ($node.matches?.($skip) || $near && $block && $node != $root) return;
       $fields.map(($name, $i) => {
-        const $field = $node.getAttributeNode?.($name), $href = $field && /^tel:/i.test($field.value);
+        const $field = $node.getAttributeNode?.($name), $href = $field && /^\s*tel:/i.test($field.value);
         // The first of the fields, href, counts only as a telephone link.
         if ($i ? $field : $href) $write([$field], $href);
       });
@@ -315,7 +315,7 @@
       const $t = $owners.get($node);
       //? reveal
       if ($t && $hidden($t)) return $e.preventDefault($asked[$t.k] || $ask($want($t)).then(() => $signal('revealed', $t)));
-      if ($t && /^tel:/i.test($node.href)) $tapped = Date.now($signal('tapped', $t));
+      if ($t && /^\s*tel:/i.test($node.href)) $tapped = Date.now($signal('tapped', $t));
     }),
     copy: () => $site.t.map($t => $digits('' + getSelection()).includes($shown($t).l) && $signal('copied', $t)),
     // Also what a page that comes out of the back/forward cache gets.

@@ -85,7 +85,7 @@ class Legs(Model):
 class Recording(Model):
     """What is known of a call's recording; the sound is at `url`."""
 
-    state: str = Field(description="waiting, ready, missing")
+    state: str = Field(description="waiting, ready, missing, expired (removed since)")
     seconds: float
     url: str
 
@@ -94,7 +94,7 @@ class Pause(Model):
     """Is the recording of a call in progress paused, and when does it resume by itself?"""
 
     paused: bool
-    until: int | None = Field(description="epoch milliseconds; null: not by itself")
+    until: Time | None = Field(description="null: not by itself")
 
 
 class Session(Model):
@@ -210,16 +210,16 @@ class Pools(Model):
 
 
 class Holder(Model):
-    """A session that holds or held a number. Times are epoch milliseconds."""
+    """A session that holds or held a number."""
 
     session: str
     visitor: str
     site: str
     exclusive: bool
-    shown_at: int
-    last_seen_at: int
-    left_at: int | None
-    until: int
+    shown_at: Time
+    last_seen_at: Time
+    left_at: Time | None
+    until: Time
     landing_url: str
     medium: str
     source: str
@@ -228,7 +228,7 @@ class Holder(Model):
 
 class Holders(Model):
     number: str
-    at: int
+    at: Time
     holders: list[Holder]
 
 

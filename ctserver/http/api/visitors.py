@@ -7,7 +7,7 @@ from pydantic import Field
 from ctserver.http.api import models
 from ctserver.http.api.registry import Asked, Nothing, Problem, Taken, operation
 from ctserver.http.api.types import END, START, Moment
-from ctserver.storage import feed, sessions
+from ctserver.storage import feed, sessions, visitors
 
 
 class PageQuery(Taken):
@@ -36,7 +36,7 @@ async def list_sessions(asked: Asked[SessionsQuery, Nothing]) -> models.Sessions
 @operation("GET", "/sessions/{id}", "One session with its page views", part="Visitors", gives=models.WholeSession)
 async def get_session(asked: Asked[Nothing, Nothing]) -> models.WholeSession:
     db = asked.deps.db
-    row = await feed.session(db, asked.scope, asked.path("id"))
+    row = await visitors.one(db, asked.scope, asked.path("id"))
     if row is None:
         raise Problem(404, "there is no such session")
     _found, visits, signals = await sessions.session_path(db, row["id"])

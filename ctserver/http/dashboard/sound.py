@@ -15,6 +15,7 @@ from ctserver.storage import recordings
 
 log = logging.getLogger(__name__)
 
+KEEP = "private, no-cache"  # a browser asks each time: he who was here may have logged out, a link have ended
 TYPES = {".wav": "audio/wav", ".mp3": "audio/mpeg", ".opus": "audio/ogg"}
 
 
@@ -40,7 +41,7 @@ def send_file(file: Attachment, *, download: bool = False) -> web.StreamResponse
     headers = {
         "Content-Disposition": f'{how}; filename="{file.name}"',
         "Content-Type": TYPES.get(PurePath(file.name).suffix, "application/octet-stream"),
-        "Cache-Control": "private, max-age=3600",
+        "Cache-Control": KEEP,
     }
     return web.FileResponse(file.path, headers=headers) if file.path else OpenedResponse(file, headers)
 
@@ -89,4 +90,4 @@ async def peaks_of(deps: Deps, call: str) -> web.Response:
     found = await deps.sounds.peaks(row["file"])
     if found is None:
         raise web.HTTPNotFound
-    return web.Response(text=found, content_type="application/json", headers={"Cache-Control": "private, max-age=3600"})
+    return web.Response(text=found, content_type="application/json", headers={"Cache-Control": KEEP})
