@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import count, product
 from typing import Any
 
+from ctserver.domain import phone
+
 PLACE = "__CT_CONFIG__"
 
 # Instead of numbers, when every target has a selector: a pattern that no text fits.
@@ -113,9 +115,10 @@ def fit(source: str, wanted: set[str]) -> str:
     return "\n".join(kept)
 
 
-def _prefix_pattern(targets: list[Mapping[str, Any]]) -> str:
+def _prefix_pattern(config: Mapping[str, Any]) -> str:
     """Country code with +, 00 or bare, then national prefix, then open for the number; ~ stands for a gap."""
-    codes = _any_of({target["c"] for target in targets})
+    targets = config["t"]
+    codes = _any_of({target["c"] for target in targets} | {str(code) for code, _ in _tracked(config).values()})
     prefixes = _any_of({target["p"] for target in targets if target["p"]})
     return rf"((?:\+~|00~)?{codes}~)?" + (f"({prefixes}~)?(" if prefixes else "()(")
 
@@ -129,13 +132,12 @@ def _tracked(config: Mapping[str, Any]) -> dict[str, list[object]]:
     """National digits of every number the pages may show -> country code and the index of the target it stands for."""
     targets = config["t"]
     anywhere = [index for index, target in enumerate(targets) if "q" not in target]
+    shown = [(number, at) for at in anywhere for number in [targets[at]["n"], *targets[at].get("a", [])]]
+    shown += [(number, at) for at in anywhere[:1] for number in config["a"]]
     known: dict[str, list[object]] = {}
-    for index in anywhere:
-        for number in [targets[index]["n"], *targets[index].get("a", [])]:
-            known.setdefault(number[1 + len(targets[index]["c"]) :], [targets[index]["c"], index])
-    for number in config["a"] if anywhere else []:
-        code = next((target["c"] for target in targets if number.startswith("+" + target["c"])), "")
-        known.setdefault(number[1 + len(code) :], [code, anywhere[0]])
+    for number, at in shown:
+        code, _, national = phone.parts(number)
+        known.setdefault(national, [code, at])
     return dict(sorted(known.items(), key=lambda item: len(item[0])))
 
 
@@ -164,7 +166,7 @@ def build(config: Mapping[str, Any], source: str) -> str:
         "CONFIG": {"s": config["s"], "a": _tracked(config) or NOTHING, "t": targets},
         "DAYS": config["days"],
         "ORIGIN": config["o"] + "/v1/",
-        "PREFIX": _prefix_pattern(config["t"]),
+        "PREFIX": _prefix_pattern(config),
         "SELECT": ",".join(target["q"] for target in config["t"] if "q" in target),
         "LOOSE": _loose_patterns(config["t"]),
         "COOKIE": f";path=/;domain={config['sub']};max-age=",

@@ -94,8 +94,8 @@ async def test_each_channel_says_how_it_is_and_what_to_do(alice, office):
     row = await db.one("SELECT paused_until, failures FROM vias WHERE via = 'notify.sms'")
     assert tuple(row) == (0, 0)
     await crm.get_by_role("button", name="Test crm").click()
-    await alice.locator(".flash.bad").wait_for()
-    assert "crm did not accept the test: " in await alice.locator(".flash").inner_text()
+    await alice.locator("main .flash.bad").wait_for()
+    assert "crm did not accept the test: " in await alice.locator("main .flash").inner_text()
 
 
 async def test_the_log_is_narrowed_paged_and_goes_back(alice, office):

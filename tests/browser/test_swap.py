@@ -269,6 +269,18 @@ async def test_a_page_cached_with_swapped_numbers_is_healed(world, tab):
     assert (await shown(tab), len(world.visits)) == ("Call 020 7946 0101", 2)
 
 
+async def test_a_cached_page_with_a_number_of_another_country_is_healed_too(world, tab):
+    world.config["a"], world.give = ["+493012345678"], {}
+    await opened(
+        world,
+        tab,
+        "<p id=x>+49 30 12345678 or 030 12345678</p><a id=y href=tel:+493012345678>0049 30 12345678, +447912345678</a>",
+    )
+    assert await shown(tab) == f"{OWN} or {OWN}"
+    assert await shown(tab, "#y") == f"{OWN}, +447912345678"
+    assert await tab.get_attribute("#y", "href") == "tel:" + OWN
+
+
 async def test_what_comes_later_is_swapped_too(world, tab):
     await opened(world, tab, "<p id=x>020 7946 0000</p><div id=y></div><a id=z href=/>z</a>")
     await tab.evaluate("""() => {

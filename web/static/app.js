@@ -159,7 +159,7 @@
     place = row && { body: target.id, row: row.rowIndex, said: button.textContent };
   });
   document.addEventListener("htmx:afterSettle", ({ target }) => {
-    if (!place || place.body !== target.id) return;
+    if (place?.body !== target.id || document.activeElement !== document.body) return;
     const rows = all("tbody tr", target);
     const row = rows[Math.min(place.row, rows.length) - 1];
     (all("button", row || target).find((one) => one.textContent === place.said) || row?.querySelector("a.open"))?.focus();
