@@ -298,9 +298,13 @@ LANDED = "?utm_source=ads#top"
 
 
 async def test_an_address_that_is_cut_while_the_first_answer_is_on_its_way_makes_no_second_visitor(world, tab):
-    world.delay = 0.5
-    url = world.page(PAGE + f"<script>setTimeout(() => {{{CLEANED}}}, 200)</script>")
+    world.answering.clear()
+    url = world.page(PAGE)
     await tab.goto(url + LANDED)
+    await until(lambda: world.visits)
+    await tab.evaluate(f"() => {{{CLEANED}}}")
+    await tab.wait_for_timeout(200)
+    world.answering.set()
     await settled(world, tab, 2)
     assert [(visit["v"], visit["u"]) for visit in world.visits] == [("", url + LANDED), ("v1", url + "home")]
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser, async_playwright, expect
 
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
@@ -25,9 +25,12 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 import pbx
 import sipp
 
+from tests.conftest import PATIENCE
 from tests.ports import free_port
 
 COMPANY = "+442079460000"
+expect.set_options(timeout=1000 * PATIENCE)
+
 POOL = ["+442079460101", "+442079460102", "+442079460103"]
 CHROMIUM = [
     "--no-sandbox",
@@ -104,7 +107,7 @@ class Stack:
 
     def ctserver(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "ctserver", *arguments, "--config", str(self.config)]
-        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        return subprocess.run(command, capture_output=True, text=True, timeout=2 * PATIENCE, check=False)
 
     def start_pbx(self) -> None:
         self.configure_pbx()
@@ -125,7 +128,7 @@ class Stack:
         assert self.server is not None
         self.server.send_signal(number)
         if number in (signal.SIGTERM, signal.SIGKILL):
-            self.server.wait(20)
+            self.server.wait(PATIENCE)
             self.server = None
 
     def stop(self) -> None:
@@ -134,7 +137,7 @@ class Stack:
             self.signal(signal.SIGTERM)
         self.pbx.stop()
 
-    async def healthy(self, seconds: float = 30) -> None:
+    async def healthy(self, seconds: float = PATIENCE) -> None:
         """Waits until everything is ok, the AMI link included."""
         deadline = time.monotonic() + seconds
         state = ""
@@ -150,7 +153,7 @@ class Stack:
                 await asyncio.sleep(0.1)
         raise AssertionError(f"not healthy: {state}; {self.log()[-2000:]}")
 
-    async def health_of(self, part: str, seconds: float = 20) -> str:
+    async def health_of(self, part: str, seconds: float = PATIENCE) -> str:
         """What a server that starts says of this part, when its AMI link is up."""
         async with asyncio.timeout(seconds), aiohttp.ClientSession() as client:
             while True:
@@ -165,11 +168,11 @@ class Stack:
         return (self.folder / "ctserver.log").read_text(encoding="utf-8")
 
     def rows(self, sql: str, *values: object) -> list[sqlite3.Row]:
-        with closing(sqlite3.connect(self.folder / "ctserver.db", timeout=5)) as connection:
+        with closing(sqlite3.connect(self.folder / "ctserver.db", timeout=PATIENCE)) as connection:
             connection.row_factory = sqlite3.Row
             return connection.execute(sql, values).fetchall()
 
-    async def eventually(self, sql: str, *values: object, seconds: float = 15) -> list[sqlite3.Row]:
+    async def eventually(self, sql: str, *values: object, seconds: float = PATIENCE) -> list[sqlite3.Row]:
         """The rows of a query, as soon as there are any."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
@@ -194,7 +197,6 @@ class Stack:
     def phone(self, **own: int) -> Iterator[sipp.Phone]:
         """The company's phone, ready to be rung."""
         answering = sipp.Phone(self.folder, self.ports["phone"], self.company_tone, rtp_port=_rtp(), **own)
-        time.sleep(0.3)
         try:
             yield answering
         finally:

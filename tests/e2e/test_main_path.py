@@ -170,7 +170,7 @@ async def test_the_dashboard_tells_whether_the_script_is_on_the_site(stack: Stac
     page = await _log_in(browser, stack)
     await page.goto(f"{stack.url}/numbers")
     await page.locator("[data-check=demo]").click()
-    await expect(page.locator("[data-checked=demo]")).to_contain_text("The script works", timeout=8000)
+    await expect(page.locator("[data-checked=demo]")).to_contain_text("The script works")
     await expect(page.locator("[data-checked=demo]")).to_contain_text("+44")
 
 
@@ -189,10 +189,10 @@ async def test_what_is_said_while_the_recording_is_paused_is_on_no_disk(stack: S
     await page.goto(f"{stack.url}/live")
     pause, resume = (page.get_by_role("button", name=name) for name in ("Pause the recording", "Resume"))
     with stack.phone():
-        calling = asyncio.create_task(stack.call("+442079460190", caller="+447700900555", talk_ms=9000))
-        await pause.click(timeout=8000)
+        calling = asyncio.create_task(stack.call("+442079460190", caller="+447700900555", talk_ms=14_000))
+        await pause.click()
         await expect(page.get_by_text("Recording paused")).to_be_visible()
-        await expect(pause).to_be_visible(timeout=5000)
+        await expect(pause).to_be_visible()
         await asyncio.sleep(0.8)
         await pause.click()
         await asyncio.sleep(0.8)
@@ -203,7 +203,7 @@ async def test_what_is_said_while_the_recording_is_paused_is_on_no_disk(stack: S
     (made,) = await stack.eventually("SELECT * FROM recordings WHERE call = ? AND state = 'ready'", call["id"])
     pauses = stack.rows("SELECT * FROM pauses WHERE call = ? ORDER BY began_at", call["id"])
     assert [row["resumed_by"] for row in pauses] == ["", "admin"]
-    assert 1900 < pauses[0]["ended_at"] - pauses[0]["began_at"] < 4000
+    assert 1900 < pauses[0]["ended_at"] - pauses[0]["began_at"] < 8000
     for channel in (0, 1):
         loud = sound.loud_tenths(stack.recordings / made["file"], channel)
         quiet = [tenth for tenth in range(len(loud)) if not loud[tenth]]

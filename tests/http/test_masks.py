@@ -110,7 +110,10 @@ async def test_the_same_routes_tell_an_owner_so_that_the_walk_could_fail(site: A
     await site.log_in_as("owner")
     telling = set()
     for path in addresses(ids_of).values():
-        status, text = await read(site, path)
+        for _ in range(5):  # on a busy machine a stream may have told nothing yet
+            status, text = await read(site, path)
+            if path not in STREAMS or any(secret in text for secret in SECRETS):
+                break
         assert NOTE not in text or path.startswith(("/api/", "/odata/")) or path.endswith(".xlsx"), path
         if status == 200 and any(secret in text for secret in SECRETS):
             telling.add(path)

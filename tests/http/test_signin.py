@@ -35,7 +35,7 @@ client_id = "ctserver"
 secret_file = "oidc-secret"
 new_users = true
 role = "analyst"
-timeout_seconds = 1
+timeout_seconds = 15
 [outbound]
 private_networks = ["127.0.0.0/8"]
 """

@@ -36,7 +36,7 @@ WHSEC = "whsec_" + base64.b64encode(b"s3cret-of-the-web-hook-0123456789").decode
 NUMBER = "447700900123"
 MESSAGE = Message("m1", "", "Missed call", "Missed call from Eve", "Missed call from Eve")
 FACT = Fact("call.missed", 1, "c1", call="c1", data={"caller": f"+{NUMBER}"})
-SLOW = 1  # second that the settings allow
+SLOW = 1  # second that the settings allow to those of whom no answer is wanted
 P256DH = "BNcRdreALRFXTkOOUHK1EtK2wtaz5Ry4YfYCA_0QTpQtUbVlUls0VJXg7A8u-Ts1XbjhazAkj7I99e8QcYP7DkM"
 
 
@@ -114,7 +114,13 @@ Outcome = str | OutboundError
 
 
 @pytest.fixture
-def tell(db: Sqlite, toml: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+def patience() -> int:
+    """Seconds that the settings allow."""
+    return 20
+
+
+@pytest.fixture
+def tell(db: Sqlite, toml: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, patience: int) -> Any:
     """Send the message by one kind of channel to a side at this port; the words of the answer, or the error."""
     for variable in ("CTSERVER_NOTIFY_SECRET_X", "CTSERVER_WEBHOOK_SECRET_X"):
         monkeypatch.delenv(variable, raising=False)
@@ -137,15 +143,16 @@ def tell(db: Sqlite, toml: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
         (folder / "key").write_text(secret + "\n")
         needs = "" if name in ("modem", "push", "email") else 'secret_file = "key"\n'
         file = folder / "ctserver.toml"
-        private = f'[outbound]\nprivate_networks = ["127.0.0.0/8", "::1/128"]\ntimeout_seconds = {SLOW}\n'
+        table = table.replace("timeout_seconds = 1", f"timeout_seconds = {patience}")
+        private = f'[outbound]\nprivate_networks = ["127.0.0.0/8", "::1/128"]\ntimeout_seconds = {patience}\n'
         file.write_text(base.replace("127.0.0.1:1", f"127.0.0.1:{port}") + private + table + needs)
-        return await _send(name, config.load(file), db, url)
+        return await _send(name, config.load(file), db, url, patience)
 
     return told
 
 
-async def _send(name: str, settings: config.Settings, db: Sqlite, url: str) -> Outcome:
-    client = Client(settings.outbound.private_networks, seconds=SLOW)
+async def _send(name: str, settings: config.Settings, db: Sqlite, url: str, patience: int) -> Outcome:
+    client = Client(settings.outbound.private_networks, seconds=patience)
     sinks = Sinks(db, settings) if name == "webhook" else None
     try:
         if sinks is not None:
@@ -226,6 +233,7 @@ async def _nonsense(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) 
 
 
 @pytest.mark.usefixtures("alice")
+@pytest.mark.parametrize("patience", [SLOW])
 @pytest.mark.parametrize("serve", [_silence, _hang_up, _at_once, _nonsense])
 async def test_whoever_is_silent_hangs_up_or_talks_nonsense_is_asked_again(tell: Any, serve: Serve) -> None:
     async with side(serve) as port:
@@ -238,6 +246,7 @@ async def test_whoever_is_silent_hangs_up_or_talks_nonsense_is_asked_again(tell:
 
 
 @pytest.mark.usefixtures("alice")
+@pytest.mark.parametrize("patience", [SLOW])
 async def test_nobody_there_is_asked_again(tell: Any, free_port: int) -> None:
     found = await outcomes(list(SIDES), tell, free_port)
     assert {name for name, outcome in found.items() if not isinstance(outcome, Retry)} == set()
@@ -245,6 +254,7 @@ async def test_nobody_there_is_asked_again(tell: Any, free_port: int) -> None:
 
 
 @pytest.mark.usefixtures("alice")
+@pytest.mark.parametrize("patience", [SLOW])
 async def test_a_certificate_that_nobody_vouches_for_is_not_believed(tell: Any, certificate: tuple[Path, Path]) -> None:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(*certificate)

@@ -22,7 +22,7 @@ NOON = datetime.datetime(2026, 11, 22, 12, tzinfo=datetime.UTC)
 
 @pytest.fixture
 async def client() -> AsyncIterator[Client]:
-    made = Client(["127.0.0.0/8"], seconds=1)
+    made = Client(["127.0.0.0/8"], seconds=30)
     yield made
     await made.close()
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
-PATIENCE = 15.0  # seconds that a story waits for the other side
+PATIENCE = 60.0  # seconds that a story waits for the other side
 KEYS = 101  # the payload type of keys that go with the sound
 SILENCE = b"\xff" * 160  # 20 ms of G.711 mu-law
 

@@ -219,7 +219,7 @@ class World(Stack):
             async with client.post(f"{self.url}/calls/{call['id']}/callback", data=form) as answer:
                 assert answer.status == 200, await answer.text()
 
-    async def quiet(self, seconds: float = 20) -> None:
+    async def quiet(self, seconds: float = 60) -> None:
         """Waits until no channel is left."""
         async with asyncio.timeout(seconds):
             while "0 active channels" not in await asyncio.to_thread(self.pbx.cli, "core show channels count"):
