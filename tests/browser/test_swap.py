@@ -387,7 +387,9 @@ async def test_react_pages_keep_the_number_when_they_render_again(world, tab):
         assert await shown(tab, "#b") == ("020 7946 0101" if n % 2 else "+44 20 7946 0101")
         assert "0101" in await tab.get_attribute("#b", "href")
         assert await shown(tab, "#c") == FIRST
-    assert len(world.visits) == 1
+    assert [visit["e"] for visit in world.visits].count("") == 1, (
+        "one page view; a number rendered late is asked for within it"
+    )
 
 
 async def test_a_react_page_that_hydrates_over_swapped_text_ends_well(world, tab):
@@ -423,4 +425,6 @@ async def test_vue_pages_keep_the_number_when_they_render_again(world, tab):
         assert await shown(tab, "#a") == f"Call 020 7946 0101 ({n})"
         assert (await shown(tab, "#b")).strip(" !?") == "+44 20 7946 0101"
         assert "9460101" in await tab.get_attribute("#b", "href")
-    assert len(world.visits) == 1
+    assert [visit["e"] for visit in world.visits].count("") == 1, (
+        "one page view; a number rendered late is asked for within it"
+    )
