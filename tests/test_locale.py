@@ -14,6 +14,7 @@ from babel.messages import Message
 from ctserver import language
 from ctserver.domain import reasons
 from ctserver.http import render
+from ctserver.http.dashboard import answers
 from ctserver.language import Reader, written_for
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -92,10 +93,27 @@ def test_no_template_has_words_that_are_not_marked(path: Path) -> None:
     assert reader.found == []
 
 
+def test_an_answer_that_was_kept_in_english_is_told_in_the_readers_words() -> None:
+    now = 1_795_350_000_000  # 22 November 2026, 11:40 UTC
+    told = {
+        "somebody spoke with the caller at 2026-11-22T10:05:07.000Z": "со звонившим уже поговорили: 10:05",
+        "somebody spoke with the caller at 2026-11-20T10:05:07.000Z": "со звонившим уже поговорили: 20 нояб. 2026, 10:05",
+        "taken for 1 of 2 browsers": "принято для браузеров: 1 из 2",
+        "channel sms did not take a message: answered 503 Down: try %(rest)s": "channel sms: сообщение не принято: ответ 503 Down: try %(rest)s",
+        "smtp.example.com: no connection: refused": "smtp.example.com: нет соединения: refused",
+        "550 5.1.1 no such mailbox": "550 5.1.1 no such mailbox",
+    }
+    with written_for(Reader("ru", "UTC")):
+        assert {kept: answers.shown(kept, now).replace("\u00a0", " ") for kept in told} == told
+    assert set(answers.SENTENCES) == {answers.shown(one, now) for one in answers.SENTENCES}, (
+        "in English they stay as they are"
+    )
+
+
 def test_a_reason_that_was_kept_in_english_is_told_in_the_readers_words() -> None:
     kept = reasons.explain(reasons.Reason("tapped", {"seconds": 9}))
     with written_for(Reader("ru")):
-        assert render.why(kept).replace("\u00a0", " ") == "нажал на этот номер за 9 с до звонка"
+        assert render.why(kept).replace("\u00a0", " ") == "посетитель нажал на этот номер за 9 с до звонка"
     assert render.why("something of an older version") == "something of an older version"
 
 

@@ -63,13 +63,14 @@ def page(request: web.Request, template: str, context: Mapping[str, Any], *, sta
 def fragment(request: web.Request, template: str, context: Mapping[str, Any]) -> str:
     """The text of a template.
 
-    Every template has user, csrf, health, version, flash, now, lang, languages, dot_of(source) and pages_of(group) for the navigation.
+    Every template has user, csrf, health, version, flash, now, lang, languages, dot_of(source), dotted and pages_of(group) for the navigation.
     """
     user = request.get(USER)
     common = {
         "lang": language.reader().language,
         "languages": language.LANGUAGES,
         "here": request.path_qs,
+        "dotted": _dotted(request.app),
         "pages_of": partial(shown_to, user, _built(request.app)),
         "user": user,
         "csrf": user.csrf if user else "",
@@ -94,6 +95,12 @@ def piece(template: str, **values: Hashable) -> Markup:
 @lru_cache(maxsize=1024)  # a busy Live page has some hundred
 def _piece(template: str, _reader: language.Reader, values: tuple[tuple[str, Hashable], ...]) -> Markup:
     return Markup(environment().get_template(template).render(dict(values)))  # noqa: S704 - written by a template
+
+
+def _dotted(app: web.Application) -> tuple[str, ...]:
+    """The pages where something waits for a person, as far as it is known without asking the database."""
+    delivery = app[DEPS].delivery
+    return ("deliveries",) if delivery and delivery.problems() else ()
 
 
 def _can_call_back(request: web.Request) -> bool:

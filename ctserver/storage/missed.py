@@ -17,6 +17,23 @@ def since(tx: Transaction, scope: Scope, at: int) -> list[Row]:
     return tx.fetch(_SINCE, (*scope.values, at, MOST))
 
 
+def of_caller(tx: Transaction, caller: str, site: str, at: int) -> list[Row]:
+    """His missed calls to this site since then, as `since` tells them."""
+    return tx.fetch(
+        """
+        SELECT l.id, l.caller, l.site, l.line, l.arrived_at, w.assignee, w.state AS work_state, w.at AS work_at,
+               (SELECT MIN(t.arrived_at) FROM calls t
+                WHERE t.caller = l.caller AND t.site = l.site AND t.arrived_at > l.arrived_at AND t.answered_at IS NOT NULL
+                  AND t.routed_by <> 'callback') AS rang_again_at,
+               (SELECT MIN(o.answered_at) FROM outgoing o WHERE o.number = l.caller AND o.began_at > l.arrived_at) AS called_back_at
+        FROM calls l LEFT JOIN missed_work w ON w.call = l.id
+        WHERE l.caller = $1 AND l.site = $2 AND l.arrived_at >= $3 AND l.outcome = 'missed'
+        ORDER BY l.arrived_at LIMIT 100
+        """,
+        (caller, site, at),
+    )
+
+
 # The missed calls and the talks after them have an index each that holds all of them and no more (written as there: || '');
 # || '' of the caller keeps out the index by which each caller would be looked for where nobody has looked lately.
 _SINCE = """

@@ -4,7 +4,7 @@ docs/pictures/make.py."""
 from contextlib import asynccontextmanager
 
 from ctserver import ids
-from ctserver.domain.fact import Fact
+from ctserver.domain.fact import Fact, iso
 from ctserver.storage import outbox, vias
 from ctserver.storage.outbox import Entry
 from ctserver.storage.vias import State
@@ -63,9 +63,14 @@ _CALL = """
 async def office_of(folder):
     """Its address, database and delivery; SECRETS must stand in the environment."""
     now = ids.now_ms()
-    paused = State("notify.sms", 3, 3, now - 12 * MINUTE, now + HOUR, "error 300: the key is wrong")
+    paused = State("notify.sms", 3, 3, now - 2 * MINUTE, now + HOUR, "error 300: the key is wrong")
     failing = State(
-        "hook.crm", 9, 0, now - 2 * HOUR, 0, "answered 503 Service Unavailable: <b>maintenance</b> until tonight"
+        "hook.crm",
+        9,
+        0,
+        now - 3 * MINUTE - 20_000,
+        0,
+        "answered 503 Service Unavailable: <b>maintenance</b> until tonight",
     )
     async with bare.dashboard(ROOT, folder, SETTINGS) as (address, db, sinks):
         await db.write(lambda tx: [vias.save(tx, paused), vias.save(tx, failing)])
@@ -92,9 +97,16 @@ def fill(tx, now):
         answer="answered 503 Service Unavailable: <b>maintenance</b> until tonight",
     )
     put(tx, now - 2 * MINUTE, "notify.sms", "waiting", answer="error 300: the key is wrong")
-    put(tx, now - MINUTE, "notify.bot", "dropped", answer="somebody spoke with the caller at 2026-11-22T12:40:00.000Z")
+    put(tx, now - MINUTE, "notify.bot", "dropped", answer=f"somebody spoke with the caller at {iso(now - 2 * MINUTE)}")
     put(tx, now, "notify.push", "waiting")
-    put(tx, now - 30 * MINUTE, "notify.mail", "done", kind="disk", detail="9 MB free of 40 GB on /var/lib/ctserver")
+    put(
+        tx,
+        now - 30 * MINUTE,
+        "notify.mail",
+        "done",
+        kind="disk",
+        detail="9 MB free, less than the 500 MB of [recordings] min_free_mb",
+    )
 
 
 def put(tx, at, via, state, *, took=240, tries=None, answer=None, kind="call.missed", detail=""):
@@ -103,7 +115,7 @@ def put(tx, at, via, state, *, took=240, tries=None, answer=None, kind="call.mis
     outbox.add_fact(tx, fact, Fact(kind, at, "x", detail, call=call, data=CALL if call else {}))
     entry = Entry(row, f"alert.missed {via}" if via != "hook.crm" else via, via, TO.get(via, ""), at)
     outbox.enqueue(tx, fact, at, entry, at)
-    due_at = at if state in ("done", "failed", "dropped") else at + 2 * HOUR
+    due_at = at if state in ("done", "failed", "dropped") else at + 30 * MINUTE
     answer = ANSWERS[via] if answer is None and state == "done" else answer or ""
     said = SAID if via != "hook.crm" else '{"type":"call.missed","data":{"caller":"+447700900123","source":"google"}}'
     count = tries if tries is not None else int(state in ("done", "failed"))
@@ -114,3 +126,5 @@ def put(tx, at, via, state, *, took=240, tries=None, answer=None, kind="call.mis
     for number in range(count):
         outcome = "retry" if state == "waiting" else state
         outbox.add_try(tx, row, at + number * 9000 + 5, took - 20, outcome, answer)
+    if state == "waiting" and answer and not count:  # our key was refused, which counts as none
+        outbox.add_try(tx, row, at + 5, took - 20, "refused", answer)

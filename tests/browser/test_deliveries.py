@@ -83,7 +83,7 @@ async def test_each_channel_says_how_it_is_and_what_to_do(alice, office):
     _, db, _ = office
     sms, crm, mail = (alice.locator(f"[id='via-{name}']") for name in ("notify.sms", "hook.crm", "notify.mail"))
     assert "Paused" in await sms.inner_text()
-    assert "error 300: the key is wrong" in await sms.inner_text()
+    assert "Error 300: the key is wrong" in await sms.inner_text()
     assert "Failing" in await crm.inner_text()
     assert ": maintenance until tonight" in await crm.inner_text(), "without the tags, and not bold"
     assert await crm.locator("b", has_text="maintenance").count() == 0

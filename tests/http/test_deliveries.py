@@ -16,6 +16,7 @@ from ctserver.services.delivery import Delivery
 from ctserver.services.facts import Facts
 from ctserver.storage import outbox, search
 from ctserver.storage.outbox import Wanted
+from ctserver.storage.vias import State
 from tests.http.conftest import Site
 from tests.http.test_api import Program, token
 from tests.http.test_pages import ring
@@ -62,10 +63,19 @@ async def test_a_channel_is_tested_by_a_button(alice: Site, other: Any) -> None:
 
 
 async def test_answers_are_shown_for_people(alice: Site, other: Any) -> None:
-    said = "503 <h1 class=x>Down</h1><p>a <b@c.example> & more, until 2026-11-22T12:40:00.000Z"
+    said = "503 <h1 class=x>Down</h1><p>a <b@c.example> & more, until 2025-11-22T12:40:00.000Z"
     await alice.db.run(lambda connection: connection.execute("UPDATE outbox SET answer = $1", (said,)).close())
     page = await alice.page("/deliveries")
-    assert "503 Down a &lt;b@c.example&gt; &amp; more, until 22 November 2026, 12:40:00<" in page
+    assert "503 Down a &lt;b@c.example&gt; &amp; more, until 22 Nov 2025, 12:40<" in page
+
+
+async def test_every_page_points_to_deliveries_while_a_channel_fails(alice: Site, other: Any) -> None:
+    dotted = 'data-page="deliveries" class="wide dotted"'
+    assert dotted not in await alice.page("/calls"), "one message was not taken, which is no trouble of the channel"
+    alice.client.app[DEPS].delivery._queues["notify.mail"].state = State("notify.mail", 9, 0, 1, 0, "no route")
+    page = await alice.page("/calls")
+    assert dotted in page
+    assert 'popovertarget="more" class="narrow dotted"' in page
 
 
 async def test_a_page_without_deliveries_says_how_to_get_some(alice: Site) -> None:

@@ -68,7 +68,7 @@ async def test_nobody_switches_on_without_a_login_without_the_token_or_without_a
     assert (await site.post("/account/push", body())).status == 403
     assert (await site.post("/account/push", body(), headers={"X-Csrf": "x"})).status == 403
     assert await switch_on(site) == 404
-    assert "ask your administrator for a channel of type push" in await site.page("/account")
+    assert 'add a channel with <code>type = "push"</code>' in await site.page("/account")
     assert await known(site) == []
 
 

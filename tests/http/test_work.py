@@ -38,12 +38,15 @@ async def test_a_missed_caller_is_work_until_somebody_has_called_him_back(alice:
     html = await alice.page("/missed")
     assert f'id="case-{call}"' in html
     assert "+44 7700 900123" in html
+    page = (await alice.page(f"/calls/{call}")).replace("\u00a0", " ")
+    assert ("waiting 5 min" in page, 'href="/missed?show=todo&amp;days=7"' in page) == (True, True)
     assert await act(alice, f"/missed/{call}", step="take") == 303
     assert f'id="case-{call}"' in await alice.page("/missed?show=mine")
     assert await act(alice, f"/missed/{call}", step="called_back") == 303
     assert f'id="case-{call}"' not in await alice.page("/missed")
     done = await alice.page("/missed?show=done")
     assert "called back in 5 min" in done.replace("\u00a0", " ")
+    assert "called back in 5 min" in (await alice.page(f"/calls/{call}")).replace("\u00a0", " ")
     assert await act(alice, f"/missed/{call}", step="reopen") == 303
     assert f'id="case-{call}"' in await alice.page("/missed")
 

@@ -78,7 +78,7 @@
         let level = 0;
         for (let i = first; i < last && i < list.length; i += 1) level = Math.max(level, list[i]);
         const tall = Math.max(1, Math.sqrt(level / loudest) * half);
-        pen.globalAlpha = muted[voice] ? 0.12 : bar * 3 < played ? 1 : 0.42;
+        pen.globalAlpha = muted[voice] ? 0.12 : bar * 3 < played ? 1 : 0.72;
         pen.fillRect(bar * 3, voice === "caller" ? middle - 1 - tall : middle + 1, 2, tall);
       }
     }

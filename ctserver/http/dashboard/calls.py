@@ -15,7 +15,7 @@ from ctserver.domain.source import CLICK_IDS
 from ctserver.domain.times import times
 from ctserver.domain.words import N_
 from ctserver.http import audit, render
-from ctserver.http.dashboard import blocked, marks, quality, timeline
+from ctserver.http.dashboard import blocked, marks, missed, quality, timeline
 from ctserver.http.dashboard.rows import CallRow, call_row, label_of
 from ctserver.http.dashboard.sound import file_of, peaks_of, send_file
 from ctserver.http.deps import DEPS, USER, Deps, scope_of
@@ -60,6 +60,7 @@ async def call_page(request: web.Request) -> web.StreamResponse:
         "session": await session_of(deps, row["session"]),
         "earlier": [call_row(other, deps.settings, now, scope) for other in earlier],
         "recording": await _recording(deps, call, scope),
+        "lost": await missed.case_of(deps, row),
         **await marks.context(request, row),
         **await quality.context(request, row),
         "blocked": blocked.of_call(request, row["caller"]),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -17,6 +16,7 @@ from ctserver.domain import phone
 from ctserver.domain.rights import Scope
 from ctserver.domain.words import N_
 from ctserver.http import audit, render
+from ctserver.http.dashboard import answers
 from ctserver.http.dashboard.happened import KINDS
 from ctserver.http.deps import DEPS, Deps, scope_of
 from ctserver.language import gettext as _
@@ -29,8 +29,7 @@ from ctserver.storage.outbox import Wanted
 PAGE = 50
 DAYS = 7  # of what was taken and what was not needed; what waits or was given up counts however old it is
 DAY_MS = 86_400_000
-_TAG = re.compile(r"</?[a-zA-Z!][^<>@]*>")  # with an @ it is an address
-_TIME = re.compile(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?Z")
+_NUMBER = re.compile(r"\+\d{7,15}")
 WAYS = {  # by the type of the channel
     "email": N_("E-mail"),
     "http": N_("SMS"),
@@ -95,9 +94,12 @@ async def delivery_page(request: web.Request) -> web.StreamResponse:
     context = {
         "page": "deliveries",
         "health": await deps.health(),
-        "row": _shown(row, deps.settings, scope_of(request)),
+        "row": _shown(row, deps, scope_of(request)),
         "said": _readable(row["said"]),
-        "tries": [{**dict(one), "answer": _said(one["answer"])} for one in await outbox.tries_of(deps.db, row["id"])],
+        "tries": [
+            {**dict(one), "answer": answers.shown(one["answer"], deps.now())}
+            for one in await outbox.tries_of(deps.db, row["id"])
+        ],
     }
     return render.page(request, "delivery.html", context)
 
@@ -136,10 +138,16 @@ async def test(request: web.Request) -> web.StreamResponse:
     audit.describe(request, "channel tested", via)
     name = name_of(via)
     try:
-        words = _("%(name)s accepted the test: %(answer)s") % {"name": name, "answer": await delivery.test(via)}
+        words = _("%(name)s accepted the test: %(answer)s") % {
+            "name": name,
+            "answer": answers.shown(await delivery.test(via), deps.now()),
+        }
         return await _log(request, {"kind": "ok", "text": words})
     except OutboundError as error:
-        words = _("%(name)s did not accept the test: %(answer)s") % {"name": name, "answer": error}
+        words = _("%(name)s did not accept the test: %(answer)s") % {
+            "name": name,
+            "answer": answers.shown(str(error), deps.now()),
+        }
         return await _log(request, {"kind": "error", "text": words})
     finally:
         deps.wake()
@@ -161,7 +169,7 @@ async def _body(request: web.Request) -> dict[str, Any]:
     sums = {state: sum(one.states[state] for one in channels if wanted.via in ("", one.via)) for state in outbox.STATES}
     return {
         "channels": channels,
-        "rows": [_shown(row, deps.settings, scope) for row in found.rows],
+        "rows": [_shown(row, deps, scope) for row in found.rows],
         "wanted": wanted,
         "kept": kept,
         "link": lambda **change: _address({**kept, **change}),
@@ -206,7 +214,7 @@ async def _channels(deps: Deps) -> list[Channel]:
                 via=via,
                 name=name_of(via),
                 way=way_of(via, deps.settings),
-                problem=_said(problems.get(via, "")),
+                problem=answers.shown(problems.get(via, ""), now),
                 paused_until=state.paused_until if state.paused_until > now else 0,
                 failing_at=state.failing_at or 0,
                 states=dict(counted.states),
@@ -230,31 +238,28 @@ def way_of(via: str, settings: Settings) -> str:
     return _(WAYS[table.type]) if table else kind
 
 
-def _shown(row: Row, settings: Settings, scope: Scope) -> dict[str, Any]:
-    """A row as the page shows it."""
+def _shown(row: Row, deps: Deps, scope: Scope) -> dict[str, Any]:
+    """A row as the page shows it; `next_at`: when it is tried next, while it waits."""
     path, _space, _to = row["sink"].partition(" ")
     caller, words = row["caller"] or "", KINDS.get(row["kind"])
     return {
         **dict(row),
         "what": _(words) if words else row["kind"],
-        "answer": _said(row["answer"]),
+        "answer": answers.shown(row["answer"], deps.now()),
+        "detail": answers.shown(row["detail"], deps.now()),
+        "addressee": language.phone(row["addressee"]) if _NUMBER.fullmatch(row["addressee"]) else row["addressee"],
+        "next_at": max(row["due_at"], _paused_until(deps, row["via"])),
         "caller": caller if scope.callers else phone.masked(caller),
         "name": name_of(row["via"]),
-        "way": way_of(row["via"], settings),
+        "way": way_of(row["via"], deps.settings),
         "rule": path.partition(".")[2] if path.startswith("alert.") else "",
         "seconds": (row["settled_at"] - row["written_at"]) / 1000 if row["settled_at"] is not None else None,
     }
 
 
-def _said(answer: str) -> str:
-    """An answer for people: times as the reader writes them, and of a page of HTML only its text."""
-    if "</" in answer:
-        answer = " ".join(_TAG.sub(" ", answer).split())
-    return _TIME.sub(lambda found: language.full(_ms(found[0])), answer)
-
-
-def _ms(iso: str) -> int:
-    return round(datetime.fromisoformat(iso).timestamp() * 1000)
+def _paused_until(deps: Deps, via: str) -> int:
+    """Of a queue that the settings still have; else 0."""
+    return deps.delivery.state(via).paused_until if deps.delivery and via in deps.delivery.vias else 0
 
 
 def _readable(said: str) -> str:

@@ -86,6 +86,21 @@ async def look(deps: Deps, scope: Scope, days: int) -> Found:
     return await deps.db.read(read)
 
 
+async def case_of(deps: Deps, row: Row) -> dict[str, Any] | None:
+    """What became of one missed call and those of its caller since: its case, how long he waits, and the list that it stands on.
+    None where it is nobody's work."""
+    if row["outcome"] != "missed" or not row["caller"]:
+        return None
+    rows = await deps.db.read(lambda tx: missed.of_caller(tx, row["caller"], row["site"], row["arrived_at"]))
+    found = next((case for case in work.cases(map(missed.missed_call, rows)) if row["id"] in case.calls), None)
+    gone = deps.now() - row["arrived_at"]
+    days = next((days for days in PERIODS[1:] if gone < days * DAY_MS), None)
+    if found is None:
+        return None
+    path = f"/missed?show={'todo' if found.state == work.NEW else 'done'}&days={days}" if days else ""
+    return {"case": found, "waits_ms": gone, "path": path}
+
+
 async def rows_of(deps: Deps, shown: Sequence[Case]) -> dict[str, Row]:
     """The calls of cases, as rows of the journal."""
     return await deps.db.read(lambda tx: missed.rows(tx, (case.id for case in shown)))

@@ -21,7 +21,7 @@ ROUTED_BY = {
 }
 STATUSES = {
     "BUSY": N_("%(party)s was busy"),
-    "CONGESTION": N_("%(party)s had no free channel"),
+    "CONGESTION": N_("%(party)s had all lines busy"),
     "CHANUNAVAIL": N_("%(party)s could not be reached"),
 }
 STAGES = {

@@ -14,7 +14,7 @@ from ctserver.storage import demo
 from ctserver.storage.db import Database, Transaction
 
 RECORDED = 40  # of the latest answered calls that are not too long to make
-MAX_MS = 180_000
+MAX_MS = 600_000
 AT_ONCE = 2_000
 
 
