@@ -223,8 +223,9 @@ def long_day(at: date) -> str:
 
 
 def days(first: date, last: date) -> str:
-    """16-22 Nov 2026."""
-    return str(dates.format_interval(first, last, "yMMMd", locale=locale()))
+    """16-22 Nov 2026; in Russian without the word for year, as `day` writes it."""
+    written = str(dates.format_interval(first, last, "yMMMd", locale=locale()))
+    return written.replace("\u202fг.", "")
 
 
 def short_days(first: date, last: date) -> str:

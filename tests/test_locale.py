@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator
+from datetime import date
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -159,6 +160,16 @@ def test_plurals_dates_numbers_and_zones_follow_the_reader() -> None:
 def test_sums_stand_in_the_servers_currency_if_it_has_one(spoken: str, currency: str, whole: str, odd: str) -> None:
     with written_for(Reader(spoken, currency=currency)):
         assert [language.money(1250), language.money(1250.5)] == [whole, odd]
+
+
+@pytest.mark.parametrize(("spoken", "within", "across"), [
+    ("en", "5–11 Dec 2026", "28 Dec 2026 – 3 Jan 2027"), ("ru", "5–11 дек. 2026", "28 дек. 2026 – 3 янв. 2027"),
+])  # fmt: skip
+def test_days_from_to_are_written_as_one_day_is(spoken: str, within: str, across: str) -> None:
+    with written_for(Reader(spoken)):
+        written = [language.days(date(2026, 12, first), last)
+                   for first, last in [(5, date(2026, 12, 11)), (28, date(2027, 1, 3))]]  # fmt: skip
+        assert [text.replace("\u2009", " ") for text in written] == [within, across]
 
 
 def test_numbers_of_ones_own_country_may_be_written_as_at_home() -> None:

@@ -123,6 +123,12 @@ def national(number: str) -> str:
     return _format(number, phonenumbers.PhoneNumberFormat.NATIONAL)
 
 
+def example(country: str) -> str:
+    """An E.164 number that looks like those of a country (ISO 3166-1), "" where none is known."""
+    found = phonenumbers.example_number(country)
+    return phonenumbers.format_number(found, phonenumbers.PhoneNumberFormat.E164) if found else ""
+
+
 def masked(number: str) -> str:
     """For display to those who must not know it: `+44 77•• ••••23`. Internal extensions and words stay as they are."""
     text = international(number)

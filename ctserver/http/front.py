@@ -33,6 +33,7 @@ async def carry(route: Route, desk: Desk, request: web.BaseRequest) -> web.Respo
     carried = response(await answer(route, desk, asked))
     if route.method == "GET":
         carried.enable_compression()
+        carried.headers["Vary"] = "Accept-Encoding"  # for caches between us and the page
     return carried
 
 

@@ -8,6 +8,7 @@ from dataclasses import astuple, replace
 from aiohttp import web
 
 from ctserver import language
+from ctserver.domain import phone
 from ctserver.http import audit, render
 from ctserver.http.deps import DEPS, USER, Deps
 from ctserver.language import Reader
@@ -60,9 +61,16 @@ async def settings_page(request: web.Request) -> web.StreamResponse:
         "languages": language.LANGUAGES,
         "zones": language.zones(),
         "server_zone": deps.settings.server.time_zone,
+        "example": _example(deps.settings.server.country),
         "saved": request.query.get("done") == "saved",
     }
     return render.page(request, "settings.html", context)
+
+
+def _example(country: str) -> tuple[str, str] | None:
+    """A number of the country both ways, abroad and at home; None where no country is known."""
+    number = phone.example(country)
+    return (phone.international(number), phone.national(number)) if number else None
 
 
 async def save(request: web.Request) -> web.StreamResponse:

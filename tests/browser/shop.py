@@ -52,6 +52,7 @@ TOML = """
 listen = "127.0.0.1:{port}"
 public_url = "http://127.0.0.1:{port}"
 country = "GB"
+currency = "GBP"
 time_zone = "Europe/London"
 demo = true
 [fastagi]

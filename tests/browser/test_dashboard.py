@@ -259,6 +259,15 @@ async def test_a_visitor_is_found_and_his_way_is_shown(open_page):
     assert "called" in await page.inner_text(".path")
 
 
+async def test_visitors_of_several_sites_tell_which_one_they_came_to(open_page):
+    page = await open_page("/visitors")
+    assert {"Lighthouse Bicycles"} <= set(await page.locator(".w-page .soft").all_inner_texts())
+    assert await page.locator("td.w-page", has_text="Home page").count() > 0
+    await page.get_by_label("Site").select_option("bikes")
+    await page.wait_for_url("**site=bikes*")
+    await page.wait_for_function("!document.querySelector('.w-page .soft')")
+
+
 async def test_a_row_is_opened_by_a_slow_finger_after_the_search_was_typed(open_page):
     page = await open_page("/visitors")
     await page.get_by_label("Search visitors").fill("google")

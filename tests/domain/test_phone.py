@@ -77,3 +77,8 @@ def test_reading_a_number_again_changes_nothing(text: str, country: str) -> None
     once = phone.from_trunk(text, country)
     if once.startswith("+") and once[1:].isdigit() and phone.is_valid(once):
         assert phone.from_trunk(once, country) == once
+
+
+def test_an_example_is_a_number_of_its_country() -> None:
+    assert phone.country_of(phone.example("GB")) == "GB"
+    assert phone.example("") == phone.example("ZZ") == ""

@@ -200,6 +200,7 @@ def _compare(stack: Stack) -> None:
     # SIPp itself falls behind with its sound on a busy machine: of 1.5 s some must be there, and of a few calls there may be none
     unheard = [row["linkedid"] for row in answered if row["recording"] != "ready" or row["millis"] < 300]
     assert len(unheard) <= len(answered) // 20, f"answered and not recorded: {unheard}"
+    assert " is lost" not in stack.log(), "what was said is there, and was not taken"
     for row in answered:
         talked = row["ended_at"] - row["answered_at"]
         assert 1300 < talked < 15_000, f"{row['linkedid']} talked for {talked} ms"

@@ -191,6 +191,7 @@ async def test_rubbish_instead_of_http_does_no_harm(site: Any, raw: Raw) -> None
 
 async def test_the_script_of_a_site_is_served_and_revalidated(site: Any) -> None:
     first = await site.get("/ct.js?site=shop")
+    assert (first.headers["Content-Encoding"], first.headers["Vary"]) == ("deflate", "Accept-Encoding")
     assert first.status == 200
     assert "+442079460000" in await first.text()
     assert (await site.get("/ct.js?site=shop", headers={"If-None-Match": first.headers["ETag"]})).status == 304

@@ -38,7 +38,7 @@
   // One upon the other: the whole height is drawn first, what stands below over it.
   function bars({ labels, data, parts }) {
     const heights = labels.map((_, i) => data.reduce((sum, values) => sum + (values[i] ?? 0), 0));
-    const inks = ["--accent", "--company"].map(colour);
+    const inks = ["--s5", "--sx"].map(colour); // not those of calls and target calls
     const paths = uPlot.paths.bars({ size: [0.7, 48] });
     const bar = (of, values, ink, options) => ({ of, colour: inks[of], values, options: { paths, stroke: ink, fill: ink, width: 0, points: { show: false }, ...options } });
     return [[1, heights], [0, data[0]]].flatMap(([of, values]) => {
@@ -68,7 +68,9 @@
     const drawnSeries = (stacked ? bars : lines)(asked);
     const steps = axisOf(drawnSeries);
     const said = (i, at) => (asked.data[i][at] == null ? "–" : asked.data[i][at].toLocaleString(document.documentElement.lang));
+    const half = padded ? 0 : Math.ceil(3.5 * labels.at(-1).length); // of the last label, which is centred under the plot's edge
     drawn = new uPlot({
+      padding: [null, Math.max(16, half), null, null],
       width: box.clientWidth,
       height: box.closest(".beside") && innerWidth >= 1100 ? 320 : 190,
       legend: { live: true, markers: { width: 0, fill: (_plot, i) => drawnSeries[Math.max(0, i - 1)].colour } },

@@ -27,7 +27,7 @@ def add_routes(app: web.Application) -> None:
 
 async def visitors_page(request: web.Request) -> web.StreamResponse:
     deps, scope = request.app[DEPS], scope_of(request)
-    sites = [{"id": id, "name": site.name or id} for id, site in deps.settings.sites.items() if scope.sees_site(id)]
+    sites = [{"id": id, "name": deps.settings.sites[id].name or id} for id in _sites(deps, scope)]
     context = {"page": "visitors", "health": await deps.health(), "sites": sites, **await _list(request, deps)}
     return render.page(request, "visitors.html", context)
 
@@ -58,13 +58,17 @@ async def visitor_page(request: web.Request) -> web.StreamResponse:
     return render.page(request, "visitor.html", context)
 
 
+def _sites(deps: Deps, scope: Scope) -> list[str]:
+    return [id for id in deps.settings.sites if scope.sees_site(id)]
+
+
 async def _list(request: web.Request, deps: Deps) -> dict[str, Any]:
-    query = request.query
+    query, scope = request.query, scope_of(request)
     site = query.get("site", "") if query.get("site", "") in deps.settings.sites else ""
     filters = {"site": site, "q": query.get("q", "").strip()[:100], "called": "1" if query.get("called") else ""}
     found = await visitors.page(
         deps.db,
-        scope_of(request),
+        scope,
         site=site,
         source=filters["q"],
         called=bool(filters["called"]),
@@ -74,7 +78,8 @@ async def _list(request: web.Request, deps: Deps) -> dict[str, Any]:
     kept = {name: value for name, value in filters.items() if value}
     older = f"/visitors?{urlencode({**kept, 'before': found.older})}" if found.older else ""
     rows = [{**_row(row, deps), "pages": row["pages"], "call": row["call"]} for row in found.rows]
-    return {"rows": rows, "filters": filters, "older": older, "looked_to": found.looked_to}
+    of_sites = not site and len(_sites(deps, scope)) > 1
+    return {"rows": rows, "filters": filters, "older": older, "looked_to": found.looked_to, "of_sites": of_sites}
 
 
 def _row(row: Row, deps: Deps) -> dict[str, Any]:
