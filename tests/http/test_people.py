@@ -401,8 +401,10 @@ async def test_logins_listening_and_every_change_are_written_down(alice: Any) ->
     assert await actions(alice) == ["listened", "logged in", "login refused", "test call placed"]
     row = await alice.db.one("SELECT * FROM audit WHERE action = 'listened'")
     assert (row["login"], row["via"], row["subject"], row["address"]) == ("alice", "page", call, "127.0.0.1")
-    link = (await alice.page("/audit")).partition(f'href="/calls/{call}"')[2].partition("</a>")[0]
+    log = await alice.page("/audit")
+    link = log.partition(f'href="/calls/{call}"')[2].partition("</a>")[0]
     assert "+44 7700 900123</span>, 14 Nov 2023, 22:13" in link
+    assert 'title="alice">alice' not in log, "who logged in is told once"
 
 
 async def test_what_a_stranger_types_stays_text_in_the_audit_log(alice: Any) -> None:
