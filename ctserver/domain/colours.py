@@ -43,7 +43,11 @@ def _free(label: str, taken: set[Dot]) -> Dot:
 
 
 def dot_of(label: str, shared: Mapping[str, Dot]) -> Dot:
-    """What a source is drawn with; `label` is "" for one that is not known."""
+    """What a source is drawn with; `label` is "" for one that is not known. One that is newer than `shared` has what it will have
+    when they are shared out again, as long as there is a dot that nobody has."""
     if not label:
         return UNKNOWN
-    return OF_DIRECT if label == DIRECT.source else shared.get(label, OTHER)
+    if label == DIRECT.source:
+        return OF_DIRECT
+    taken = set(shared.values())
+    return shared.get(label) or (OTHER if len(taken) == len(DOTS) else _free(label, taken))

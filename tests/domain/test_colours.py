@@ -33,6 +33,13 @@ def test_a_source_that_brings_no_more_calls_leaves_its_dot_to_others() -> None:
     assert set(after.values()) == set(DOTS)
 
 
+def test_a_source_that_has_just_come_has_at_once_the_dot_that_it_will_keep() -> None:
+    before = shared_out(LABELS[:12], {})
+    dot = dot_of("a newcomer", before)
+    assert dot not in before.values()
+    assert shared_out([*LABELS[:12], "a newcomer"], before)["a newcomer"] == dot
+
+
 def test_neither_direct_visitors_nor_unknown_sources_take_a_dot() -> None:
     assert shared_out(["", "(direct)"], {}) == {}
     assert (dot_of("", {}), dot_of("(direct)", {})) == (UNKNOWN, OF_DIRECT)
