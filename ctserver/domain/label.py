@@ -17,8 +17,8 @@ _MARKS = " .-"
 
 def short(source: Source) -> str:
     """For a caller's name: "Google", "newsletter.example", "Direct". Empty when nothing can be said."""
-    text = _clean(source.source, _MARKS)[:NAME_LENGTH].strip()
-    return text[:1].upper() + text[1:]
+    text = _clean(source.source, _MARKS).strip()
+    return (text[:1].upper() + text[1:])[:NAME_LENGTH].strip()  # a capital may be two letters, as that of "ß" is
 
 
 def header(source: Source) -> str:

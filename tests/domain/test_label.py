@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ctserver.domain import label
@@ -30,6 +30,7 @@ def test_a_source_in_few_words(source: Source, short: str, header: str) -> None:
 
 
 @given(ANY)
+@example(Source("", "ß" + 19 * "0"))
 def test_nothing_of_a_stranger_is_dialplan_sip_or_shell(source: Source) -> None:
     assert re.fullmatch(r"[\w .-]*", label.short(source))
     assert len(label.short(source)) <= label.NAME_LENGTH
