@@ -14,11 +14,7 @@ from ctserver.language import gettext as _
 
 _TAG = re.compile(r"</?[a-zA-Z!][^<>@]*>")  # with an @ it is an address
 _TIME = re.compile(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?Z")
-_WHOLE = (
-    "rest",
-    "title",
-    "time",
-)  # placeholders that may hold more than a word; the rest may be a sentence of ours again
+_WHOLE = ("rest", "title", "time")  # may hold more than a word; the rest may be a sentence of ours again
 
 SENTENCES = (  # as services/delivery.py, services/alerts.py and their like write them; the first that fits
     N_("%(title)s did not take a message: %(rest)s"),
