@@ -32,7 +32,7 @@ from ctserver.services.callers import Callers
 from ctserver.services.colours import Colours
 from ctserver.services.live import Live
 from ctserver.services.pauses import Pauses, PbxAway
-from ctserver.services.reception import Reception
+from ctserver.services.reception import Here
 from ctserver.services.recorded import Recorded
 from ctserver.services.routing import Router
 from ctserver.services.speech import Speaker
@@ -246,9 +246,9 @@ class Running:
         except OSError as error:
             raise _port_error("the web server", settings.server.listen, "[server] listen", error) from error
         if settings.visitors.listen:
-            await self._start_front(deps.desk.reception)
+            await self._start_front(deps.reception)
 
-    async def _start_front(self, reception: Reception) -> None:
+    async def _start_front(self, reception: Here) -> None:
         settings = self._settings
         self.front = Front(settings, reception)
         try:

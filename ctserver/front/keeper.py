@@ -8,14 +8,13 @@ import logging
 import pickle
 import socket
 import sys
-from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
 from ctserver.config import Settings
 from ctserver.domain import callback
 from ctserver.front import wire
-from ctserver.services.reception import Reception
+from ctserver.services.reception import Here
 from ctserver.storage.db import StorageError
 
 log = logging.getLogger(__name__)
@@ -28,7 +27,7 @@ BACKLOG = 512
 class Front:
     """All its processes. `await start()`, `await stop()`."""
 
-    def __init__(self, settings: Settings, reception: Reception) -> None:
+    def __init__(self, settings: Settings, reception: Here) -> None:
         self._rules = settings.visitors
         self._doors: list[_Door] = []
         self._pickled = pickle.dumps(settings)
@@ -57,7 +56,7 @@ class Front:
 class _Door:
     """One socket of the address, and one process after another behind it. Between two, visitors wait."""
 
-    def __init__(self, listening: socket.socket, pickled: bytes, reception: Reception) -> None:
+    def __init__(self, listening: socket.socket, pickled: bytes, reception: Here) -> None:
         self._listening = listening
         self._pickled = pickled
         self._reception = reception
@@ -120,29 +119,38 @@ def _listen(address: tuple[str, int], *, shared: bool) -> socket.socket:
 
 
 class _Link(wire.Link):
-    """Answers the front's questions."""
+    """Answers the front's questions: what is to be written, together."""
 
-    def __init__(self, reception: Reception) -> None:
+    def __init__(self, reception: Here) -> None:
         super().__init__()
-        self._ask: dict[int, Callable[[Any], Awaitable[Any]]] = {
-            wire.VISIT: reception.visit,
-            wire.SIGNAL: reception.signal,
-            wire.CALLBACK: reception.callback,
-        }
+        self._reception = reception
 
-    def heard(self, frame: wire.Frame) -> None:
-        answer = asyncio.ensure_future(self._ask[frame.kind](wire.QUESTIONS[frame.kind].decode(frame.body)))
-        answer.add_done_callback(partial(self._tell, frame.id))
+    def heard(self, frames: list[wire.Frame]) -> None:
+        asked = [(frame, wire.QUESTIONS[frame.kind].decode(frame.body)) for frame in frames]
+        if together := [(frame.id, said) for frame, said in asked if frame.kind != wire.CALLBACK]:
+            answers = self._reception.several([said for _, said in together])
+            answers.add_done_callback(partial(self._wrote, [id for id, _ in together]))
+        for frame, wish in asked:
+            if frame.kind == wire.CALLBACK:
+                self._reception.callback(wish).add_done_callback(partial(self._rang, frame.id))
 
-    def _tell(self, id: int, answer: asyncio.Future[Any]) -> None:
-        if answer.cancelled():
+    def _wrote(self, ids: list[int], done: asyncio.Future[list[Any]]) -> None:
+        if done.cancelled():
             return
-        error = answer.exception()
-        if error is None:
-            self.send(id, wire.TAKEN, answer.result())
-        elif isinstance(error, callback.Refused):
-            self.send(id, wire.REFUSED, str(error))
+        error = done.exception()
+        for id, answer in zip(ids, [error] * len(ids) if error else done.result(), strict=True):
+            self._tell(id, answer)
+
+    def _rang(self, id: int, done: asyncio.Future[int]) -> None:
+        if not done.cancelled():
+            self._tell(id, done.exception() or done.result())
+
+    def _tell(self, id: int, answer: Any) -> None:
+        if not isinstance(answer, BaseException):
+            self.send(id, wire.TAKEN, answer)
+        elif isinstance(answer, callback.Refused):
+            self.send(id, wire.REFUSED, str(answer))
         else:
-            if not isinstance(error, StorageError):
-                log.error("a question of the front failed", exc_info=error)
-            self.send(id, wire.UNAVAILABLE, str(error))
+            if not isinstance(answer, StorageError):
+                log.error("a question of the front failed", exc_info=answer)
+            self.send(id, wire.UNAVAILABLE, str(answer))

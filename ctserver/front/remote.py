@@ -41,10 +41,14 @@ class Remote(wire.Link):
         self.send(self._last, kind, content)
         return answer
 
-    def heard(self, frame: wire.Frame) -> None:
-        if frame.kind == wire.END:
-            self.gone.set()
-            return
+    def heard(self, frames: list[wire.Frame]) -> None:
+        for frame in frames:
+            if frame.kind == wire.END:
+                self.gone.set()
+            else:
+                self._answered(frame)
+
+    def _answered(self, frame: wire.Frame) -> None:
         kind, answer = self._asked.pop(frame.id)
         if answer.done():
             return  # the visitor has gone

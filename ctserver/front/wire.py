@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from collections.abc import Iterator
 from typing import Any, NamedTuple, cast
 
 import msgspec
@@ -57,27 +56,29 @@ class Link(asyncio.Protocol):
         elif len(self._waiting) >= 2 * TOGETHER:
             self._write()
 
-    def heard(self, frame: Frame) -> None:
-        """A frame has arrived."""
+    def heard(self, frames: list[Frame]) -> None:
+        """These frames have arrived."""
         raise NotImplementedError
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
-        for frame in self._frames(self._rest + data):
-            self.heard(frame)
+        if frames := self._frames(self._rest + data):
+            self.heard(frames)
 
-    def _frames(self, data: bytes) -> Iterator[Frame]:
-        at = 0
-        while len(data) - at >= _HEAD.size:
+    def _frames(self, data: bytes) -> list[Frame]:
+        frames: list[Frame] = []
+        at, size = 0, len(data)
+        while size - at >= _HEAD.size:
             length, id, kind = _HEAD.unpack_from(data, at)
-            end = at + _HEAD.size + length
-            if end > len(data):
+            body = at + _HEAD.size
+            if body + length > size:
                 break
-            yield Frame(id, kind, data[at + _HEAD.size : end])
-            at = end
+            at = body + length
+            frames.append(Frame(id, kind, data[body:at]))
         self._rest = data[at:]
+        return frames
 
     def _write(self) -> None:
         waiting, self._waiting = self._waiting, []

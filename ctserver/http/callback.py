@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from functools import lru_cache
 
@@ -10,7 +11,7 @@ from ctserver.config import Settings
 from ctserver.domain.callback import Refused as NotRung
 from ctserver.http import collect
 from ctserver.http.asked import Answer, Asked
-from ctserver.http.desk import Desk, Route
+from ctserver.http.desk import Asking, Desk, Route
 from ctserver.http.gate import Refused
 from ctserver.services.callbacks import Wish
 
@@ -20,7 +21,7 @@ MAX_MINUTES = 24 * 60
 QUICK_SECONDS = 1  # nobody writes his number faster than that
 
 
-async def widget(desk: Desk, asked: Asked) -> Answer:
+def widget(desk: Desk, asked: Asked) -> Answer:
     """The script, made for one site."""
     try:
         site = collect.site_of(desk.settings, asked.query.get("site", ""))
@@ -35,7 +36,7 @@ async def widget(desk: Desk, asked: Asked) -> Answer:
     return Answer(200, {**headers, **collect.SCRIPT}, body.encode())
 
 
-async def ask(desk: Desk, asked: Asked) -> Answer:
+def ask(desk: Desk, asked: Asked) -> Answer | Asking:
     """`{"s": site, "v": visitor, "e": session, "n": his number, "u": URL, "d": minutes to wait, "w": seconds that he took, "x": ""}` ->
     `{"at": epoch ms}`, when he will be rung, or `{"no": why}`: number, country, often, closed, session, off, ours.
 
@@ -61,11 +62,14 @@ async def ask(desk: Desk, asked: Asked) -> Answer:
         address=desk.gate.known_address(asker),
         delay_ms=_delay_ms(body.fields.get("d")),
     )
-    try:
-        at = await desk.reception.callback(wish)
-    except NotRung as refusal:
-        return _said({"no": str(refusal)}, headers)
-    return _said({"at": at}, headers)
+
+    def told(reply: asyncio.Future[int]) -> Answer:
+        try:
+            return _said({"at": reply.result()}, headers)
+        except NotRung as refusal:
+            return _said({"no": str(refusal)}, headers)
+
+    return Asking(desk.reception.callback(wish), told)
 
 
 def _said(content: dict[str, object], headers: dict[str, str]) -> Answer:

@@ -3,6 +3,7 @@ keeps its own number. Bodies come as text/plain, so that browsers send them with
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import json
@@ -14,11 +15,11 @@ from typing import Any
 import msgspec
 
 from ctserver import files
-from ctserver.config import Settings, Target
+from ctserver.config import Settings, Site, Target
 from ctserver.domain import phone, source
 from ctserver.http import script
 from ctserver.http.asked import Answer, Asked
-from ctserver.http.desk import Desk, Route
+from ctserver.http.desk import Asking, Desk, Route
 from ctserver.http.gate import Refused
 from ctserver.services import visits
 
@@ -30,7 +31,7 @@ _VISITOR = re.compile(r"[0-9a-v]{26}")
 _SIGNAL = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 
 
-async def ct_js(desk: Desk, asked: Asked) -> Answer:
+def ct_js(desk: Desk, asked: Asked) -> Answer:
     """The script of one site, with its public configuration; revalidated by ETag."""
     try:
         site = site_of(desk.settings, asked.query.get("site", ""))
@@ -128,7 +129,7 @@ class Body:
         return {key[:40]: str(entry)[:MAX_TITLE].encode("utf-8", "replace").decode() for key, entry in kept.items()}
 
 
-async def visit(desk: Desk, asked: Asked) -> Answer:
+def visit(desk: Desk, asked: Asked) -> Answer | Asking:
     """A page view: `{"s": site, "v": visitor, "u": URL, "r": referrer, "t": title, "n": [targets]}` -> numbers.
 
     With a session in `e` it is the same page view, which has come upon more targets.
@@ -157,15 +158,23 @@ async def visit(desk: Desk, asked: Asked) -> Answer:
         wants=tuple(name for name in targets if name in wanted),
         facts=desk.gate.facts(asker, found, script.client_ids(body.names("i")), body.texts("p")),
     )
-    shown = await desk.reception.visit(view)
-    desk.gate.remember(shown.visitor)
+
+    def told(reply: asyncio.Future[visits.Shown]) -> Answer:
+        shown = reply.result()
+        desk.gate.remember(shown.visitor)
+        return Answer(200, {**headers, "Content-Type": "application/json"}, _shown(shown, desk.settings.sites[site]))
+
+    return Asking(desk.reception.visit(view), told)
+
+
+def _shown(shown: visits.Shown, site: Site) -> bytes:
+    """As the script reads it: JSON."""
     numbers = ",".join(f'"{target}":{_number(number)}' for target, number in shown.numbers.items())
     head = f'{{"v":"{shown.visitor}","e":"{shown.session}","n":{{{numbers}}}'  # ids and names need no escaping
-    text = f'{head},"h":{shown.hold_ms // 1000},"b":{desk.settings.sites[site].heartbeat_seconds}}}'
-    return Answer(200, {**headers, "Content-Type": "application/json"}, text.encode())
+    return f'{head},"h":{shown.hold_ms // 1000},"b":{site.heartbeat_seconds}}}'.encode()
 
 
-async def signal(desk: Desk, asked: Asked) -> Answer:
+def signal(desk: Desk, asked: Asked) -> Answer | Asking:
     """What the visitor did: `{"s": site, "v": visitor, "e": session, "k": kind, "n": number}`. Answers nothing."""
     try:
         body, site, headers = read(asked, desk)
@@ -184,8 +193,12 @@ async def signal(desk: Desk, asked: Asked) -> Answer:
         ids=script.client_ids(body.names("i")),
         properties=body.texts("p"),
     )
-    await desk.reception.signal(note)
-    return Answer(204, headers)
+
+    def told(reply: asyncio.Future[None]) -> Answer:
+        reply.result()
+        return Answer(204, headers)
+
+    return Asking(desk.reception.signal(note), told)
 
 
 def page_of(asked: Asked, body: Body) -> str:

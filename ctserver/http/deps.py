@@ -145,8 +145,12 @@ class Deps:
     @cached_property
     def desk(self) -> Desk:
         """For the routes that visitors' pages call."""
-        here = Here(self.db, self.settings, self.callbacks, self.live.changed, self.now)
-        return Desk(self.settings, self.gate, self.uses, here, self.now)
+        return Desk(self.settings, self.gate, self.uses, self.reception, self.now)
+
+    @cached_property
+    def reception(self) -> Here:
+        """What those routes ask, also from the front."""
+        return Here(self.db, self.settings, self.callbacks, self.live.changed, self.now)
 
     @property
     def writes_letters(self) -> bool:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection
+import asyncio
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ctserver.config import Settings
 from ctserver.http.asked import Answer, Asked
@@ -23,7 +24,17 @@ class Desk:
     now: Callable[[], int]
 
 
+class Asking(NamedTuple):
+    """What the reception was asked for somebody. `told` makes his answer of what it said; it raises what `reply` raises."""
+
+    reply: asyncio.Future[Any]
+    told: Callable[[asyncio.Future[Any]], Answer]
+
+
 class Route(NamedTuple):
+    """Handlers are plain functions: a task for each request, and the turns of the loop that it takes, cost as much as what
+    is done for it."""
+
     method: str
     path: str
-    handler: Callable[[Desk, Asked], Awaitable[Answer]]
+    handler: Callable[[Desk, Asked], Answer | Asking]

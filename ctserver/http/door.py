@@ -22,7 +22,7 @@ from multidict import CIMultiDict
 
 from ctserver.http import front
 from ctserver.http.asked import MAX_BODY, Answer, Asked
-from ctserver.http.desk import Desk, Route
+from ctserver.http.desk import Asking, Desk, Route
 
 log = logging.getLogger(__name__)
 
@@ -92,7 +92,7 @@ class _Door(BaseProtocol):
 
     def __init__(self, server: Server, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop, HttpRequestParser(self, loop, 2 * MAX_BODY, auto_decompress=False))
-        self.answering: asyncio.Task[Answer] | None = None
+        self.answering: asyncio.Future[Any] | None = None
         self._server = server
         self._early = b""  # what came before the last answer went
         self._remote = ""
@@ -134,8 +134,12 @@ class _Door(BaseProtocol):
             return
         route, question = asked
         self._used_at = self._loop.time()
-        self.answering = self._loop.create_task(front.answer(route, self._server.desk, question))
-        self.answering.add_done_callback(self._tell)
+        said = front.ask(route, self._server.desk, question)
+        if isinstance(said, Asking):
+            self.answering = said.reply
+            said.reply.add_done_callback(lambda _: self._tell(front.tell(route, said)))
+        else:
+            self._tell(said)
 
     def _asked(self, data: bytes) -> tuple[Route, Asked] | None:
         """The question, if this is a small POST to one of the routes, all of it and nothing more."""
@@ -159,13 +163,13 @@ class _Door(BaseProtocol):
         handler.connection_made(transport)
         handler.data_received(data)
 
-    def _tell(self, task: asyncio.Task[Answer]) -> None:
+    def _tell(self, answer: Answer) -> None:
         self.answering = None
         if self.transport is None or self.transport.is_closing():
             return
         try:
-            self.transport.write(_written(task.result()))
-        except (asyncio.CancelledError, ValueError) as error:
+            self.transport.write(_written(answer))
+        except ValueError as error:
             log.error("no answer could be given: %r", error)
             self.close()
             return

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 
 from aiohttp import web
 
 from ctserver.http import callback, collect
 from ctserver.http.asked import MAX_BODY, NOT_NOW, Answer, Asked
-from ctserver.http.desk import Desk, Route
+from ctserver.http.desk import Asking, Desk, Route
 from ctserver.storage.db import StorageError
 
 log = logging.getLogger(__name__)
@@ -16,21 +17,38 @@ log = logging.getLogger(__name__)
 ROUTES = collect.ROUTES + callback.ROUTES
 
 
-async def answer(route: Route, desk: Desk, asked: Asked) -> Answer:
-    """What the route says. Whatever fails, the page keeps its own number."""
+def ask(route: Route, desk: Desk, asked: Asked) -> Answer | Asking:
+    """What the route says, or what it waits for. Whatever fails, the page keeps its own number."""
     try:
-        return await route.handler(desk, asked)
-    except StorageError as error:
+        return route.handler(desk, asked)
+    except Exception as error:
+        return _not_now(route, error)
+
+
+def tell(route: Route, asking: Asking) -> Answer:
+    """The same, when the reply is there."""
+    try:
+        return asking.told(asking.reply)
+    except (Exception, asyncio.CancelledError) as error:
+        return _not_now(route, error)
+
+
+def _not_now(route: Route, error: BaseException) -> Answer:
+    if isinstance(error, StorageError):
         log.error("%s %s: %s", route.method, route.path, error)
-    except Exception:
-        log.exception("%s %s failed", route.method, route.path)
+    else:
+        log.error("%s %s failed", route.method, route.path, exc_info=error)
     return NOT_NOW
 
 
 async def carry(route: Route, desk: Desk, request: web.BaseRequest) -> web.Response:
     """The same for a request of aiohttp's. Raises its HTTPException when the body is too large or broken."""
     asked = Asked(request.headers, request.remote or "", request.query, await request.read())
-    carried = response(await answer(route, desk, asked))
+    said = ask(route, desk, asked)
+    if isinstance(said, Asking):
+        await asyncio.wait([said.reply])
+        said = tell(route, said)
+    carried = response(said)
     if route.method == "GET":
         carried.enable_compression()
         carried.headers["Vary"] = "Accept-Encoding"  # for caches between us and the page

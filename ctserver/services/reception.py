@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from ctserver.config import Settings
@@ -17,13 +17,13 @@ from ctserver.storage.db import Database
 class Reception(Protocol):
     """All are answered when they are on disk, and raise StorageError when they cannot be."""
 
-    def visit(self, view: PageView) -> Awaitable[Shown]:
+    def visit(self, view: PageView) -> asyncio.Future[Shown]:
         """A page view, and the numbers it is shown."""
 
-    def signal(self, note: Note) -> Awaitable[None]:
+    def signal(self, note: Note) -> asyncio.Future[None]:
         """What a visitor did."""
 
-    def callback(self, wish: Wish) -> Awaitable[int]:
+    def callback(self, wish: Wish) -> asyncio.Future[int]:
         """When he will be rung, epoch ms. Raises domain.callback.Refused."""
 
 
@@ -56,7 +56,24 @@ class Here:
             noted.add_done_callback(self._tell)
         return noted
 
-    async def callback(self, wish: Wish) -> int:
+    def several(self, said: Sequence[PageView | Note]) -> asyncio.Future[list[Shown | Exception | None]]:
+        """Visits and signals that have come at once: the answer to each, or why there is none."""
+        now = self._now()
+        units = [
+            visits.recording(self._settings, self._book, one, now)
+            if isinstance(one, PageView)
+            else visits.noting(self._settings, one, now)
+            for one in said
+        ]
+        done = self._db.write_each(units)
+        if any(isinstance(one, PageView) or one.kind != visits.BEAT for one in said):
+            done.add_done_callback(self._tell)
+        return done
+
+    def callback(self, wish: Wish) -> asyncio.Future[int]:
+        return asyncio.ensure_future(self._call_back(wish))
+
+    async def _call_back(self, wish: Wish) -> int:
         if self._callbacks is None:
             raise callback.Refused("off")
         at = await self._callbacks.ask(wish, self._now())

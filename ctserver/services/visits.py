@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import msgspec
@@ -46,7 +46,12 @@ class Shown(msgspec.Struct, frozen=True):
 
 def record(db: Database, settings: Settings, book: list[rules.Rule], view: PageView, now: int) -> asyncio.Future[Shown]:
     """Record the visit and lease its numbers. The answer comes when all is on disk."""
-    return db.write(_Plan(settings, book, settings.sites[view.site], view, now).run)
+    return db.write(recording(settings, book, view, now))
+
+
+def recording(settings: Settings, book: list[rules.Rule], view: PageView, now: int) -> Callable[[Transaction], Shown]:
+    """The unit of work of `record`."""
+    return _Plan(settings, book, settings.sites[view.site], view, now).run
 
 
 def rule_book(settings: Settings) -> list[rules.Rule]:
@@ -234,6 +239,11 @@ def note(db: Database, settings: Settings, said: Note, now: int) -> asyncio.Futu
 
     Signals of sessions that are not this visitor's are dropped.
     """
+    return db.write(noting(settings, said, now))
+
+
+def noting(settings: Settings, said: Note, now: int) -> Callable[[Transaction], None]:
+    """The unit of work of `note`."""
     signal_id = ids.new(now)
 
     def unit(tx: Transaction) -> None:
@@ -252,4 +262,4 @@ def note(db: Database, settings: Settings, said: Note, now: int) -> asyncio.Futu
             else:
                 sessions.extend_lease(tx, lease, now, now + held.hold_minutes * MINUTE_MS)
 
-    return db.write(unit)
+    return unit

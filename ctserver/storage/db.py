@@ -80,3 +80,7 @@ class Database(Protocol):
 
     def write(self, unit: Callable[[Transaction], T]) -> asyncio.Future[T]:
         """Run a unit of work; done when its changes are on disk."""
+
+    def write_each(self, units: Sequence[Callable[[Transaction], Any]]) -> asyncio.Future[list[Any]]:
+        """Several units, each for itself as with `write`, and one answer for all: it is there when all are on disk or have failed.
+        In the place of one that failed is its exception."""

@@ -51,12 +51,32 @@ class _Worker(aiosqlite.Connection):
         self._conn.interrupt()
 
 
-class _Unit:
-    __slots__ = ("done", "work")
+class _Order:
+    """Units that wait to be written, and who is told of each."""
 
-    def __init__(self, work: Callable[[Transaction], Any]) -> None:
-        self.work = work
-        self.done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+    __slots__ = ("done", "units")
+
+    def __init__(self, units: Sequence[Callable[[Transaction], Any]], loop: asyncio.AbstractEventLoop) -> None:
+        self.units = units
+        self.done: asyncio.Future[Any] = loop.create_future()
+
+    def settle(self, results: list[Any]) -> None:
+        """Each result, or the exception that undid the unit."""
+        if not self.done.done():  # else the one who asked has gone; the change is on disk all the same
+            self.done.set_result(results)
+
+
+class _Single(_Order):
+    """The only unit's result is the answer, or its exception."""
+
+    __slots__ = ()
+
+    def settle(self, results: list[Any]) -> None:
+        [result] = results
+        if not isinstance(result, Exception):
+            super().settle(result)
+        elif not self.done.done():
+            self.done.set_exception(result)
 
 
 class SqliteTransaction:
@@ -112,7 +132,7 @@ class Sqlite:
         self._slow = asyncio.Semaphore(1)
         self._closed = False
         self._memory = _Memory()
-        self._waiting: deque[_Unit] = deque()
+        self._waiting: deque[_Order] = deque()
         self._loop = asyncio.get_running_loop()
         self._wanted = asyncio.Event()
         self._task = asyncio.create_task(self._write_groups(), name="database writer")
@@ -135,15 +155,20 @@ class Sqlite:
             raise TooSlow(f"a read was given up after {seconds:g} s") from error
 
     def write(self, unit: Callable[[Transaction], T]) -> asyncio.Future[T]:
-        waiting = _Unit(unit)
+        return self._order(_Single([unit], self._loop))
+
+    def write_each(self, units: Sequence[Callable[[Transaction], Any]]) -> asyncio.Future[list[Any]]:
+        return self._order(_Order(units, self._loop))
+
+    def _order(self, order: _Order) -> asyncio.Future[Any]:
         if self._closed:
-            waiting.done.set_exception(Unavailable("the database is closed"))
+            order.done.set_exception(Unavailable("the database is closed"))
         elif len(self._waiting) >= MAX_WAITING:
-            waiting.done.set_exception(Unavailable(f"{MAX_WAITING} writes are waiting for the disk"))
+            order.done.set_exception(Unavailable(f"{MAX_WAITING} writes are waiting for the disk"))
         else:
-            self._waiting.append(waiting)
+            self._waiting.append(order)
             self._wanted.set()
-        return waiting.done
+        return order.done
 
     async def run(self, function: Callable[[sqlite3.Connection], T]) -> T:
         """A function in the writer's thread, outside any transaction (migrations)."""
@@ -206,8 +231,12 @@ class Sqlite:
     def _commit_groups(self, connection: sqlite3.Connection) -> None:
         """In the writer's thread, one group after another: what has come meanwhile is the next."""
         while self._waiting:
-            group = [self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_GROUP))]
-            results = _commit([unit.work for unit in group], self._memory, connection)
+            group: list[_Order] = []
+            units: list[Callable[[Transaction], Any]] = []
+            while self._waiting and len(units) < MAX_GROUP:
+                group.append(order := self._waiting.popleft())
+                units += order.units
+            results = _commit(units, self._memory, connection)
             self._loop.call_soon_threadsafe(_settle, group, results)
 
 
@@ -302,14 +331,12 @@ def _undo(connection: sqlite3.Connection) -> None:
         connection.execute("ROLLBACK")
 
 
-def _settle(group: list[_Unit], results: list[Any]) -> None:
-    for unit, result in zip(group, results, strict=True):
-        if unit.done.done():
-            continue  # the one who asked has gone; the change is on disk all the same
-        if isinstance(result, Exception):
-            unit.done.set_exception(result)
-        else:
-            unit.done.set_result(result)
+def _settle(group: list[_Order], results: list[Any]) -> None:
+    at = 0
+    for order in group:
+        end = at + len(order.units)
+        order.settle(results[at:end])
+        at = end
 
 
 @lru_cache(maxsize=512)

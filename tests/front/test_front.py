@@ -12,7 +12,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from ctserver.front.keeper import Front
 from ctserver.http.asked import MAX_BODY
 from ctserver.services.callbacks import Callbacks
 from ctserver.services.reception import Here
+from ctserver.services.visits import Note, PageView, Shown
 from ctserver.storage.sqlite import Sqlite
 from tests.conftest import PATIENCE, until
 from tests.ports import free_port
@@ -52,7 +53,7 @@ class Place:
     url: str
     client: aiohttp.ClientSession
     changes: list[int] = field(default_factory=list)
-    asked: list[int] = field(default_factory=list)
+    asked: list[PageView | Note] = field(default_factory=list)
     others: set[int] = field(default_factory=set)
 
     async def post(self, path: str, body: Any, **headers: str) -> tuple[int, Any]:
@@ -82,16 +83,17 @@ async def place(db: Sqlite, toml: Path) -> AsyncIterator[Place]:
     address = free_address()
     settings = config.load(toml, {"visitors.listen": address, "visitors.url": "https://numbers.example"})
     changes: list[int] = []
-    asked: list[int] = []
+    asked: list[PageView | Note] = []
 
-    def now() -> int:
-        asked.append(1)
-        return ids.now_ms()
+    class Heard(Here):
+        def several(self, said: Sequence[PageView | Note]) -> asyncio.Future[list[Shown | Exception | None]]:
+            asked.extend(said)
+            return super().several(said)
 
     async def ring(callback: str, channel: str, seconds: int) -> None: ...
 
     callbacks = Callbacks(db, settings, ring)
-    front = Front(settings, Here(db, settings, callbacks, lambda: changes.append(1), now))
+    front = Front(settings, Heard(db, settings, callbacks, lambda: changes.append(1), ids.now_ms))
     others = children()
     await front.start()
     async with aiohttp.ClientSession() as client:

@@ -70,6 +70,26 @@ async def test_a_unit_that_fails_undoes_itself_and_nothing_else(store: Sqlite) -
     assert await numbers(store) == [1, 2, 3]
 
 
+async def test_units_written_together_are_each_for_itself(store: Sqlite) -> None:
+    def half(tx: Transaction) -> None:
+        tx.execute("INSERT INTO t (n) VALUES (1000)")
+        raise LookupError("half done")
+
+    alone = store.write(insert(7))
+    found = await store.write_each([insert(1), half, insert(2), insert(1), insert(7)])
+    assert await alone == 7
+    assert [type(result) for result in found] == [int, LookupError, int, sqlite3.IntegrityError, sqlite3.IntegrityError]
+    assert (found[0], found[2], await numbers(store)) == (1, 2, [1, 2, 7])
+    assert await store.write_each([]) == []
+
+
+async def test_of_units_whose_asker_has_gone_all_is_written(store: Sqlite) -> None:
+    gone = store.write_each([insert(1), insert(2)])
+    gone.cancel()
+    assert await store.write_each([insert(3)]) == [3]
+    assert await numbers(store) == [1, 2, 3]
+
+
 async def test_one_unit_alone_that_fails_leaves_nothing(store: Sqlite) -> None:
     with pytest.raises(Unavailable, match="no such table"):
         await store.write(lambda tx: tx.execute("INSERT INTO nowhere VALUES (1)"))
