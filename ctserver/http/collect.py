@@ -124,8 +124,9 @@ class Body:
     def texts(self, name: str) -> dict[str, str]:
         """A few short named texts; numbers and truth values are written out."""
         value = self.fields.get(name)
-        entries = list(value.items())[:MAX_ENTRIES] if isinstance(value, dict) else []
-        kept = {key: entry for key, entry in entries if isinstance(entry, str | int | float)}
+        if not isinstance(value, dict):
+            return {}
+        kept = {key: entry for key, entry in list(value.items())[:MAX_ENTRIES] if isinstance(entry, str | int | float)}
         return {key[:40]: str(entry)[:MAX_TITLE].encode("utf-8", "replace").decode() for key, entry in kept.items()}
 
 

@@ -29,7 +29,6 @@ log = logging.getLogger(__name__)
 IDLE_SECONDS = 30.0
 _NO_QUERY: CIMultiDict[str] = CIMultiDict()
 _FIRST_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus}
-_UNLIKE_OTHERS = ("Content-Encoding", "Expect", "Transfer-Encoding")
 
 
 class Server(web.Server):
@@ -180,10 +179,11 @@ class _Door(BaseProtocol):
 
 
 def _is_plain(message: RawRequestMessage, data: bytes) -> bool:
-    headers = message.headers
-    if message.version != HttpVersion11 or message.should_close or any(name in headers for name in _UNLIKE_OTHERS):
+    if message.version != HttpVersion11 or message.should_close or message.chunked or message.compression:
         return False
-    length = int(headers.get("Content-Length", 0))
+    if "Expect" in message.headers:
+        return False
+    length = int(message.headers.get("Content-Length", 0))
     return length <= MAX_BODY and data.find(b"\r\n\r\n") + 4 + length == len(data)
 
 

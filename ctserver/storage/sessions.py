@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 
+from msgspec.json import encode
 from msgspec.structs import replace
 
 from ctserver import ids
@@ -12,8 +13,6 @@ from ctserver.domain.model import Lease, Session, Source, Visit, VisitorFacts
 from ctserver.domain.pool import Holder, NumberState
 from ctserver.storage.db import Database, Row, Transaction
 from ctserver.storage.present import Showing, pool_now, present
-
-_ENCODE = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def latest_session(tx: Transaction, site: str, visitor: str) -> Session | None:
@@ -395,7 +394,7 @@ def source_values(source: Source) -> tuple[str, ...]:
 
 def texts_column(values: dict[str, str]) -> str:
     """A few named texts as a column holds them: a JSON object."""
-    return _ENCODE(values) if values else "{}"
+    return encode(values).decode() if values else "{}"
 
 
 def bare_address(url: str) -> str:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from itertools import chain
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from urllib.parse import quote
 
 import aiosqlite
@@ -36,19 +36,36 @@ WRITER_PRAGMAS = [
 ]
 CLEAR_TRIES, CLEAR_SECONDS = 20, 0.25  # a report may be reading
 READERS = 3  # connections that read; all but one may be busy with long reads, of which one may be slow
-STOP_SECONDS = 0.05  # a reader whose asker has gone is told so again and again: between statements it does not hear
+STOP_SECONDS = (
+    0.05  # a reader whose asker has gone is told so again and again: what comes between two statements is lost
+)
+
+
+class _Connection(sqlite3.Connection):
+    """Where `stopped` is set, transactions begin no further statement."""
+
+    stopped = False
 
 
 class _Worker(aiosqlite.Connection):
     """aiosqlite's connection, with whole functions run in its thread: a hop for each statement would cost more than
     the statement."""
 
-    async def run(self, function: Callable[[sqlite3.Connection], T]) -> T:
-        return await self._execute(lambda: function(self._conn))  # type: ignore[no-any-return, no-untyped-call]
+    async def run(self, function: Callable[[_Connection], T]) -> T:
+        return await self._execute(lambda: function(self._ours))  # type: ignore[no-any-return, no-untyped-call]
 
-    def stop_statement(self) -> None:
-        """The statement that runs, if any, fails at once."""
-        self._conn.interrupt()
+    def stop_unit(self) -> None:
+        """The statement that runs, if any, fails at once, and the transaction's next one too."""
+        self._ours.stopped = True
+        self._ours.interrupt()
+
+    def ready_again(self) -> None:
+        """It has ended; the next one runs."""
+        self._ours.stopped = False
+
+    @property
+    def _ours(self) -> _Connection:
+        return cast(_Connection, self._conn)
 
 
 class _Order:
@@ -83,7 +100,7 @@ class SqliteTransaction:
     """See storage.db.Transaction. Rows that may be written later are written many at once: each statement hands the
     interpreter's lock to and fro, which costs more than the row."""
 
-    def __init__(self, connection: sqlite3.Connection, memory: dict[str, Any]) -> None:
+    def __init__(self, connection: _Connection, memory: dict[str, Any]) -> None:
         self.memory = memory
         self._connection = connection
         self._later: tuple[dict[str, dict[str, Sequence[Value]]], ...] = ({}, {}, {})  # by rank
@@ -116,6 +133,8 @@ class SqliteTransaction:
     def _run(self, sql: str, values: Sequence[Value]) -> sqlite3.Cursor:
         if self._waiting:
             self.flush()
+        if self._connection.stopped:
+            raise sqlite3.OperationalError("interrupted")
         return self._connection.execute(_numbered(sql), values)
 
 
@@ -193,7 +212,7 @@ class Sqlite:
             await reader.close()
         await self._writer.close()
 
-    async def _read(self, function: Callable[[sqlite3.Connection], T]) -> T:
+    async def _read(self, function: Callable[[_Connection], T]) -> T:
         """By a reader that is idle. One whose asker has gone is stopped, and idle only when it has finished."""
         reader = await self._idle.get()
         running = asyncio.ensure_future(reader.run(function))
@@ -209,10 +228,11 @@ class Sqlite:
     def _stop(self, reader: _Worker, running: asyncio.Future[Any]) -> None:
         """Nobody else has the reader before `running` is done."""
         if not running.done():
-            reader.stop_statement()
+            reader.stop_unit()
             self._loop.call_later(STOP_SECONDS, self._stop, reader, running)
 
     def _rest(self, reader: _Worker, done: asyncio.Future[Any]) -> None:
+        reader.ready_again()
         self._idle.put_nowait(reader)
         if not done.cancelled():
             done.exception()  # its asker may have gone
@@ -228,7 +248,7 @@ class Sqlite:
             await self._wanted.wait()
         return bool(self._waiting)
 
-    def _commit_groups(self, connection: sqlite3.Connection) -> None:
+    def _commit_groups(self, connection: _Connection) -> None:
         """In the writer's thread, one group after another: what has come meanwhile is the next."""
         while self._waiting:
             group: list[_Order] = []
@@ -254,7 +274,13 @@ async def open(path: Path) -> Sqlite:
 async def _connect(path: Path, pragmas: list[str]) -> _Worker:
     address = "file:" + quote(str(path.resolve()))
     connector = partial(
-        sqlite3.connect, address, uri=True, isolation_level=None, timeout=BUSY_MS / 1000, cached_statements=256
+        sqlite3.connect,
+        address,
+        uri=True,
+        isolation_level=None,
+        timeout=BUSY_MS / 1000,
+        cached_statements=256,
+        factory=_Connection,
     )
     worker = _Worker(connector, 64)
     try:
@@ -273,14 +299,14 @@ def _prepare(connection: sqlite3.Connection, pragmas: list[str]) -> None:
         connection.execute(pragma)
 
 
-def _snapshot(unit: Callable[[Transaction], T], connection: sqlite3.Connection) -> T:
+def _snapshot(unit: Callable[[Transaction], T], connection: _Connection) -> T:
     connection.execute("BEGIN")
     try:
         return unit(SqliteTransaction(connection, {}))
     finally:
         try:
             connection.execute("ROLLBACK")
-        except sqlite3.OperationalError:  # `stop_statement` has struck this one; it comes but twenty times a second
+        except sqlite3.OperationalError:  # `stop_unit` has struck this one; it comes but twenty times a second
             connection.execute("ROLLBACK")
 
 
@@ -308,7 +334,7 @@ class _Memory:
             self.known.clear()
 
 
-def _commit(units: list[Callable[[Transaction], Any]], memory: _Memory, connection: sqlite3.Connection) -> list[Any]:
+def _commit(units: list[Callable[[Transaction], Any]], memory: _Memory, connection: _Connection) -> list[Any]:
     """The result of each unit, or the exception that undid it."""
     try:
         connection.execute("BEGIN IMMEDIATE")
