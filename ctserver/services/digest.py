@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import partial
 from zoneinfo import ZoneInfo
 
 from ctserver.config import Settings
 from ctserver.domain import fact as facts
 from ctserver.domain import missed as work
+from ctserver.domain.clock import midnight
 from ctserver.domain.fact import Fact
 from ctserver.domain.report import MEASURES, Span, Sums
 from ctserver.domain.rights import EVERYTHING, Scope
@@ -176,7 +177,7 @@ def _of(sums: Sums, measure: str) -> int:
 
 
 def _span(first: date, end: date, zone: tzinfo) -> Span:
-    since, until = (int(datetime.combine(day, time(), zone).timestamp() * 1000) for day in (first, end))
+    since, until = (midnight(day, zone) for day in (first, end))
     return since, until
 
 

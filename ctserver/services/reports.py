@@ -12,7 +12,8 @@ from typing import TypeVar
 
 from ctserver.config import Settings
 from ctserver.domain import report
-from ctserver.domain.report import DAY_MS, DIMENSIONS, HOUR_MS, Pieces, Ready, Span, Sums, add, nothing
+from ctserver.domain.clock import DAY_MS, HOUR_MS
+from ctserver.domain.report import DIMENSIONS, Pieces, Ready, Span, Sums, add, nothing
 from ctserver.domain.rights import EVERYTHING, Scope
 from ctserver.storage import narrowed
 from ctserver.storage import reports as storage

@@ -11,7 +11,8 @@ import json
 from collections.abc import Iterable, Iterator
 
 from ctserver import ids
-from ctserver.domain.report import DAY_MS, HOUR_MS, OF_VISITORS, Span, Sums, day_start, nothing
+from ctserver.domain.clock import DAY_MS, HOUR_MS
+from ctserver.domain.report import OF_VISITORS, Span, Sums, day_start, nothing
 from ctserver.domain.rights import Scope
 from ctserver.storage import search
 from ctserver.storage.db import Row, Transaction

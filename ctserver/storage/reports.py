@@ -12,11 +12,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from ctserver import ids
+from ctserver.domain.clock import DAY_MS, HOUR_MS
 from ctserver.domain.report import (
-    DAY_MS,
     DIMENSIONS,
     FIRST,
-    HOUR_MS,
     OF_VISITORS,
     Pieces,
     Ready,

@@ -19,7 +19,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from ctserver.domain.report import DAY_MS, DIMENSIONS
+from ctserver.domain.clock import DAY_MS
+from ctserver.domain.report import DIMENSIONS
 from ctserver.http.dashboard.filters import COLUMNS
 from ctserver.http.dashboard.reports import BY
 from ctserver.services import reports

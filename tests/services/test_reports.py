@@ -13,9 +13,10 @@ import pytest
 from msgspec import structs
 
 from ctserver.config import Settings
-from ctserver.domain import report
+from ctserver.domain import clock, report
+from ctserver.domain.clock import DAY_MS, HOUR_MS
 from ctserver.domain.model import Attribution, Source
-from ctserver.domain.report import DAY_MS, DIMENSIONS, HOUR_MS, MEASURES
+from ctserver.domain.report import DIMENSIONS, MEASURES
 from ctserver.domain.rights import EVERYTHING, Scope
 from ctserver.http.dashboard.filters import filter_of
 from ctserver.services import reports
@@ -158,10 +159,10 @@ async def compare(db: Sqlite, dice: random.Random, rule: tuple[int, int, int] = 
     book = await Book.read(db, rule)
     for _ in range(6):
         zone = ZoneInfo(dice.choice(ZONES))
-        first = report.day_of(NOW, zone) - timedelta(days=dice.randrange(1, COUNT))
-        until = report.midnight(first + timedelta(days=dice.randrange(1, COUNT)), zone)
+        first = clock.day_of(NOW, zone) - timedelta(days=dice.randrange(1, COUNT))
+        until = clock.midnight(first + timedelta(days=dice.randrange(1, COUNT)), zone)
         part = dice.choice((0, 0, 12_345_678, dice.randrange(DAY_MS)))  # a part of a day, as Overview asks
-        span = (report.midnight(first, zone), until - part)
+        span = (clock.midnight(first, zone), until - part)
         by, site = dice.choice(DIMENSIONS), dice.choice(["", "shop", "other"])
         unit = dice.choice(report.UNITS)
         found = await reports.ask(db, Question(by, span, unit, zone, of(site)))
@@ -186,7 +187,7 @@ async def test_the_ready_made_sums_say_what_a_plain_count_says(shop: Sqlite) -> 
 
 async def test_a_year_is_made_of_seasons_and_still_exact(shop: Sqlite) -> None:
     zone = ZoneInfo("UTC")
-    span = (report.midnight(date(2026, 7, 1), zone), report.midnight(date(2026, 11, 1), zone))
+    span = (clock.midnight(date(2026, 7, 1), zone), clock.midnight(date(2026, 11, 1), zone))
     cut = report.pieces(span, await ready(shop, span))
     assert [kind for kind, _, _ in cut.summed] == ["season", "month"]
     book = await Book.read(shop)
@@ -339,7 +340,7 @@ OTHER_FILTERS = [
 async def test_a_narrowed_report_counts_what_the_journal_finds(shop: Sqlite) -> None:
     """By every value of every dimension, and by what else the journal filters."""
     zone = ZoneInfo("America/St_Johns")
-    span = (report.midnight(date(2026, 9, 20), zone), report.midnight(date(2026, 11, 2), zone))
+    span = (clock.midnight(date(2026, 9, 20), zone), clock.midnight(date(2026, 11, 2), zone))
     call = (await shop.one("SELECT id FROM calls WHERE site = 'shop' AND arrived_at > $1 ORDER BY id", (span[0],)))[
         "id"
     ]
@@ -390,7 +391,7 @@ async def test_who_answered_is_one_person_whatever_the_calls_channel_is_called(
 async def test_a_report_narrowed_to_one_value_is_that_line_of_the_whole(shop: Sqlite) -> None:
     """All measures, sessions among them, in each slot of time."""
     zone = ZoneInfo("Europe/London")
-    span = (report.midnight(date(2026, 9, 20), zone), report.midnight(date(2026, 11, 2), zone))
+    span = (clock.midnight(date(2026, 9, 20), zone), clock.midnight(date(2026, 11, 2), zone))
     for name in DIMENSIONS:
         whole = await reports.ask(shop, Question(name, span, "day", zone))
         slots = [report.nothing() for _ in whole.series]
@@ -471,7 +472,7 @@ async def test_a_day_s_figures_are_what_a_plain_count_says(shop: Sqlite) -> None
 
 async def test_hours_of_the_week_are_those_of_the_zone(shop: Sqlite) -> None:
     zone = ZoneInfo("America/St_Johns")
-    span = (report.midnight(date(2026, 10, 5), zone), report.midnight(date(2026, 11, 3), zone))
+    span = (clock.midnight(date(2026, 10, 5), zone), clock.midnight(date(2026, 11, 3), zone))
     grid = await reports.heat(shop, span, zone, of("shop"))
     wanted = [[0] * 24 for _ in range(7)]
     for row in await shop.fetch("SELECT arrived_at FROM calls WHERE site = 'shop'"):

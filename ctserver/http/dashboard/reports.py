@@ -14,7 +14,8 @@ from aiohttp import web
 
 from ctserver import language
 from ctserver.domain import report
-from ctserver.domain.report import DAY_MS, DIMENSIONS, MEASURES, Span, Sums
+from ctserver.domain.clock import DAY_MS, day_of, midnight
+from ctserver.domain.report import DIMENSIONS, MEASURES, Span, Sums
 from ctserver.domain.rights import Right, Scope
 from ctserver.domain.words import N_
 from ctserver.http import audit, render
@@ -215,7 +216,7 @@ def _asked(request: web.Request) -> Asked:
     query, deps, scope = request.query, request.app[DEPS], scope_of(request)
     span = period.asked(query.get("period", ""), query.get("from", ""), query.get("to", ""), deps.now())
     if not span.name and not (span.first and span.last):
-        today = report.day_of(deps.now(), language.zone())
+        today = day_of(deps.now(), language.zone())
         named = period.named("30d", deps.now())
         span = replace(span, first=span.first, last=today) if span.first else named
     since, until = span.since or 0, span.until or deps.now()
@@ -273,11 +274,11 @@ async def _week(deps: Deps, scope: Scope, asked: Asked) -> tuple[list[list[Sums]
     which is not over: "left out", "alone" where there is no other day, "" where the span has it not; and when the first call or
     session was."""
     zone, of_site, now = language.zone(), _of_site(scope, asked), deps.now()
-    first, midnight = await reports.first(deps.db, of_site), report.midnight(report.day_of(now, zone), zone)
+    first, began = await reports.first(deps.db, of_site), period.today_began(now)
     since, until, today = max(asked.span[0], first or 0), min(asked.span[1], now), ""
-    if until > midnight:
-        today = "left out" if since < midnight else "alone"
-        until = midnight if since < midnight else until
+    if until > began:
+        today = "left out" if since < began else "alone"
+        until = began if since < began else until
     grid = await reports.heat(deps.db, (asked.span[0], until), zone, of_site, asked.filters)
     return grid, report.days_of_hours((since, until), zone), today, first
 
@@ -312,8 +313,8 @@ def _data_begin(first: int | None, *spans: Span | None) -> str:
     """The day on which the data begin, if one of the spans begins before it."""
     if first is None:
         return ""
-    day = report.day_of(first, language.zone())
-    early = any(report.day_of(span[0], language.zone()) < day for span in spans if span)
+    day = day_of(first, language.zone())
+    early = any(day_of(span[0], language.zone()) < day for span in spans if span)
     return language.day(first) if early else ""
 
 
@@ -336,7 +337,7 @@ def _moments(found: Report, asked: Asked, now: int) -> list[Moment]:
         end = report.end_of(at, asked.unit, zone)
         if at > now or end <= first:
             continue
-        cut = at < asked.span[0] or end > asked.span[1] or report.day_of(at, zone) < report.day_of(first, zone)
+        cut = at < asked.span[0] or end > asked.span[1] or day_of(at, zone) < day_of(first, zone)
         part = N_("so far") if end > now else N_("in part") if cut else ""
         moments.append(Moment(at, part, sums, before))
     return moments
@@ -345,8 +346,8 @@ def _moments(found: Report, asked: Asked, now: int) -> list[Moment]:
 def _compared(asked: Asked) -> str:
     """With what, in words: whoever sees +5 must know of how much."""
     since, until = asked.before or asked.span
-    days = language.days(report.day_of(since, language.zone()), report.day_of(until - 1, language.zone()))
-    if until == report.midnight(report.day_of(until, language.zone()), language.zone()):
+    days = language.days(day_of(since, language.zone()), day_of(until - 1, language.zone()))
+    if until == midnight(day_of(until, language.zone()), language.zone()):
         return _("Compared with %(days)s.") % {"days": days}
     clock = language.hour_minute(until)
     return _("Compared with %(days)s until %(time)s, as this period is not over.") % {"days": days, "time": clock}
@@ -425,7 +426,7 @@ def _label(at: int, unit: str) -> str:
     if unit == "hour":
         return f"{language.day(at, 'short')}, {language.hour_minute(at)}"
     if unit == "week":
-        first = report.day_of(at, language.zone())
+        first = day_of(at, language.zone())
         return language.short_days(first, first + timedelta(days=6))
     return language.month(at) if unit == "month" else language.day(at, "short")
 
@@ -465,7 +466,7 @@ def _half_up(mean: float, digits: int) -> float:
 
 def _weekdays(span: Span) -> list[tuple[str, str]]:
     """Monday to Sunday: the whole name, and the short one."""
-    monday = report.day_of(span[0], language.zone())
-    at = report.midnight(monday, language.zone()) + DAY_MS // 2 - monday.weekday() * DAY_MS
+    monday = day_of(span[0], language.zone())
+    at = midnight(monday, language.zone()) + DAY_MS // 2 - monday.weekday() * DAY_MS
     days = [at + day * DAY_MS for day in range(7)]
     return [(language.weekday(day), language.short_weekday(day)) for day in days]
