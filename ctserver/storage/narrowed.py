@@ -16,7 +16,8 @@ from ctserver.domain.report import OF_VISITORS, Span, Sums, day_start, nothing
 from ctserver.domain.rights import Scope
 from ctserver.storage import search
 from ctserver.storage.db import Row, Transaction
-from ctserver.storage.reports import plain, valid
+from ctserver.storage.reports import plain
+from ctserver.storage.rollups import valid
 from ctserver.storage.search import Filters
 
 OF_SESSIONS = frozenset(("since", "until", "site", *OF_VISITORS))  # the other filters say nothing of sessions
