@@ -18,6 +18,7 @@ from ctserver.asterisk.bridge import Bridge
 from ctserver.asterisk.fastagi import Fastagi
 from ctserver.config import Settings, number_uses
 from ctserver.domain import visitor
+from ctserver.domain.phone import TEST_CALLER
 from ctserver.front.keeper import Front
 from ctserver.http import auth, server
 from ctserver.http.deps import Deps, Health, TestCallFailed
@@ -45,7 +46,6 @@ from ctserver.upkeep import Upkeep
 log = logging.getLogger(__name__)
 
 STOP_SECONDS = 3.0
-TEST_CALLER = "+447700900123"  # from Ofcom's range for drama
 
 
 class StartError(Exception):
