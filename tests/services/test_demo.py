@@ -65,6 +65,12 @@ def test_whose_number_test_calls_have_did_not_ring_before(settings: Settings) ->
     assert TEST_CALLER not in callers
 
 
+def test_its_phones_are_named_as_asterisk_names_their_channels(settings: Settings) -> None:
+    office = settings.lines["office"].model_copy(update={"dial": ("Local/desk@company/n&PJSIP/7",)})
+    shop = demo.shop_of(settings.model_copy(update={"lines": {"office": office}}))
+    assert shop.phones == {"office": ["Local/desk@company", "PJSIP/7"]}
+
+
 async def test_its_recordings_are_sound(db: Sqlite, settings: Settings, tmp_path: Path) -> None:
     await demo.fill(db, demo.shop_of(settings), tmp_path, 3, NOW)
     rows = await db.fetch(

@@ -66,7 +66,10 @@ def shop_of(settings: Settings, calls: float = 48) -> Shop:
     numbers = settings.pools[pool].numbers if pool else [site.number]
     lines = list(settings.lines)
     way = {number: use.line for number, use in number_uses(settings).items()}
-    phones = {id: "&".join(line.dial).split("&") for id, line in settings.lines.items() if line.dial}
+    dialled = {id: "&".join(line.dial).split("&") for id, line in settings.lines.items() if line.dial}
+    phones = {
+        id: ["/".join(one.split("/")[:2]) for one in dials] for id, dials in dialled.items()
+    }  # as channels are named
     made = Shop(site_id, site.domains[0], pool, numbers, statics, lines, way=way, phones=phones)
     return replace(made, sessions=5.4 * calls, calls=calls)
 
