@@ -11,13 +11,12 @@ from ctserver import language
 from ctserver.domain import missed as work
 from ctserver.domain import report
 from ctserver.domain.clock import DAY_MS, as_many_days_before, day_of, midnight
-from ctserver.domain.report import Span, Sums
+from ctserver.domain.report import PLACE, Span, Sums
 from ctserver.domain.rights import Right, Scope
 from ctserver.http import render
 from ctserver.http.dashboard import journal, missed
 from ctserver.http.dashboard.filters import filter_of, in_words
 from ctserver.http.dashboard.pools import short_of, short_today
-from ctserver.http.dashboard.reports import PLACE
 from ctserver.http.dashboard.rows import call_row
 from ctserver.http.deps import DEPS, USER, Deps, scope_of
 from ctserver.services import reports
