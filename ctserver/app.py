@@ -24,7 +24,7 @@ from ctserver.http.deps import Deps, Health, TestCallFailed
 from ctserver.http.gate import Gate
 from ctserver.http.geo import Geo
 from ctserver.recordings.places import Places
-from ctserver.services import reports
+from ctserver.services import rollups
 from ctserver.services.attribution import Attributor
 from ctserver.services.blocked import BlackList
 from ctserver.services.callbacks import Callbacks, NotSent
@@ -142,7 +142,7 @@ class Running:
         await db.write(lambda tx: routes.replace_all(tx, table))
         members = {name: pool.numbers for name, pool in self._settings.pools.items()}
         await db.write(lambda tx: sessions.settle_numbers(tx, members))
-        await db.write(lambda tx: reports.settle(tx, self._settings))
+        await db.write(lambda tx: rollups.settle(tx, self._settings))
 
     async def _first_user(self) -> None:
         if await users.count(self.db):

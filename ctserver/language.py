@@ -25,6 +25,7 @@ from babel.support import Translations
 
 from ctserver import files
 from ctserver.domain import phone as plan
+from ctserver.domain.clock import HOUR_MS
 from ctserver.domain.words import N_
 
 LANGUAGES = {"en": "English", "ru": "Русский"}
@@ -256,7 +257,7 @@ def ago(ms: int, now: int) -> str:
 def moment(ms: int, now: int) -> str:
     """For lists of the past, where rows of "5 h ago" would all be alike: relative within an hour, then by the clock and the day:
     "5 min ago", "14:32", "yesterday, 14:32", "20 Nov, 14:32"."""
-    if 0 <= now - ms < 3_600_000:
+    if 0 <= now - ms < HOUR_MS:
         return ago(ms, now)
     at, today = local(ms).date(), local(now).date()
     if at == today:

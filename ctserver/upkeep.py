@@ -18,7 +18,7 @@ from ctserver.config import Settings
 from ctserver.http.deps import Health
 from ctserver.recordings.keeper import Keeper
 from ctserver.recordings.places import Places
-from ctserver.services import digest, pools, reports
+from ctserver.services import digest, pools, rollups
 from ctserver.services.attribution import Attributor
 from ctserver.services.callbacks import Callbacks
 from ctserver.services.colours import Colours
@@ -155,7 +155,7 @@ class Upkeep:
             log.info("learnt from %d calls when visitors ring", learnt)
 
     async def _sum_up(self) -> None:
-        await reports.catch_up(self._db, ids.now_ms())
+        await rollups.catch_up(self._db, ids.now_ms())
 
     async def _give_colours(self) -> None:
         await self._colours.look(self._db, ids.now_ms())

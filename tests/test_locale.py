@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import sys
 from collections.abc import Iterator
@@ -109,6 +110,32 @@ def test_an_answer_that_was_kept_in_english_is_told_in_the_readers_words() -> No
     assert set(answers.SENTENCES) == {answers.shown(one, now) for one in answers.SENTENCES}, (
         "in English they stay as they are"
     )
+
+
+HOLE = "\0"  # a value within a text
+
+
+def _written() -> Iterator[str]:
+    """Every text in the code, but for the list itself."""
+    for path in (ROOT / "ctserver").rglob("*.py"):
+        if path == Path(answers.__file__):
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.JoinedStr):
+                yield "".join(part.value if isinstance(part, ast.Constant) else HOLE for part in node.values)
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                yield re.sub(r"%s|%\(\w+\)s|\{\w*\}", HOLE, node.value)
+
+
+def test_each_answer_that_is_told_in_the_readers_words_is_still_written_so_in_the_code() -> None:
+    texts = set(_written())
+    unwritten = []
+    for sentence in answers.SENTENCES:
+        stands_as = re.escape(sentence).replace(r"%\(rest\)s", f"{HOLE}.*")
+        pattern = re.compile(re.sub(r"%\\\(\w+\\\)s", HOLE, stands_as))
+        if not any(map(pattern.fullmatch, texts)):
+            unwritten.append(sentence)
+    assert unwritten == [], "reworded where it is said? then here, in SENTENCES and in web/locale too"
 
 
 def test_a_reason_that_was_kept_in_english_is_told_in_the_readers_words() -> None:

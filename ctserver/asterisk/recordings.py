@@ -19,6 +19,7 @@ from pathlib import Path
 
 from ctserver.asterisk.variables import CALLER_PART, COMPANY_PART
 from ctserver.domain import call as machine
+from ctserver.domain.clock import MINUTE_MS
 from ctserver.services.facts import Facts
 from ctserver.storage import recordings
 from ctserver.storage.db import Database, Row, StorageError, Transaction
@@ -29,7 +30,7 @@ _HEADER = struct.Struct("<4sI4s4sIHHIIHH4sI")  # of a WAV file as Asterisk and w
 HEADER_BYTES = _HEADER.size
 RATE, HIGHEST_RATE = 8000, 192_000  # of what Asterisk writes, unless the file says otherwise
 BLOCK = 16_000  # samples joined at a time
-PATIENCE_MS = 60_000  # files that Asterisk has not closed by then were left by a crash
+PATIENCE_MS = MINUTE_MS  # files that Asterisk has not closed by then were left by a crash
 _SAFE = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 
 

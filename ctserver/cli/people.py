@@ -11,6 +11,7 @@ from dataclasses import replace
 from ctserver import app, ids
 from ctserver.cli.common import Add, load_settings, open_database
 from ctserver.config import Settings
+from ctserver.domain.clock import DAY_MS
 from ctserver.domain.person import Person
 from ctserver.domain.rights import NEEDS_LINES, NEEDS_SITES, Right, Role
 from ctserver.http import auth
@@ -43,7 +44,7 @@ def register(add: Add) -> None:
 
 def _token(options: argparse.Namespace) -> int:
     settings, text, now = load_settings(options), TOKEN_PREFIX + ids.token(), ids.now_ms()
-    expires = now + options.days * 86_400_000 if options.days > 0 else None
+    expires = now + options.days * DAY_MS if options.days > 0 else None
     scopes = frozenset(Right(scope) for scope in options.scopes)
     entry = Entry(now, options.login, "command", "token made", options.name, " ".join(sorted(scopes)))
 

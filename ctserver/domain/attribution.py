@@ -26,7 +26,8 @@ from heapq import nlargest
 from math import exp, log
 
 from ctserver.domain import model as nouns
-from ctserver.domain.delay import DAY, MINUTE, PUBLISHED, STALE_MS, DelayModel
+from ctserver.domain.clock import DAY_MS, MINUTE_MS
+from ctserver.domain.delay import PUBLISHED, STALE_MS, DelayModel
 from ctserver.domain.model import Source
 from ctserver.domain.reasons import Reason, explain
 
@@ -42,7 +43,7 @@ AGAIN = 0.1
 EXACT_AT = 0.9
 """From here on a call is `exact`, if nobody else was shown the number within EXACT_ALONE_MS."""
 
-EXACT_ALONE_MS = 30 * MINUTE
+EXACT_ALONE_MS = 30 * MINUTE_MS
 """The trade's hold (more than 90 % of callers ring within half an hour)."""
 
 LIKELY_AT = 0.5
@@ -55,7 +56,7 @@ RUNNERS_UP = 4
 WORTH_NAMING = 0.001
 """Runners-up are the likeliest four others, if they are likelier than this."""
 
-SIGNAL_LIFE_MS = DAY
+SIGNAL_LIFE_MS = DAY_MS
 """Signals older than this are not looked at: nobody needs a day to dial. Ours."""
 
 

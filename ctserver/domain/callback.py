@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import phonenumbers
 
+from ctserver.domain.clock import HOUR_MS, MINUTE_MS
 from ctserver.domain.words import N_
 
 SITE, DESK = "site", "desk"
@@ -20,8 +21,8 @@ VISITOR_AWAY = "visitor_away"  # he did not answer
 LOST = "lost"  # nobody saw its end: it may have been a call, so it counts as one
 NOT_PLACED = "not_placed"  # there was no PBX, or it refused
 
-LOST_MS = 10 * 60_000  # an attempt without an end is given up for lost after this. Ours.
-LATEST_MS = 24 * 3_600_000  # who was not reached by then is not rung any more. Ours.
+LOST_MS = 10 * MINUTE_MS  # an attempt without an end is given up for lost after this. Ours.
+LATEST_MS = 24 * HOUR_MS  # who was not reached by then is not rung any more. Ours.
 _MAY_RING = frozenset(
     {
         phonenumbers.PhoneNumberType.FIXED_LINE,

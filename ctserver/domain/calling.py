@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 
-HOUR_MS = 3_600_000
+from ctserver.domain.clock import HOUR_MS
+
 MOST_CALLERS = 20_000
 
 

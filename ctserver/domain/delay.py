@@ -23,10 +23,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import log
 
-SECOND = 1000
-MINUTE = 60 * SECOND
-HOUR = 60 * MINUTE
-DAY = 24 * HOUR
+from ctserver.domain.clock import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
 
 BINS = 84
 """Enough half octaves for 2**41 ms (70 years), so that no age needs clamping."""
@@ -34,26 +31,26 @@ BINS = 84
 FIRST_BIN = 20
 """Everything below 1024 ms is one bin."""
 
-STALE_MS = 90 * SECOND
+STALE_MS = 90 * SECOND_MS
 """A page that has not been heard of for three heartbeats of 30 s is taken as left. Ours."""
 
-SOON_MS = 30 * MINUTE
+SOON_MS = 30 * MINUTE_MS
 """How far ahead `pool` looks when it shares a number: the half hour in which most callers ring. Ours."""
 
 Quantiles = tuple[tuple[int, float], ...]
 
 PUBLISHED_DELAYS: Quantiles = (
-    (5 * SECOND, 0.002),
-    (20 * SECOND, 0.02),
-    (1 * MINUTE, 0.10),
-    (3 * MINUTE, 0.36),
-    (6 * MINUTE, 0.60),
-    (15 * MINUTE, 0.83),
-    (30 * MINUTE, 0.92),
-    (2 * HOUR, 0.95),
-    (1 * DAY, 0.98),
-    (7 * DAY, 0.997),
-    (60 * DAY, 1.0),
+    (5 * SECOND_MS, 0.002),
+    (20 * SECOND_MS, 0.02),
+    (1 * MINUTE_MS, 0.10),
+    (3 * MINUTE_MS, 0.36),
+    (6 * MINUTE_MS, 0.60),
+    (15 * MINUTE_MS, 0.83),
+    (30 * MINUTE_MS, 0.92),
+    (2 * HOUR_MS, 0.95),
+    (1 * DAY_MS, 0.98),
+    (7 * DAY_MS, 0.997),
+    (60 * DAY_MS, 1.0),
 )
 """Share of callers who have rung by then. 15 and 30 min: CoMagic, quoted in the trade (more than 80 % within 10-15
 minutes, about 10 % more within half an hour, a tail of days). The points between and beyond are ours."""
@@ -64,36 +61,36 @@ they are quick; among the rest callers after half an hour are so much more frequ
 
 SIGNAL_DELAYS: Mapping[str, Quantiles] = {
     "tapped": (
-        (2 * SECOND, 0.02),
-        (5 * SECOND, 0.25),
-        (9 * SECOND, 0.6),
-        (20 * SECOND, 0.92),
-        (MINUTE, 0.99),
-        (HOUR, 1.0),
+        (2 * SECOND_MS, 0.02),
+        (5 * SECOND_MS, 0.25),
+        (9 * SECOND_MS, 0.6),
+        (20 * SECOND_MS, 0.92),
+        (MINUTE_MS, 0.99),
+        (HOUR_MS, 1.0),
     ),
     "copied": (
-        (3 * SECOND, 0.02),
-        (15 * SECOND, 0.3),
-        (MINUTE, 0.65),
-        (5 * MINUTE, 0.88),
-        (HOUR, 0.96),
-        (7 * DAY, 1.0),
+        (3 * SECOND_MS, 0.02),
+        (15 * SECOND_MS, 0.3),
+        (MINUTE_MS, 0.65),
+        (5 * MINUTE_MS, 0.88),
+        (HOUR_MS, 0.96),
+        (7 * DAY_MS, 1.0),
     ),
     "revealed": (
-        (3 * SECOND, 0.01),
-        (30 * SECOND, 0.1),
-        (3 * MINUTE, 0.4),
-        (15 * MINUTE, 0.85),
-        (HOUR, 0.94),
-        (7 * DAY, 1.0),
+        (3 * SECOND_MS, 0.01),
+        (30 * SECOND_MS, 0.1),
+        (3 * MINUTE_MS, 0.4),
+        (15 * MINUTE_MS, 0.85),
+        (HOUR_MS, 0.94),
+        (7 * DAY_MS, 1.0),
     ),
     "hidden": (
-        (2 * SECOND, 0.02),
-        (8 * SECOND, 0.2),
-        (20 * SECOND, 0.6),
-        (MINUTE, 0.9),
-        (5 * MINUTE, 0.97),
-        (HOUR, 1.0),
+        (2 * SECOND_MS, 0.02),
+        (8 * SECOND_MS, 0.2),
+        (20 * SECOND_MS, 0.6),
+        (MINUTE_MS, 0.9),
+        (5 * MINUTE_MS, 0.97),
+        (HOUR_MS, 1.0),
     ),
 }
 """Time from a signal to the call it leads to, as the exchange sees it. Ours: after a tap, set-up takes 3-20 s."""
@@ -108,23 +105,23 @@ SIGNAL_CALLS: Mapping[str, tuple[float, float]] = {
 
 ON_PAGE_CALLERS: Quantiles = (
     (0, 0.7),
-    (15 * MINUTE, 0.65),
-    (30 * MINUTE, 0.5),
-    (2 * HOUR, 0.25),
-    (DAY, 0.1),
-    (60 * DAY, 0.05),
+    (15 * MINUTE_MS, 0.65),
+    (30 * MINUTE_MS, 0.5),
+    (2 * HOUR_MS, 0.25),
+    (DAY_MS, 0.1),
+    (60 * DAY_MS, 0.05),
 )
 """Share of callers whose page is still open at that delay. Ours."""
 
 ON_PAGE_OTHERS: Quantiles = (
     (0, 1.0),
-    (30 * SECOND, 0.85),
-    (2 * MINUTE, 0.5),
-    (5 * MINUTE, 0.25),
-    (15 * MINUTE, 0.1),
-    (HOUR, 0.03),
-    (DAY, 0.003),
-    (60 * DAY, 0.001),
+    (30 * SECOND_MS, 0.85),
+    (2 * MINUTE_MS, 0.5),
+    (5 * MINUTE_MS, 0.25),
+    (15 * MINUTE_MS, 0.1),
+    (HOUR_MS, 0.03),
+    (DAY_MS, 0.003),
+    (60 * DAY_MS, 0.001),
 )
 """Share of all visitors whose page is still open at that age. Ours; sites report about 3 minutes a visit (Nimbata)."""
 
@@ -221,7 +218,7 @@ def _with_heavier_tail(prior: tuple[float, ...], start: int, factor: float) -> t
     return tuple(m / sum(heavier) for m in heavier)
 
 
-_DELAY_PRIOR = _with_heavier_tail(masses(PUBLISHED_DELAYS), 30 * MINUTE, LATE_UNEXPLAINED)
+_DELAY_PRIOR = _with_heavier_tail(masses(PUBLISHED_DELAYS), 30 * MINUTE_MS, LATE_UNEXPLAINED)
 _SIGNAL_PRIOR = {kind: masses(q) for kind, q in SIGNAL_DELAYS.items()}
 _CALLERS_ON = curve(ON_PAGE_CALLERS)
 _OTHERS_ON = curve(ON_PAGE_OTHERS)
@@ -326,7 +323,7 @@ def _tables(c: Counts) -> dict[str, object]:
         "log_on": {device: tuple(map(log, _times(density, on))) for device, (on, _) in factors.items()},
         "log_left": {device: tuple(map(log, _times(density, left))) for device, (_, left) in factors.items()},
         "signal": {kind: _signal_table(c, kind) for kind in SIGNAL_DELAYS},
-        "log_nobody": log(_shrunk(c.nobody, c.calls, *NOBODY_SHARE) * _calls_a_day(c) / DAY),
+        "log_nobody": log(_shrunk(c.nobody, c.calls, *NOBODY_SHARE) * _calls_a_day(c) / DAY_MS),
         "soon_on": {device: _times(soon, on) for device, (on, _) in factors.items()},
         "soon_left": {device: _times(soon, left) for device, (_, left) in factors.items()},
     }

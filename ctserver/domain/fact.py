@@ -14,10 +14,11 @@ from typing import Any
 
 from ctserver.domain import call as machine
 from ctserver.domain.call import Call
+from ctserver.domain.clock import HOUR_MS
 
 SHORT_SHARE = 0.2  # of the showings of an hour that found no free number: from here on a pool is short. Ours.
 SHORT_SHOWINGS = 10  # fewer in an hour say nothing. Ours.
-QUIET_MS = 6 * 3_600_000  # the same trouble is told of once in this time
+QUIET_MS = 6 * HOUR_MS  # the same trouble is told of once in this time
 
 RINGING, ANSWERED, ENDED, MISSED = "call.ringing", "call.answered", "call.ended", "call.missed"
 ATTRIBUTED, TAGGED, RECORDING = "call.attributed", "call.tagged", "recording.ready"

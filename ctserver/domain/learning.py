@@ -14,7 +14,8 @@ from dataclasses import dataclass, field, replace
 from math import exp
 
 from ctserver.domain.attribution import NO_HISTORY, CallerHistory, CallFacts, Candidate, on_page, weigh
-from ctserver.domain.delay import BINS, DAY, SECOND, SIGNAL_CALLS, STALE_MS, Counts, DelayModel, bin_of
+from ctserver.domain.clock import DAY_MS, SECOND_MS
+from ctserver.domain.delay import BINS, SIGNAL_CALLS, STALE_MS, Counts, DelayModel, bin_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +63,12 @@ def seen_between(candidates: Iterable[Candidate], since: int, until: int, number
         for s in c.signals:
             if since <= s.at < until and not (s.kind == "hidden" and _only_left(c, s.at)):
                 signals[s.kind] = signals.get(s.kind, 0) + 1
-    return Seen(tuple(showings), signals, numbers * (until - since) / DAY)
+    return Seen(tuple(showings), signals, numbers * (until - since) / DAY_MS)
 
 
 def _only_left(c: Candidate, hidden_at: int) -> bool:
     """A page hides in being left; desktops hide a page whenever another tab is opened."""
-    return c.device == "desktop" or (c.left_at is not None and c.left_at - hidden_at < SECOND)
+    return c.device == "desktop" or (c.left_at is not None and c.left_at - hidden_at < SECOND_MS)
 
 
 def learn(model: DelayModel, calls: Iterable[KnownCall], seen: Seen | None = None, *, fade: float = 1.0) -> DelayModel:

@@ -6,7 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import median
 
-SOON_MS = 10 * 60_000  # within this time most callers still wait for you and not for another shop. Ours.
+from ctserver.domain.clock import MINUTE_MS
+
+SOON_MS = 10 * MINUTE_MS  # within this time most callers still wait for you and not for another shop. Ours.
 
 NEW, CALLED_BACK, RANG_AGAIN, GIVEN_UP = "new", "called_back", "rang_again", "given_up"
 

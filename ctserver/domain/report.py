@@ -13,7 +13,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import lru_cache
 
-QUARTER_MS, HOUR_MS, DAY_MS, WEEK_MS = 900_000, 3_600_000, 86_400_000, 604_800_000
+from ctserver.domain.clock import DAY_MS, HOUR_MS, MINUTE_MS, WEEK_MS, day_of, epoch_ms, midnight
+
+QUARTER_MS = 15 * MINUTE_MS
 MONDAY_MS = 4 * DAY_MS  # the first of 1970
 MEASURES = (
     "sessions",
@@ -27,6 +29,7 @@ MEASURES = (
     "deals",
     "revenue",
 )
+PLACE = {name: place for place, name in enumerate(MEASURES)}  # in Sums
 DIMENSIONS = (
     "channel",
     "source",
@@ -171,7 +174,7 @@ def day_start(at: int) -> int:
 def month_of(at: int) -> int:
     """The first millisecond of UTC's month."""
     day = datetime.fromtimestamp(at / 1000, tz=UTC)
-    return _ms(datetime(day.year, day.month, 1, tzinfo=UTC))
+    return epoch_ms(datetime(day.year, day.month, 1, tzinfo=UTC))
 
 
 def week_of(at: int) -> int:
@@ -182,7 +185,7 @@ def week_of(at: int) -> int:
 def season_of(at: int) -> int:
     """The first millisecond of the January, April, July or October that the three months of UTC began with."""
     day = datetime.fromtimestamp(at / 1000, tz=UTC)
-    return _ms(datetime(day.year, day.month - (day.month - 1) % 3, 1, tzinfo=UTC))
+    return epoch_ms(datetime(day.year, day.month - (day.month - 1) % 3, 1, tzinfo=UTC))
 
 
 def next_month(month: int) -> int:
@@ -219,17 +222,6 @@ def nothing() -> Sums:
 # ---- the zone of the one who looks
 
 
-def midnight(day: date, zone: tzinfo) -> int:
-    """When the day begins there; where clocks leave midnight out, its first moment."""
-    return _ms(datetime(day.year, day.month, day.day, tzinfo=zone))
-
-
-def as_many_days_before(at: int, days: int, zone: tzinfo) -> int:
-    """The same time by the clock, so many days earlier."""
-    there = datetime.fromtimestamp(at / 1000, tz=zone)
-    return _ms((there.replace(tzinfo=None) - timedelta(days=days)).replace(tzinfo=zone))
-
-
 def days_of_hours(span: Span, zone: tzinfo) -> list[list[int]]:
     """How many of the span's days have each hour of the week, from Monday; the last hour counts as soon as it has begun."""
     if span[0] >= span[1]:
@@ -240,10 +232,6 @@ def days_of_hours(span: Span, zone: tzinfo) -> list[list[int]]:
     today = found[last.weekday()]
     today[: last.hour + 1] = [days + 1 for days in today[: last.hour + 1]]
     return found
-
-
-def day_of(at: int, zone: tzinfo) -> date:
-    return datetime.fromtimestamp(at / 1000, tz=zone).date()
 
 
 def offsets(span: Span, zone: tzinfo) -> Iterator[tuple[Span, int]]:
@@ -309,7 +297,3 @@ def _step(day: date, unit: str) -> date:
     if unit == "month":
         return (day.replace(day=1) + timedelta(days=32)).replace(day=1)
     return day + timedelta(days=7 if unit == "week" else 1)
-
-
-def _ms(moment: datetime) -> int:
-    return round(moment.timestamp() * 1000)

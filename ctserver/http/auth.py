@@ -16,6 +16,7 @@ from aiohttp import web
 from argon2 import PasswordHasher
 from yarl import URL
 
+from ctserver.domain.clock import MINUTE_MS
 from ctserver.domain.rights import Right
 from ctserver.http import audit, render, rights
 from ctserver.http.deps import DEPS, USER, Deps, User
@@ -26,7 +27,7 @@ from ctserver.storage import logins, tokens
 
 COOKIE = "ct_login"
 PUSH_COOKIE = "ct_push"  # names the entry of this browser among those that are notified
-SEEN_EVERY_MS = 5 * 60_000  # how exactly the time of somebody's last request is kept
+SEEN_EVERY_MS = 5 * MINUTE_MS  # how exactly the time of somebody's last request is kept
 TOKEN_PREFIX = "ct_"  # so that a token found somewhere is known for one
 ASKED_AGAIN_SECONDS = 1.0  # how soon a stream ends for whom a login, a right or a site was taken from
 ASKED: web.RequestKey[float] = web.RequestKey("asked", float)

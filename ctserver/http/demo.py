@@ -6,6 +6,7 @@ from aiohttp import web
 
 from ctserver import language
 from ctserver.domain import phone
+from ctserver.domain.clock import MINUTE_MS
 from ctserver.http import render
 from ctserver.http.deps import DEPS, TestCallFailed
 
@@ -54,7 +55,7 @@ async def testcall(request: web.Request) -> web.Response:
     number = body.get("number") if isinstance(body, dict) else None
     if not isinstance(number, str) or number not in deps.uses:
         return _error("The page shows its own number, which is not tracked. Is the script working?", 404)
-    recent = [at for at in deps.attempts.get("demo testcall", []) if at > deps.now() - 60_000]
+    recent = [at for at in deps.attempts.get("demo testcall", []) if at > deps.now() - MINUTE_MS]
     if len(recent) >= MAX_CALLS:
         return _error("That was many calls. Please wait a minute.", 429)
     deps.attempts["demo testcall"] = [*recent, deps.now()]

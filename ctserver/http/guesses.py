@@ -10,14 +10,15 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 
+from ctserver.domain.clock import DAY_MS, HOUR_MS, MINUTE_MS
 from ctserver.http.limits import bucket_of
 
 FAILURES = 10
-FAILURE_MS = 5 * 60_000
+FAILURE_MS = 5 * MINUTE_MS
 LOGIN_FAILURES = 100
-LOGIN_FAILURE_MS = 3_600_000
+LOGIN_FAILURE_MS = HOUR_MS
 CODES = 30
-CODES_MS = 86_400_000
+CODES_MS = DAY_MS
 PATIENCE = 4  # failures on a login before its answers come slower
 SLOWEST = 2.0  # seconds
 MAX_WAITING = 50  # answers held back at once; more are refused

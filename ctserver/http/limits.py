@@ -10,7 +10,7 @@ from collections import OrderedDict
 from functools import lru_cache
 from ipaddress import IPv6Address
 
-_MINUTE_MS = 60_000
+from ctserver.domain.clock import MINUTE_MS
 
 
 class Limiter:
@@ -22,7 +22,7 @@ class Limiter:
 
     def __init__(self, per_minute: int, burst: int, max_keys: int = 100_000) -> None:
         self._rate = max(per_minute, 0)
-        self._depth = max(burst, 1) * _MINUTE_MS
+        self._depth = max(burst, 1) * MINUTE_MS
         self._max_keys = max(max_keys, 1)
         self._full_at: OrderedDict[str, int] = OrderedDict()  # least recently served first
 
@@ -35,9 +35,9 @@ class Limiter:
         full_at = self._full_at.get(key, now)
         if not self._busy(full_at, now):
             full_at = now
-        if full_at - now + _MINUTE_MS > self._depth:
+        if full_at - now + MINUTE_MS > self._depth:
             return False
-        self._full_at[key] = full_at + _MINUTE_MS
+        self._full_at[key] = full_at + MINUTE_MS
         self._full_at.move_to_end(key)
         if len(self._full_at) > self._max_keys:
             self._full_at.popitem(last=False)

@@ -18,6 +18,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from ctserver import ids
 from ctserver.domain import secondfactor, visitor
+from ctserver.domain.clock import MINUTE_MS
 from ctserver.domain.person import Person
 from ctserver.http import audit, render
 from ctserver.http.auth import COOKIE, PUSH_COOKIE, same
@@ -30,7 +31,7 @@ from ctserver.storage import logins, push, users
 from ctserver.storage.db import Transaction
 
 PRE_COOKIE = "ct_form"
-WAITING_MS = 10 * 60_000  # how long the second factor is waited for
+WAITING_MS = 10 * MINUTE_MS  # how long the second factor is waited for
 CODE_GUESSES = 5  # wrong codes, and the password is asked for again
 
 _hasher = PasswordHasher()

@@ -8,6 +8,7 @@ import re
 from aiohttp import web
 
 from ctserver import ids, language
+from ctserver.domain.clock import MINUTE_MS
 from ctserver.http import audit
 from ctserver.http.auth import hash_password
 from ctserver.http.deps import DEPS
@@ -22,7 +23,7 @@ from ctserver.storage.db import Transaction
 
 MIN_PASSWORD = 10
 ASKED_SECONDS = 0.3  # how long the answer to a forgotten password takes, whoever asks
-ASKED_AGAIN_MS = 5 * 60_000  # one letter in this time
+ASKED_AGAIN_MS = 5 * MINUTE_MS  # one letter in this time
 LOGIN = re.compile(r"[\w.@+-]{1,64}", re.ASCII)
 
 
@@ -51,7 +52,7 @@ async def forgot(request: web.Request) -> web.StreamResponse:
     if not deps.asked_limit.allow(address, now):
         return _forgot_form(request, error=_("Too many attempts. Please wait a few minutes."), status=429)
     entry, spoken = audit.entry(request, "asked for a new password", name), language.reader().language
-    expires_at = now + deps.settings.people.reset_minutes * 60_000
+    expires_at = now + deps.settings.people.reset_minutes * MINUTE_MS
 
     def ask(tx: Transaction) -> None:
         log.add(tx, entry)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass
 
+from ctserver.domain.clock import MINUTE_MS
 from ctserver.domain.identity import Flow
 
-LASTS_MS = 10 * 60_000
+LASTS_MS = 10 * MINUTE_MS
 MAX = 10_000
 
 

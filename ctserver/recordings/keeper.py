@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ctserver.config import Settings
+from ctserver.domain.clock import DAY_MS, HOUR_MS, MINUTE_MS
 from ctserver.recordings import seal, sound
 from ctserver.recordings.places import S3, Places
 from ctserver.recordings.seal import SUFFIX
@@ -20,8 +21,7 @@ from ctserver.storage.db import Database, Row, StorageError
 log = logging.getLogger(__name__)
 
 MAX_TRIES = 6  # of a sound that cannot be copied
-FIRST_WAIT_MS, LONGEST_WAIT_MS = 60_000, 6 * 3_600_000  # doubled with each try
-DAY_MS = 86_400_000
+FIRST_WAIT_MS, LONGEST_WAIT_MS = MINUTE_MS, 6 * HOUR_MS  # doubled with each try
 
 
 class Keeper:

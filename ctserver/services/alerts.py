@@ -23,6 +23,7 @@ from ctserver.domain import alert as rules
 from ctserver.domain import fact as facts
 from ctserver.domain import phone
 from ctserver.domain.alert import MISSED, Alert, Conditions
+from ctserver.domain.clock import DAY_MS, HOUR_MS, MINUTE_MS
 from ctserver.domain.fact import Fact
 from ctserver.domain.rights import Scope
 from ctserver.language import Reader, written_for
@@ -41,10 +42,9 @@ PER_MINUTE = 60
 TRY_SECONDS = (
     120.0  # longer than any channel takes to tell by itself that it failed: a recording goes out over a slow line
 )
-LATE_MS = 5 * 60_000  # what comes so much later than its rule wants says how long ago it was. Ours.
-STALE_RINGING_MS = 60_000  # that it rings is no news a minute later
-RECORDING_MS = 60_000  # from the hang-up: until then a message that is to have the recording waits for it. Ours.
-DAY_MS = 86_400_000
+LATE_MS = 5 * MINUTE_MS  # what comes so much later than its rule wants says how long ago it was. Ours.
+STALE_RINGING_MS = MINUTE_MS  # that it rings is no news a minute later
+RECORDING_MS = MINUTE_MS  # from the hang-up: until then a message that is to have the recording waits for it. Ours.
 _SECRET_LINK = re.compile(r"(/shared/)[\w-]+")  # who reads the log of deliveries need not have the right to listen
 
 Sounds = Callable[[str, str], Awaitable[Attachment | None]]
@@ -110,7 +110,7 @@ class Alerts:
             yield from self._rows(f"alert.{name}", rule, fact, due_at, now)
             step, path = rule, f"alert.{name}"
             while step.then:
-                due_at += step.then_minutes * 60_000
+                due_at += step.then_minutes * MINUTE_MS
                 path, step = f"{path}.{step.then}", self._settings.alerts[step.then]
                 yield from self._rows(path, step, fact, due_at, now)
 
@@ -187,7 +187,7 @@ class Alerts:
         """How long after its fact a message of the last of these rules is to come."""
         passed = [self._settings.alerts[name] for name in steps]
         waits = sum(rule.then_minutes for rule in passed[:-1]) + passed[-1].group_minutes
-        return passed[0].after_seconds * 1000 + waits * 60_000
+        return passed[0].after_seconds * 1000 + waits * MINUTE_MS
 
     async def _message(self, job: Job, name: str, alert: Alert, sound: Attachment | None) -> Message:
         """In the words of him whom it is for. Raises GiveUp."""
@@ -298,7 +298,7 @@ class Alerts:
 
     async def _not_again(self, job: Job, rule: Rule, now: int) -> None:
         """Raises Drop if this or another rule has texted him in the window."""
-        since = now - rule.once_hours * 3_600_000
+        since = now - rule.once_hours * HOUR_MS
         told = [await alerts.texted_at(self._db, sink, job.topic, since) for sink in {job.sink, *self._caller_sinks}]
         if last := max(filter(None, told), default=None):
             raise Drop(f"he was told at {facts.iso(last)}; once in {rule.once_hours} h is enough")
@@ -307,7 +307,7 @@ class Alerts:
         """How many other calls of this caller go with this one. Raises Hold while the last message is too fresh."""
         if not rule.group_minutes or not job.topic:
             return 0
-        window = rule.group_minutes * 60_000
+        window = rule.group_minutes * MINUTE_MS
         last = await alerts.told_at(self._db, job.sink, job.topic, now - window)
         if last is not None:
             raise Hold(last + window, "this caller was told of just now; his further calls come together")
@@ -372,4 +372,4 @@ def _conditions(rule: Rule) -> Conditions:
 
 
 def _fresh_ms(rule: Rule, occasion: str) -> int:
-    return STALE_RINGING_MS if occasion == "ringing" else rule.fresh_minutes * 60_000
+    return STALE_RINGING_MS if occasion == "ringing" else rule.fresh_minutes * MINUTE_MS

@@ -18,6 +18,7 @@ from ctserver.domain.attribution import NOBODY, Answer, CallFacts, Candidate, at
 from ctserver.domain.calibration import Calibration, calibrate
 from ctserver.domain.call import Call
 from ctserver.domain.callback import SITE
+from ctserver.domain.clock import DAY_MS
 from ctserver.domain.delay import PUBLISHED, DelayModel
 from ctserver.domain.learning import KnownCall, Lesson, seen_between
 from ctserver.domain.reasons import Reason
@@ -26,8 +27,7 @@ from ctserver.storage import attribution as evidence
 from ctserver.storage import callbacks, calls, sessions
 from ctserver.storage.db import Database, Transaction
 
-LOOK_BACK_MS = 30 * 86_400_000  # showings and earlier calls older than this are not asked for
-DAY_MS = 86_400_000
+LOOK_BACK_MS = 30 * DAY_MS  # showings and earlier calls older than this are not asked for
 SURE = 0.95
 AT_ONCE = 20  # calls learnt from in one read
 FADE = 0.98  # of what was learnt, a day later: half of it after five weeks

@@ -17,6 +17,7 @@ from ctserver.config import Line, NumberUse, Settings, number_uses
 from ctserver.domain import callback as rules
 from ctserver.domain import label, phone
 from ctserver.domain.callback import CallbackEnded, Placed, Refused
+from ctserver.domain.clock import DAY_MS, HOUR_MS, MINUTE_MS
 from ctserver.domain.hours import Hours
 from ctserver.services.recorded import Recorded
 from ctserver.services.routing import Answer, hours_of
@@ -26,7 +27,6 @@ from ctserver.storage.db import Database, StorageError, Transaction
 
 log = logging.getLogger(__name__)
 
-HOUR_MS, DAY_MS = 3_600_000, 86_400_000
 SLACK_SECONDS = 20  # for the announcement and the key
 PLACED = "placed"  # CT_ROUTE of a call that may go on
 
@@ -67,7 +67,7 @@ class Callbacks:
         self._countries = frozenset(self._rules.countries or [settings.server.country])
         self._hours: dict[str, Hours] = {name: hours_of(line, settings.server) for name, line in settings.lines.items()}
         rule = self._rules
-        self._patience = rules.Patience(rule.company_attempts, rule.visitor_attempts, rule.retry_minutes * 60_000)
+        self._patience = rules.Patience(rule.company_attempts, rule.visitor_attempts, rule.retry_minutes * MINUTE_MS)
 
     @property
     def possible(self) -> bool:

@@ -19,6 +19,7 @@ from typing import IO, Any
 from ctserver import ids
 from ctserver.domain import phone
 from ctserver.domain.caller_data import Written
+from ctserver.domain.clock import MINUTE_MS
 from ctserver.domain.fact import iso
 from ctserver.domain.words import N_
 from ctserver.outbound.attachment import Attachment
@@ -26,7 +27,7 @@ from ctserver.storage import caller_data as storage
 from ctserver.storage import retention
 from ctserver.storage.db import Database, Row, Transaction
 
-SETTLED_MS = 10 * 60_000  # after its end a call may still be told of, its recording made
+SETTLED_MS = 10 * MINUTE_MS  # after its end a call may still be told of, its recording made
 AT_ONCE = 25
 _TIME = re.compile(r"(?:^|_)(?:at|until)$")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC
 
 from ctserver.domain import report
+from ctserver.domain.clock import DAY_MS
 from ctserver.domain.colours import Dot, dot_of, shared_out
-from ctserver.domain.report import DAY_MS
 from ctserver.services import reports
 from ctserver.services.reports import Question
 from ctserver.storage.db import Database

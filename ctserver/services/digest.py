@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import partial
 from zoneinfo import ZoneInfo
 
 from ctserver.config import Settings
 from ctserver.domain import fact as facts
 from ctserver.domain import missed as work
+from ctserver.domain.clock import midnight
 from ctserver.domain.fact import Fact
-from ctserver.domain.report import MEASURES, Span, Sums
+from ctserver.domain.report import PLACE, Span, Sums, nothing
 from ctserver.domain.rights import EVERYTHING, Scope
 from ctserver.services import reports
 from ctserver.services.facts import Facts
@@ -135,7 +136,7 @@ async def of_days(db: Database, settings: Settings, first: date, last: date, sco
         last=last,
         total=_count(report.total),
         day_before=None if weekly else await _day_before(db, first, zone, scope),
-        week_before=_count(report.before or [0] * len(MEASURES)),
+        week_before=_count(report.before or nothing()),
         bars=[(at, _of(sums, "calls"), _of(sums, "missed")) for at, sums in report.series],
         sources=_sources(report.lines),
         waiting=waiting[:MOST_WAITING],
@@ -172,11 +173,11 @@ def _count(sums: Sums) -> Count:
 
 
 def _of(sums: Sums, measure: str) -> int:
-    return sums[MEASURES.index(measure)]
+    return sums[PLACE[measure]]
 
 
 def _span(first: date, end: date, zone: tzinfo) -> Span:
-    since, until = (int(datetime.combine(day, time(), zone).timestamp() * 1000) for day in (first, end))
+    since, until = (midnight(day, zone) for day in (first, end))
     return since, until
 
 

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ctserver.config import Settings
+from ctserver.domain.clock import DAY_MS, MINUTE_MS
 from ctserver.domain.delay import STALE_MS
 from ctserver.domain.fact import PoolShort, pool_short
 from ctserver.services.facts import Facts
@@ -15,7 +16,6 @@ from ctserver.services.simulation import PoolSize, Recorded, pool_size
 from ctserver.storage import outbox, pools
 from ctserver.storage.db import Database, Row, Transaction
 
-DAY_MS = 86_400_000
 LOOK_BACK_DAYS = 14
 REPORT_EVERY_MS = DAY_MS
 ENOUGH = 50  # showings; fewer say nothing of a site's days. Ours.
@@ -53,7 +53,7 @@ async def question(db: Database, settings: Settings, pool: str, now: int) -> Que
     held = settings.pools[pool]
     calls, tapped = await pools.calls_and_taps(db, held.numbers, since)
     days = max(1.0, (now - showings[0].shown_at) / DAY_MS) if showings else 1.0
-    return Question(showings, days, len(held.numbers), held.hold_minutes * 60_000, calls, tapped)
+    return Question(showings, days, len(held.numbers), held.hold_minutes * MINUTE_MS, calls, tapped)
 
 
 def recorded(row: Row) -> Recorded:

@@ -8,11 +8,11 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 from ctserver.config.retention import Retention as Periods
+from ctserver.domain.clock import DAY_MS
 from ctserver.storage import outbox
 from ctserver.storage import retention as storage
 from ctserver.storage.db import Database, Row, Transaction
 
-DAY_MS = 86_400_000
 PAUSE_SECONDS = 0.1  # between batches
 CALLS, SESSIONS, ROWS = 25, 50, 500  # in a batch; each keeps the writer for some 10 ms
 Step = Callable[[int], Awaitable[int]]  # one batch of what is older than this; how many went, 0: none is left

@@ -12,6 +12,7 @@ from ctserver import ids
 from ctserver.config import Line, NumberUse, Settings, number_uses
 from ctserver.config.server import Server
 from ctserver.domain import phone
+from ctserver.domain.clock import HOUR_MS
 from ctserver.domain.hours import Hours
 from ctserver.services.blocked import BlackList
 from ctserver.services.callers import Caller, Callers, Doorkeeper
@@ -20,7 +21,7 @@ from ctserver.services.recorded import Recorded
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 0.1  # for what is nice to know; the call goes on without it
-STORE_AGAIN_MS = 3_600_000  # an answer may be lost on its way, or a PBX set up anew
+STORE_AGAIN_MS = HOUR_MS  # an answer may be lost on its way, or a PBX set up anew
 NOT_RECORDED = {"CT_REFUSED": "yes"}  # whatever line the call comes to
 START = "start"  # stands for the ring seconds: the line has a context of its own
 

@@ -6,13 +6,14 @@ from collections.abc import Mapping
 
 from ctserver.config import Settings
 from ctserver.domain import fact as facts
+from ctserver.domain.clock import HOUR_MS, MINUTE_MS
 from ctserver.domain.fact import Fact
 from ctserver.services.facts import Facts
 from ctserver.storage import outbox, recordings
 from ctserver.storage.db import Database, Transaction
 
-PATIENCE_MS = 60_000  # a PBX that restarts is no trouble yet
-LATELY_MS = 6 * 3_600_000
+PATIENCE_MS = MINUTE_MS  # a PBX that restarts is no trouble yet
+LATELY_MS = 6 * HOUR_MS
 ENOUGH = 3  # answered calls without a recording, and none with one
 
 

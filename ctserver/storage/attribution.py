@@ -7,12 +7,12 @@ from dataclasses import asdict, replace
 
 from ctserver import ids
 from ctserver.domain.attribution import CallerHistory, Candidate, EarlierCall, SignalAt
+from ctserver.domain.clock import DAY_MS
 from ctserver.domain.delay import PUBLISHED, Counts, DelayModel
 from ctserver.storage.db import Database, Row, Transaction
 from ctserver.storage.sessions import source_of
 
 MOST = 5_000
-DAY_MS = 86_400_000  # how far an id's time may be from its call's
 
 
 def candidates(tx: Transaction, number: str, since: int, at: int) -> list[Candidate]:
@@ -140,7 +140,7 @@ def _credited(tx: Transaction, number: str, since: int, at: int) -> dict[str, tu
         SELECT session, arrived_at, confidence FROM calls
         WHERE did = $1 AND id >= $4 AND session <> '' AND arrived_at BETWEEN $2 AND $3 ORDER BY arrived_at
         """,
-        (number, since, at - 1, ids.first(max(0, since - DAY_MS))),
+        (number, since, at - 1, ids.first(max(0, since - DAY_MS))),  # an id's time is near that of its call
     )
     return {row["session"]: (row["arrived_at"], row["confidence"]) for row in rows}
 

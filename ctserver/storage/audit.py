@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ctserver import ids
+from ctserver.domain.clock import MINUTE_MS
 from ctserver.storage.db import Database, Row, Transaction
 
-AGAIN_MS = 10 * 60_000  # a player asks for its file piece by piece: that is one listening
+AGAIN_MS = 10 * MINUTE_MS  # a player asks for its file piece by piece: that is one listening
 
 
 @dataclass(frozen=True, slots=True)

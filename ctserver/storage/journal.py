@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from ctserver.domain.clock import HOUR_MS
 from ctserver.domain.rights import Scope
 from ctserver.storage.db import Database, Row
 
@@ -60,7 +61,6 @@ async def counts(db: Database, scope: Scope, since: int, until: int) -> tuple[in
     return (row["calls"], row["answered"], row["missed"], row["ringing"]) if row else (0, 0, 0, 0)
 
 
-HOUR_MS = 3_600_000
 # Of hours whose sums are valid, these; of the others and of what is no whole hour, the calls.
 _COUNTS = """
     WITH spans (since, until) AS (

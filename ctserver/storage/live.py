@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from ctserver import ids
+from ctserver.domain.clock import DAY_MS
 from ctserver.storage.db import Database, Row
 
 MOST = 200
 LATEST = 1_000  # showings
-DAY_MS = 86_400_000
 
 
 async def calls_now(db: Database) -> list[Row]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from ctserver.domain.clock import DAY_MS
 from ctserver.storage.db import Database, Transaction
-
-DAY_MS = 86_400_000
 
 
 async def counts(db: Database, now: int) -> dict[str, dict[str, int]]:

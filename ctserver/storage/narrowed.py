@@ -11,11 +11,13 @@ import json
 from collections.abc import Iterable, Iterator
 
 from ctserver import ids
-from ctserver.domain.report import DAY_MS, HOUR_MS, OF_VISITORS, Span, Sums, day_start, nothing
+from ctserver.domain.clock import DAY_MS, HOUR_MS
+from ctserver.domain.report import OF_VISITORS, Span, Sums, day_start, nothing
 from ctserver.domain.rights import Scope
 from ctserver.storage import search
 from ctserver.storage.db import Row, Transaction
-from ctserver.storage.reports import plain, valid
+from ctserver.storage.reports import plain
+from ctserver.storage.rollups import valid
 from ctserver.storage.search import Filters
 
 OF_SESSIONS = frozenset(("since", "until", "site", *OF_VISITORS))  # the other filters say nothing of sessions

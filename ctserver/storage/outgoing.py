@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ctserver.domain.clock import DAY_MS
 from ctserver.storage.db import Row, Transaction
 
-LOOK_AHEAD_MS = 7 * 86_400_000  # a call to him later than this is about something else. Ours.
+LOOK_AHEAD_MS = 7 * DAY_MS  # a call to him later than this is about something else. Ours.
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ctserver.domain.clock import HOUR_MS
 from ctserver.storage.db import Database, Row, Transaction
-
-HOUR_MS = 3_600_000
 
 
 def showings(tx: Transaction, pool: str, since: int) -> list[Row]:

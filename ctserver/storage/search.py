@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields
 
 from ctserver import ids
 from ctserver.domain import phone
+from ctserver.domain.clock import DAY_MS
 from ctserver.domain.rights import Scope
 from ctserver.storage.db import Database, Row, Value
 
@@ -23,7 +24,6 @@ SLOW_TO_COUNT = FAR | {"caller", "target"}  # each call takes a look at another 
 COUNTS_TO = 1_000
 NONE = "-"  # as a filter: where it is not known
 END = 1 << 50  # later than every call, epoch milliseconds
-DAY_MS = 86_400_000  # how far an id's time may be from its call's
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +147,7 @@ async def _span(db: Database, filters: Filters, before: str, lead: str) -> Span:
         last = await db.one(_PLACE, (before,)) if before else None
         at, id = min((until, ""), (last["arrived_at"] if last else 0, before) if before else (END, ""))
         return since, at, "", id
-    first = ids.first(max(0, since - DAY_MS)) if since else ""
+    first = ids.first(max(0, since - DAY_MS)) if since else ""  # an id's time is near that of its call
     end = ids.first(until + DAY_MS) if until < END else ids.LAST
     return since, until, first, min(end, before or ids.LAST)
 

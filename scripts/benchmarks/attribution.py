@@ -8,12 +8,12 @@ from time import perf_counter
 
 from benchmarks.common import Figure
 from ctserver.domain.attribution import CallFacts, Candidate, SignalAt, attribute
-from ctserver.domain.delay import MINUTE
+from ctserver.domain.clock import MINUTE_MS
 from ctserver.domain.pool import Holder, Newcomer, NumberState, pick
 
 ABOUT = "one call attributed among thousands of candidates, one number picked, in this process"
 NOW = 1_770_000_000_000
-HOLD = 30 * MINUTE
+HOLD = 30 * MINUTE_MS
 REGIONS = ("", "R1", "R2", "R3")
 DEVICES = ("phone", "desktop")
 
@@ -27,8 +27,8 @@ def candidates(count: int, apart_ms: int) -> list[Candidate]:
     rows = []
     for i in range(count):
         at = NOW - (i + 1) * apart_ms
-        left = at + 3 * MINUTE if at + 3 * MINUTE < NOW else None
-        signals = (SignalAt("tapped", at + MINUTE),) if i % 4 == 0 else ()
+        left = at + 3 * MINUTE_MS if at + 3 * MINUTE_MS < NOW else None
+        signals = (SignalAt("tapped", at + MINUTE_MS),) if i % 4 == 0 else ()
         rows.append(
             Candidate(
                 f"s{i}", "+1", at, left or NOW - 5000, left, signals, REGIONS[i % 4], DEVICES[i % 2], visitor=f"v{i}"
@@ -43,8 +43,8 @@ def states(numbers: int, minutes_apart: int) -> list[NumberState]:
     for i in range(numbers):
         holders = []
         for turn in range(3):
-            at = NOW - (i + turn * numbers + 1) * minutes_apart * MINUTE // 2
-            left = at + 3 * MINUTE if at + 3 * MINUTE < NOW else None
+            at = NOW - (i + turn * numbers + 1) * minutes_apart * MINUTE_MS // 2
+            left = at + 3 * MINUTE_MS if at + 3 * MINUTE_MS < NOW else None
             last = left or NOW - 5000
             holders.append(Holder(f"s{i}-{turn}", f"+{i}", at, last, left, last + HOLD, "R1", "phone"))
         made.append(NumberState(f"+{i}", holders[0].shown_at, tuple(holders)))
@@ -65,7 +65,7 @@ def run(options: argparse.Namespace, say: Callable[[str], None]) -> list[Figure]
     """The figures; the baseline is one candidate, so that the ratio tells what a crowd costs."""
     say("scoring calls against their candidates")
     call = CallFacts("+1", NOW, "+79001112233", "R1")
-    days, hour = candidates(options.candidates, 10 * MINUTE), candidates(options.candidates, 700)
+    days, hour = candidates(options.candidates, 10 * MINUTE_MS), candidates(options.candidates, 700)
     newcomer = Newcomer("new", "R1", "phone")
     roomy, short = states(36, 2), states(12, 1)
     one = best_of(200, lambda: attribute(call, days[:1])) * 1e3

@@ -18,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ctserver import config, files
-from ctserver.services import reports
+from ctserver.services import rollups
 from ctserver.services.demo import Day, Shop, shop_of
 from ctserver.services.demo.write import days
 from ctserver.storage import demo, migrate, sqlite
@@ -163,8 +163,8 @@ async def _roll(file: Path, settings: config.Settings, now: int) -> None:
     db = await sqlite.open(file)
     try:
         await db.run(lambda connection: connection.execute("PRAGMA synchronous = OFF"))
-        await db.write(lambda tx: reports.settle(tx, settings))
-        while await reports.roll(db, now):
+        await db.write(lambda tx: rollups.settle(tx, settings))
+        while await rollups.roll(db, now):
             pass
     finally:
         await db.close()

@@ -24,7 +24,7 @@ from ctserver.http.gate import Gate
 from ctserver.http.geo import Geo
 from ctserver.privacy import caller_data_of
 from ctserver.recordings.places import Places
-from ctserver.services import demo, reports, visits
+from ctserver.services import demo, rollups, visits
 from ctserver.services.attribution import Attributor
 from ctserver.services.blocked import BlackList
 from ctserver.services.callbacks import Callbacks
@@ -139,7 +139,7 @@ class Shop:
         await migrate.migrate(self.db, migrate.read(files.folder("migrations")))
         now = self.now()
         await demo.fill(self.db, demo.shop_of(self.settings, calls), self.recordings, days, now)
-        while await reports.roll(self.db, now):
+        while await rollups.roll(self.db, now):
             pass
         hashed = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
         for one in PEOPLE:

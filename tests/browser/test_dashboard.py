@@ -219,11 +219,21 @@ async def test_a_double_click_settles_one_missed_call_not_two(open_page):
     await page.get_by_role("button", name="Take back").first.click()
 
 
+@pytest.mark.parametrize("locale", ["en-GB", "ru-RU"])
+async def test_what_can_be_done_for_a_missed_caller_stands_in_one_line_on_a_phone(open_page, locale):
+    page = await open_page("/missed", size="phone", locale=locale)
+    lines = await page.locator("td.m-act").evaluate_all(
+        "(all) => all.map((act) => new Set([...act.children].map((one) => one.offsetTop)).size)"
+    )
+    assert set(lines) == {1}
+
+
 # ---- live
 
 
 async def test_live_follows_a_call_and_survives_a_restart_of_the_server(open_page, shop, wrong):
     page, other = await open_page("/live"), await open_page("/numbers")
+    phone = await open_page("/numbers", size="phone")
     await page.evaluate("window.opened = 1")
     await shop.rings("9.1", "+442079460190", "+447700900555", "Early")
     await page.wait_for_selector("#live tr:has-text('Early')")
@@ -231,6 +241,11 @@ async def test_live_follows_a_call_and_survives_a_restart_of_the_server(open_pag
     box, main = await note.bounding_box(), await other.locator("main").bounding_box()
     assert box["x"] + box["width"] < main["x"], "over nothing of the page"
     await other.close()
+    box = await (await phone.wait_for_selector(".toast:has-text('Early')")).bounding_box()
+    top, bar = await phone.locator(".tools").bounding_box(), await phone.locator(".pages").bounding_box()
+    assert top["y"] + top["height"] < box["y"]
+    assert box["y"] + box["height"] <= bar["y"] + 1, "one border for both"
+    await phone.close()
     assert wrong == []
     await shop.stop()
     await asyncio.sleep(0.3)

@@ -12,7 +12,7 @@ from ctserver.domain.attribution import (
     SignalAt,
     attribute,
 )
-from ctserver.domain.delay import DAY, HOUR, MINUTE, SECOND
+from ctserver.domain.clock import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
 from ctserver.domain.model import Signal, Source
 from ctserver.domain.reasons import WORDS, Reason, explain, span
 
@@ -25,7 +25,7 @@ def shown(session: str, ago: int, *, stayed: int | None = None, **more: object) 
     """A showing `ago` ms before the call; still on the page unless `stayed` is given."""
     at = NOW - ago
     left = None if stayed is None else at + stayed
-    fields = {"last_seen_at": left or NOW - 5 * SECOND, "left_at": left} | more
+    fields = {"last_seen_at": left or NOW - 5 * SECOND_MS, "left_at": left} | more
     return Candidate(session, NUMBER, at, **fields)  # type: ignore[arg-type]
 
 
@@ -45,21 +45,21 @@ def test_a_number_nobody_was_shown_is_nobodys_call():
 
 
 def test_a_static_number_names_its_source_and_no_session():
-    answer = attribute(CallFacts(NUMBER, NOW, "", static=ADS), [shown("a", MINUTE)])
+    answer = attribute(CallFacts(NUMBER, NOW, "", static=ADS), [shown("a", MINUTE_MS)])
     assert (answer.kind, answer.session, answer.source, answer.confidence) == ("static", None, ADS, 1.0)
     assert answer.attribution().why == "this number belongs to one source"
 
 
 def test_the_only_visitor_on_the_page_is_exact():
-    answer = attribute(call(), [shown("a", 4 * MINUTE, source=ADS)])
+    answer = attribute(call(), [shown("a", 4 * MINUTE_MS, source=ADS)])
     assert (answer.kind, answer.session, answer.source) == ("exact", "a", ADS)
     assert answer.confidence > 0.9
     assert why(answer) == "nobody else had this number lately; shown 4 min before the call"
 
 
 def test_a_tap_seconds_before_the_call_beats_a_newer_visitor():
-    tapper = shown("a", 20 * MINUTE, signals=(SignalAt("tapped", NOW - 9 * SECOND),))
-    answer = attribute(call(), [tapper, shown("b", 2 * MINUTE)])
+    tapper = shown("a", 20 * MINUTE_MS, signals=(SignalAt("tapped", NOW - 9 * SECOND_MS),))
+    answer = attribute(call(), [tapper, shown("b", 2 * MINUTE_MS)])
     assert (answer.kind, answer.session) == ("tapped", "a")
     assert answer.confidence > 0.98
     assert why(answer) == "tapped this number 9 s before the call"
@@ -67,100 +67,106 @@ def test_a_tap_seconds_before_the_call_beats_a_newer_visitor():
 
 
 def test_the_signals_of_the_journal_are_read_as_they_are():
-    tapper = shown("a", 20 * MINUTE, signals=(Signal("a", "tapped", NOW - 9 * SECOND, NUMBER),))
-    assert attribute(call(), [tapper, shown("b", 2 * MINUTE)]).kind == "tapped"
+    tapper = shown("a", 20 * MINUTE_MS, signals=(Signal("a", "tapped", NOW - 9 * SECOND_MS, NUMBER),))
+    assert attribute(call(), [tapper, shown("b", 2 * MINUTE_MS)]).kind == "tapped"
 
 
 def test_who_is_still_on_the_page_is_likelier_than_who_left():
-    answer = attribute(call(), [shown("left", 5 * MINUTE, stayed=MINUTE), shown("there", 6 * MINUTE)])
+    answer = attribute(call(), [shown("left", 5 * MINUTE_MS, stayed=MINUTE_MS), shown("there", 6 * MINUTE_MS)])
     assert (answer.kind, answer.session) == ("likely", "there")
     assert why(answer).startswith("was on the page at the time of the call")
 
 
 def test_a_page_that_went_silent_counts_as_left():
-    silent = shown("silent", 10 * MINUTE, last_seen_at=NOW - 9 * MINUTE, left_at=None)
-    answer = attribute(call(), [silent, shown("there", 10 * MINUTE)])
+    silent = shown("silent", 10 * MINUTE_MS, last_seen_at=NOW - 9 * MINUTE_MS, left_at=None)
+    answer = attribute(call(), [silent, shown("there", 10 * MINUTE_MS)])
     assert answer.session == "there"
 
 
 def test_a_recent_visitor_is_likelier_than_one_of_half_an_hour_ago():
-    answer = attribute(call(), [shown("old", 25 * MINUTE, stayed=MINUTE), shown("new", 8 * MINUTE, stayed=MINUTE)])
+    answer = attribute(
+        call(), [shown("old", 25 * MINUTE_MS, stayed=MINUTE_MS), shown("new", 8 * MINUTE_MS, stayed=MINUTE_MS)]
+    )
     assert answer.session == "new"
     assert why(answer) == "had been shown this number 8 min before the call, and had left the page"
 
 
 def test_the_region_of_the_callers_number_tells_like_visitors_apart():
-    pair = [shown("here", 4 * MINUTE, region="R1"), shown("there", 4 * MINUTE, region="R2")]
+    pair = [shown("here", 4 * MINUTE_MS, region="R1"), shown("there", 4 * MINUTE_MS, region="R2")]
     assert attribute(call("R1"), pair).session == "here"
     assert attribute(call("R2"), pair).session == "there"
 
 
 def test_two_alike_are_ambiguous_and_the_answer_says_so():
-    answer = attribute(call(), [shown("a", 4 * MINUTE), shown("b", 4 * MINUTE)])
+    answer = attribute(call(), [shown("a", 4 * MINUTE_MS), shown("b", 4 * MINUTE_MS)])
     assert answer.kind == "ambiguous"
     assert answer.probabilities["a"] == pytest.approx(answer.probabilities["b"])
     assert "best guess" in why(answer)
 
 
 def test_a_session_whose_call_is_explained_is_less_likely_to_be_the_next():
-    done = shown("done", 4 * MINUTE, last_call_at=NOW - MINUTE, last_call_confidence=0.99)
-    answer = attribute(call(), [done, shown("other", 4 * MINUTE)])
+    done = shown("done", 4 * MINUTE_MS, last_call_at=NOW - MINUTE_MS, last_call_confidence=0.99)
+    answer = attribute(call(), [done, shown("other", 4 * MINUTE_MS)])
     assert answer.session == "other"
-    unsure = shown("done", 4 * MINUTE, last_call_at=NOW - MINUTE, last_call_confidence=0.1)
-    assert attribute(call(), [unsure, shown("other", 4 * MINUTE)]).confidence < answer.confidence
+    unsure = shown("done", 4 * MINUTE_MS, last_call_at=NOW - MINUTE_MS, last_call_confidence=0.1)
+    assert attribute(call(), [unsure, shown("other", 4 * MINUTE_MS)]).confidence < answer.confidence
 
 
 def test_a_phone_page_hidden_seconds_before_is_a_hint_and_a_desktop_tab_is_not():
-    hidden = (SignalAt("hidden", NOW - 12 * SECOND),)
-    phones = [shown("a", 4 * MINUTE, device="phone", signals=hidden), shown("b", 4 * MINUTE, device="phone")]
+    hidden = (SignalAt("hidden", NOW - 12 * SECOND_MS),)
+    phones = [shown("a", 4 * MINUTE_MS, device="phone", signals=hidden), shown("b", 4 * MINUTE_MS, device="phone")]
     answer = attribute(call(), phones)
     assert answer.session == "a"
     assert why(answer) == "left the browser for something else 12 s before the call, as people do to dial"
-    desks = [shown("a", 4 * MINUTE, device="desktop", signals=hidden), shown("b", 4 * MINUTE, device="desktop")]
+    desks = [shown("a", 4 * MINUTE_MS, device="desktop", signals=hidden), shown("b", 4 * MINUTE_MS, device="desktop")]
     assert attribute(call(), desks).confidence == pytest.approx(attribute(call(), desks[::-1]).confidence)
     assert attribute(call(), desks).probabilities["a"] == pytest.approx(attribute(call(), desks).probabilities["b"])
 
 
 def test_a_repeat_call_without_a_new_visit_goes_to_the_earlier_session():
-    history = CallerHistory((EarlierCall(NOW - 2 * DAY, "earlier", 0.99, "v1", ADS),))
-    answer = attribute(call(), [shown("other", 3 * MINUTE)], history)
+    history = CallerHistory((EarlierCall(NOW - 2 * DAY_MS, "earlier", 0.99, "v1", ADS),))
+    answer = attribute(call(), [shown("other", 3 * MINUTE_MS)], history)
     assert (answer.kind, answer.session, answer.source) == ("repeat", "earlier", ADS)
     assert why(answer) == "the same caller rang 2 d before; no new visit since"
 
 
 def test_a_repeat_caller_who_visited_again_is_the_new_session():
-    history = CallerHistory((EarlierCall(NOW - 2 * DAY, "earlier", 0.99, "v1"),))
-    visits = [shown("again", 20 * MINUTE, stayed=MINUTE, visitor="v1"), shown("other", 3 * MINUTE, visitor="v2")]
+    history = CallerHistory((EarlierCall(NOW - 2 * DAY_MS, "earlier", 0.99, "v1"),))
+    visits = [
+        shown("again", 20 * MINUTE_MS, stayed=MINUTE_MS, visitor="v1"),
+        shown("other", 3 * MINUTE_MS, visitor="v2"),
+    ]
     answer = attribute(call(), visits, history)
     assert (answer.kind, answer.session) == ("likely", "again")
     assert why(answer) == "the same caller rang 2 d before and has visited again since"
 
 
 def test_repeat_callers_may_be_left_unread():
-    history = CallerHistory((EarlierCall(NOW - 2 * DAY, "earlier", 0.99),))
-    assert attribute(call(), [shown("other", 3 * MINUTE)], history, repeats=False).session == "other"
-    assert attribute(call(caller=""), [shown("other", 3 * MINUTE)], history).session == "other"
+    history = CallerHistory((EarlierCall(NOW - 2 * DAY_MS, "earlier", 0.99),))
+    assert attribute(call(), [shown("other", 3 * MINUTE_MS)], history, repeats=False).session == "other"
+    assert attribute(call(caller=""), [shown("other", 3 * MINUTE_MS)], history).session == "other"
 
 
 def test_a_doubtful_history_weighs_little():
-    history = CallerHistory((EarlierCall(NOW - 2 * DAY, "earlier", 0.1),))
-    assert attribute(call(), [shown("other", 3 * MINUTE)], history).session == "other"
+    history = CallerHistory((EarlierCall(NOW - 2 * DAY_MS, "earlier", 0.1),))
+    assert attribute(call(), [shown("other", 3 * MINUTE_MS)], history).session == "other"
 
 
 def test_after_months_it_is_nobody_we_know():
-    answer = attribute(call(), [shown("ancient", 400 * DAY, stayed=MINUTE)])
+    answer = attribute(call(), [shown("ancient", 400 * DAY_MS, stayed=MINUTE_MS)])
     assert (answer.kind, answer.session, answer.confidence) == ("none", None, 0.0)
     assert why(answer).startswith("probably nobody we know")
 
 
 def test_showings_after_the_call_do_not_count():
-    later = Candidate("later", NUMBER, NOW + SECOND, NOW + SECOND)
+    later = Candidate("later", NUMBER, NOW + SECOND_MS, NOW + SECOND_MS)
     assert attribute(call(), [later]).kind == "none"
 
 
 def test_a_session_shown_the_number_twice_is_one_session():
     answer = attribute(
-        call(), [shown("a", 9 * MINUTE, stayed=MINUTE), shown("a", 3 * MINUTE), shown("b", HOUR, stayed=MINUTE)]
+        call(),
+        [shown("a", 9 * MINUTE_MS, stayed=MINUTE_MS), shown("a", 3 * MINUTE_MS), shown("b", HOUR_MS, stayed=MINUTE_MS)],
     )
     assert set(answer.probabilities) == {"a", "b", NOBODY}
     assert sum(answer.probabilities.values()) == pytest.approx(1.0)

@@ -1,4 +1,4 @@
-"""Spans of time are cut without loss, whatever is ready, and days begin where the clock says."""
+"""Spans of time are cut without loss, whatever is ready; slots begin where the clock says."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ctserver.domain import report
-from ctserver.domain.report import DAY_MS, HOUR_MS, QUARTER_MS, WEEK_MS, Ready
+from ctserver.domain import clock, report
+from ctserver.domain.clock import DAY_MS, HOUR_MS, WEEK_MS
+from ctserver.domain.report import QUARTER_MS, Ready
 
 START = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp() * 1000)
 DAYS = [START + day * DAY_MS for day in range(120)]
@@ -109,7 +110,7 @@ def test_offsets_follow_the_clock(name: str, start: int, length: int) -> None:
 @pytest.mark.parametrize("name", ZONES)
 def test_slots_follow_one_another_and_hold_the_span(unit: str, name: str) -> None:
     zone = ZoneInfo(name)
-    span = (report.midnight(date(2026, 3, 18), zone), report.midnight(date(2026, 4, 10), zone))
+    span = (clock.midnight(date(2026, 3, 18), zone), clock.midnight(date(2026, 4, 10), zone))
     slots = report.slots(span, unit, zone)
     assert slots == sorted(set(slots))
     assert slots[0] <= span[0] < span[1]
@@ -125,15 +126,6 @@ def test_slots_follow_one_another_and_hold_the_span(unit: str, name: str) -> Non
             assert local.day == 1
 
 
-def test_a_day_with_a_change_of_clocks_is_shorter_or_longer() -> None:
-    london = ZoneInfo("Europe/London")
-    lengths = [
-        report.midnight(day + timedelta(days=1), london) - report.midnight(day, london)
-        for day in (date(2026, 3, 28), date(2026, 3, 29), date(2026, 10, 25))
-    ]
-    assert lengths == [24 * HOUR_MS, 23 * HOUR_MS, 25 * HOUR_MS]
-
-
 def test_a_month_goes_before_the_week_that_reaches_into_it() -> None:
     span = (report.week_of(MONTHS[1]), MONTHS[2] + 3 * DAY_MS)
     cut = report.pieces(span, Ready(DAYS, WEEKS, MONTHS))
@@ -143,7 +135,7 @@ def test_a_month_goes_before_the_week_that_reaches_into_it() -> None:
 
 
 def test_weeks_of_utc_begin_on_monday() -> None:
-    assert all(report.day_of(week, UTC).weekday() == 0 for week in WEEKS)
+    assert all(clock.day_of(week, UTC).weekday() == 0 for week in WEEKS)
 
 
 def test_seasons_of_utc() -> None:
@@ -156,17 +148,17 @@ def test_seasons_of_utc() -> None:
 def test_months_of_utc() -> None:
     december = int(datetime(2026, 12, 31, 23, 59, tzinfo=UTC).timestamp() * 1000)
     assert report.next_month(report.month_of(december)) == int(datetime(2027, 1, 1, tzinfo=UTC).timestamp() * 1000)
-    assert report.day_of(december, timezone(timedelta(hours=3))) == date(2027, 1, 1)
+    assert clock.day_of(december, timezone(timedelta(hours=3))) == date(2027, 1, 1)
 
 
 @given(st.integers(0, 120 * 24), st.integers(1, 60 * 24), st.sampled_from(ZONES))
 def test_each_hour_of_the_week_is_counted_on_the_days_that_have_it(start: int, hours: int, name: str) -> None:
     zone = ZoneInfo(name)
-    first = report.midnight(report.day_of(START + start * HOUR_MS, zone), zone)
+    first = clock.midnight(clock.day_of(START + start * HOUR_MS, zone), zone)
     until = first + hours * HOUR_MS
     wanted = [[0] * 24 for _ in range(7)]
     last = datetime.fromtimestamp((until - 1) / 1000, tz=zone)
-    day = report.day_of(first, zone)
+    day = clock.day_of(first, zone)
     while day <= last.date():
         for hour in range(24 if day < last.date() else last.hour + 1):
             wanted[day.weekday()][hour] += 1
@@ -176,10 +168,3 @@ def test_each_hour_of_the_week_is_counted_on_the_days_that_have_it(start: int, h
 
 def test_of_nothing_no_hour_has_a_day() -> None:
     assert report.days_of_hours((START, START), ZoneInfo("UTC")) == [[0] * 24] * 7
-
-
-def test_days_before_it_is_the_same_time_by_the_clock() -> None:
-    zone = ZoneInfo("Europe/London")  # the clocks go forward on 29 March 2026
-    at = datetime(2026, 3, 30, 15, 20, tzinfo=zone)
-    before = report.as_many_days_before(int(at.timestamp() * 1000), 7, zone)
-    assert datetime.fromtimestamp(before / 1000, tz=zone) == datetime(2026, 3, 23, 15, 20, tzinfo=zone)

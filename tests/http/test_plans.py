@@ -17,7 +17,7 @@ import pytest
 
 from ctserver import ids
 from ctserver.domain.events import Arrived, CallerHungUp
-from ctserver.services import digest, pools, reports
+from ctserver.services import digest, pools, rollups
 from ctserver.services.attribution import Attributor
 from ctserver.services.calls import Journal
 from ctserver.services.demo import shop_of
@@ -154,7 +154,7 @@ async def _a_day(db: Any, settings: Any, now: int) -> None:
                 demo.insert(tx, sql, rows)
 
         await db.write(unit)
-    await db.write(lambda tx: reports.settle(tx, settings))
+    await db.write(lambda tx: rollups.settle(tx, settings))
 
 
 async def test_the_check_sees_a_walk_through_all_calls(alice: Any, db: Any, scans: Any) -> None:
@@ -166,7 +166,7 @@ async def test_the_check_sees_a_walk_through_all_calls(alice: Any, db: Any, scan
 
 async def test_no_page_walks_through_what_grows(alice: Any, db: Any, scans: Any, settings: Any, now: int) -> None:
     await _a_day(db, settings, now)
-    while await reports.roll(db, now):
+    while await rollups.roll(db, now):
         pass
     call = await db.one("SELECT id, session FROM calls WHERE session <> '' ORDER BY id DESC LIMIT 1")
     visitor = await db.one("SELECT visitor FROM sessions WHERE id = $1", (call["session"],))
@@ -194,7 +194,7 @@ async def test_what_is_read_is_bounded(
     alice: Any, db: Any, tmp_path: Path, settings: Any, now: int, path: str, part: str, searched: str
 ) -> None:
     await _a_day(db, settings, now)
-    while await reports.roll(db, now):
+    while await rollups.roll(db, now):
         pass
     assert (await alice.get(path)).status == 200
     sql, values = next((sql, values) for sql, values in db.asked.items() if part in sql)
@@ -207,7 +207,7 @@ async def test_no_upkeep_walks_through_what_grows(site: Any, db: Any, scans: Any
     await _a_day(db, settings, now)
     told = Facts(settings)
     scans()
-    while await reports.roll(db, now):
+    while await rollups.roll(db, now):
         pass
     await (await Attributor.load(db, settings)).learn(db, now)
     await Watch(db, settings, told).look({}, now)

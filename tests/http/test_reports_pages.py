@@ -19,10 +19,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from ctserver.domain.report import DAY_MS, DIMENSIONS
+from ctserver.domain.clock import DAY_MS
+from ctserver.domain.report import DIMENSIONS
 from ctserver.http.dashboard.filters import COLUMNS
-from ctserver.http.dashboard.reports import BY
-from ctserver.services import reports
+from ctserver.http.dashboard.report_address import BY
+from ctserver.services import reports, rollups
 from ctserver.services.demo import shop_of
 from ctserver.services.demo.write import days
 from ctserver.storage import demo
@@ -45,7 +46,7 @@ async def shop(alice: Any) -> Any:
             (EVIL,),
         )
     )
-    while await reports.roll(alice.db, alice.clock[0]):
+    while await rollups.roll(alice.db, alice.clock[0]):
         pass
     return alice
 
@@ -376,7 +377,7 @@ async def test_a_report_says_on_which_day_of_the_reader_the_data_begin(shop: Any
         "DELETE FROM sessions WHERE started_at < $1",
     ):
         await shop.db.write(lambda tx, sql=sql: tx.execute(sql, (first,)[: sql.count("$")]))
-    while await reports.roll(shop.db, shop.clock[0]):
+    while await rollups.roll(shop.db, shop.clock[0]):
         pass
     await shop.post("/settings", {"csrf": await shop.csrf(), "language": "en", "zone": "America/Denver", "phones": ""})
     day = datetime.fromtimestamp(first / 1000, tz=ZoneInfo("America/Denver")).date()

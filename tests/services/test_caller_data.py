@@ -20,7 +20,7 @@ from ctserver.domain.caller_data import Written
 from ctserver.domain.rights import EVERYTHING
 from ctserver.privacy import caller_data_of
 from ctserver.recordings.places import Places
-from ctserver.services import demo, reports
+from ctserver.services import demo, reports, rollups
 from ctserver.services.caller_data import CallerData, NoNumber, number_of
 from ctserver.services.reports import Question
 from ctserver.storage import feed, sessions, sqlite
@@ -293,7 +293,7 @@ async def test_reports_count_the_same_afterwards(db: Sqlite, settings: config.Se
         return found
 
     async def roll() -> None:
-        while await reports.roll(db, now):
+        while await rollups.roll(db, now):
             pass
 
     await roll()

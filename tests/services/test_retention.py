@@ -14,7 +14,7 @@ from ctserver import config
 from ctserver.domain.rights import EVERYTHING
 from ctserver.recordings.keeper import Keeper
 from ctserver.recordings.places import Places
-from ctserver.services import demo, reports
+from ctserver.services import demo, reports, rollups
 from ctserver.services.reports import Question
 from ctserver.services.retention import Retention
 from ctserver.storage import reports as sums
@@ -162,7 +162,7 @@ async def test_reports_count_the_same_without_the_visitors_and_what_is_left_when
         return found
 
     async def roll() -> None:
-        while await reports.roll(db, now):
+        while await rollups.roll(db, now):
             pass
 
     await roll()

@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from ctserver.domain.delay import DAY, MINUTE, SECOND
+from ctserver.domain.clock import DAY_MS, MINUTE_MS, SECOND_MS
 from ctserver.services.simulation import Traffic, compare, make, replay, simulate, svg, table, to_json
 from ctserver.services.simulation.policies import Ctserver
 from ctserver.services.simulation.run import Result, pool_of
@@ -59,9 +59,9 @@ def test_learning_from_its_own_answers_does_not_drift(taps):
     world = make(Traffic(taps=taps), 60, seed=4)
     learning = replay(world, "ctserver", 9)
     fixed = replay(world, "ctserver", 9, Ctserver(pool_of(9), world.heartbeat, learns=False))
-    first, last = learning.accuracy(until=START + 20 * DAY), learning.accuracy(since=START + 40 * DAY)
-    gained = last - fixed.accuracy(since=START + 40 * DAY)
-    drift = (last - fixed.accuracy(since=START + 40 * DAY)) - (first - fixed.accuracy(until=START + 20 * DAY))
+    first, last = learning.accuracy(until=START + 20 * DAY_MS), learning.accuracy(since=START + 40 * DAY_MS)
+    gained = last - fixed.accuracy(since=START + 40 * DAY_MS)
+    drift = (last - fixed.accuracy(since=START + 40 * DAY_MS)) - (first - fixed.accuracy(until=START + 20 * DAY_MS))
     assert gained >= -0.01
     assert drift >= -0.02
     assert last >= first - 0.03  # three standard errors of some 550 calls each
@@ -77,12 +77,12 @@ def test_the_same_seed_is_the_same_result_and_another_is_not():
 def test_callers_ring_when_the_published_figures_say():
     world = make(Traffic(calls_again=0.0, strangers=0.0), 120, seed=1)
     shown = {v.session: v.shown_at for v in world.visits}
-    delays = [c.at - shown[c.session] for c in world.calls if c.at < START + 110 * DAY]
-    within = [sum(d <= minutes * MINUTE for d in delays) / len(delays) for minutes in (12.5, 15, 30)]
+    delays = [c.at - shown[c.session] for c in world.calls if c.at < START + 110 * DAY_MS]
+    within = [sum(d <= minutes * MINUTE_MS for d in delays) / len(delays) for minutes in (12.5, 15, 30)]
     assert within[0] > 0.78
     assert 0.80 < within[1] < 0.88
     assert 0.89 < within[2] < 0.94
-    assert max(delays) > DAY
+    assert max(delays) > DAY_MS
 
 
 @pytest.mark.parametrize("taps", [0.0, 0.2, 0.5, 1.0])
@@ -90,7 +90,8 @@ def test_the_asked_share_of_callers_taps_and_calls(taps):
     world = make(Traffic(taps=taps, calls_again=0.0, strangers=0.0), 100, seed=2)
     visits = {v.session: v for v in world.visits}
     tapped = [
-        any(kind == "tapped" and 0 <= c.at - at < MINUTE for kind, at in visits[c.session].signals) for c in world.calls
+        any(kind == "tapped" and 0 <= c.at - at < MINUTE_MS for kind, at in visits[c.session].signals)
+        for c in world.calls
     ]
     assert sum(tapped) / len(tapped) == pytest.approx(taps, abs=0.03)
     assert len(world.calls) / len(world.visits) == pytest.approx(0.05, abs=0.005)
@@ -134,14 +135,14 @@ def test_the_peak_counts_those_there_at_once():
 
 def test_a_pool_is_sized_from_the_sites_own_showings():
     showings = [
-        Recorded(START + day * DAY + i * 2 * MINUTE, 90 * SECOND, "phone" if i % 3 else "desktop", "R1")
+        Recorded(START + day * DAY_MS + i * 2 * MINUTE_MS, 90 * SECOND_MS, "phone" if i % 3 else "desktop", "R1")
         for day in range(5)
         for i in range(0, 720, 2)
     ]
     traffic = fit(showings, 5, calls=100, tapped=60)
     assert traffic.visitors == 360
     assert traffic.taps == 0.6
-    assert traffic.stay_median == 90 * SECOND or abs(traffic.stay_median - 90 * SECOND) < 10
+    assert traffic.stay_median == 90 * SECOND_MS or abs(traffic.stay_median - 90 * SECOND_MS) < 10
     assert traffic.phones == pytest.approx(2 / 3, abs=0.01)
     size = pool_size(showings, 5, 4, calls=100, tapped=60, sizes=(2, 8), simulated_days=5)
     assert size.rule_of_thumb == 4

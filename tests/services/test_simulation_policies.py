@@ -1,27 +1,27 @@
 """The rivals are honest: `pin` and `steal` against cases computed by hand; and no policy sees what is still to come."""
 
 from ctserver.domain.attribution import CallFacts
-from ctserver.domain.delay import MINUTE, SECOND
+from ctserver.domain.clock import MINUTE_MS, SECOND_MS
 from ctserver.services.simulation.policies import Ctserver, Pin, Sighting, Steal
 from ctserver.services.simulation.run import replay
 from ctserver.services.simulation.traffic import START, Call, Visit, World
 
-NINE = START + 9 * 60 * MINUTE
+NINE = START + 9 * 60 * MINUTE_MS
 
 
 def visit(name: str, minute: float, stay: float = 3, *signals: tuple[str, float], device: str = "phone") -> Visit:
     """Times in minutes after nine."""
-    at = NINE + int(minute * MINUTE)
-    marks = tuple((kind, NINE + int(m * MINUTE)) for kind, m in signals)
-    return Visit(f"s-{name}", name, "", device, at, ((at, at + int(stay * MINUTE)),), True, marks)
+    at = NINE + int(minute * MINUTE_MS)
+    marks = tuple((kind, NINE + int(m * MINUTE_MS)) for kind, m in signals)
+    return Visit(f"s-{name}", name, "", device, at, ((at, at + int(stay * MINUTE_MS)),), True, marks)
 
 
 def call(name: str, minute: float, caller: str = "") -> Call:
-    return Call(NINE + int(minute * MINUTE), caller or f"+7900{name}", "", f"s-{name}", name)
+    return Call(NINE + int(minute * MINUTE_MS), caller or f"+7900{name}", "", f"s-{name}", name)
 
 
 def world(visits: list[Visit], calls: list[Call]) -> World:
-    return World(tuple(visits), tuple(calls), 1, 30 * SECOND)
+    return World(tuple(visits), tuple(calls), 1, 30 * SECOND_MS)
 
 
 DAY_OF_FOUR = world(
@@ -75,13 +75,13 @@ def test_steal_reads_taps_of_the_last_minute():
 
 def test_a_sighting_never_tells_the_future():
     whole = visit("ann", 0, 10, ("hidden", 4), ("tapped", 8))
-    early = Sighting(whole, "+1", 30 * SECOND).at(NINE + 5 * MINUTE)
+    early = Sighting(whole, "+1", 30 * SECOND_MS).at(NINE + 5 * MINUTE_MS)
     assert [s.kind for s in early.signals] == ["hidden"]
     assert early.left_at is None
-    assert early.last_seen_at <= NINE + 5 * MINUTE
-    after = Sighting(whole, "+1", 30 * SECOND).at(NINE + 11 * MINUTE)
+    assert early.last_seen_at <= NINE + 5 * MINUTE_MS
+    after = Sighting(whole, "+1", 30 * SECOND_MS).at(NINE + 11 * MINUTE_MS)
     assert [s.kind for s in after.signals] == ["hidden", "tapped"]
-    assert after.left_at == NINE + 10 * MINUTE
+    assert after.left_at == NINE + 10 * MINUTE_MS
 
 
 def test_changing_the_future_changes_no_answer():
@@ -111,4 +111,4 @@ def test_the_truth_of_a_call_is_not_part_of_what_policies_are_asked():
 
 def test_every_policy_can_be_built_alone():
     for policy in (Pin, Steal, Ctserver):
-        assert policy(("+1",), 30 * SECOND).show(visit("ann", 0), NINE) == "+1"
+        assert policy(("+1",), 30 * SECOND_MS).show(visit("ann", 0), NINE) == "+1"

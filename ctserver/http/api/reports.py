@@ -9,7 +9,8 @@ from zoneinfo import ZoneInfo
 from pydantic import Field
 
 from ctserver import language
-from ctserver.domain.report import DAY_MS, DIMENSIONS, MEASURES, Sums
+from ctserver.domain.clock import DAY_MS, HOUR_MS
+from ctserver.domain.report import DIMENSIONS, MEASURES, Sums
 from ctserver.http.api.registry import Asked, Model, Nothing, Problem, Taken, operation
 from ctserver.http.api.types import Moment, Time
 from ctserver.http.patience import while_there
@@ -19,7 +20,7 @@ from ctserver.storage.db import TooSlow
 from ctserver.storage.search import Filters
 
 MOST_SLOTS = 5000
-_SLOT_MS = {"hour": 3_600_000, "day": DAY_MS, "week": 7 * DAY_MS, "month": 28 * DAY_MS}
+_SLOT_MS = {"hour": HOUR_MS, "day": DAY_MS, "week": 7 * DAY_MS, "month": 28 * DAY_MS}
 
 
 class ReportQuery(Taken):

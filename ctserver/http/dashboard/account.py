@@ -10,6 +10,7 @@ from aiohttp import web
 
 from ctserver import ids
 from ctserver.domain import secondfactor
+from ctserver.domain.clock import DAY_MS, MINUTE_MS
 from ctserver.domain.rights import Right
 from ctserver.domain.words import N_
 from ctserver.http import audit, render
@@ -23,8 +24,7 @@ from ctserver.language import gettext as _
 from ctserver.storage import logins, push, tokens, users
 from ctserver.storage.db import Transaction
 
-DAY_MS = 86_400_000
-JUST_NOW_MS = 10 * 60_000
+JUST_NOW_MS = 10 * MINUTE_MS
 SCOPES = {  # what a token may be let do, as a person reads it
     Right.CALLS: N_("See calls"),
     Right.CALLERS: N_("Callers' whole numbers and names"),

@@ -13,6 +13,7 @@ from aiohttp import web
 from ctserver import language
 from ctserver.config import Settings
 from ctserver.domain import phone
+from ctserver.domain.clock import DAY_MS
 from ctserver.domain.rights import Scope
 from ctserver.domain.words import N_
 from ctserver.http import audit, render
@@ -28,7 +29,6 @@ from ctserver.storage.outbox import Wanted
 
 PAGE = 50
 DAYS = 7  # of what was taken and what was not needed; what waits or was given up counts however old it is
-DAY_MS = 86_400_000
 _NUMBER = re.compile(r"\+\d{7,15}")
 WAYS = {  # by the type of the channel
     "email": N_("E-mail"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -12,6 +11,7 @@ from aiohttp import web
 
 from ctserver import language
 from ctserver.domain import category
+from ctserver.domain.clock import as_many_days_before
 from ctserver.domain.rights import Right, Scope
 from ctserver.http import audit, render
 from ctserver.http.dashboard import filters as words
@@ -144,12 +144,12 @@ def _sites(deps: Deps, scope: Scope) -> list[dict[str, str]]:
 
 
 async def today(deps: Deps, scope: Scope) -> dict[str, Any]:
-    now = render.local(deps.now())
-    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    week = timedelta(days=7)
-    total, answered, missed, ringing = await journal.counts(deps.db, scope, _ms(midnight), _ms(now) + 1)
-    before, *_rest = await journal.counts(deps.db, scope, _ms(midnight - week), _ms(now - week))
-    summary = _summary(total, before, language.weekday(_ms(now)))
+    now, zone = deps.now(), language.zone()
+    midnight = period.today_began(now)
+    total, answered, missed, ringing = await journal.counts(deps.db, scope, midnight, now + 1)
+    since, until = (as_many_days_before(at, 7, zone) for at in (midnight, now))
+    before, *_rest = await journal.counts(deps.db, scope, since, until)
+    summary = _summary(total, before, language.weekday(now))
     other = max(0, total - answered - missed - ringing)
     return {
         "calls": total,
@@ -174,10 +174,6 @@ def _summary(total: int, before: int, day: str) -> str:
         -1: _("%(count)s fewer than by this time last %(day)s"),
     }[(total > before) - (total < before)]
     return f"{counted}, {words % {'count': language.number(abs(total - before)), 'day': day}}"
-
-
-def _ms(moment: Any) -> int:
-    return int(moment.timestamp() * 1000)
 
 
 def _flash(request: web.Request) -> dict[str, str] | None:

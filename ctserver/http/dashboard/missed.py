@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from aiohttp import web
 
 from ctserver.domain import missed as work
+from ctserver.domain.clock import DAY_MS
 from ctserver.domain.missed import Case
 from ctserver.domain.rights import EVERYTHING, Right, Scope
 from ctserver.http import audit, render
@@ -17,7 +18,6 @@ from ctserver.http.deps import DEPS, USER, Deps, scope_of
 from ctserver.storage import journal, missed
 from ctserver.storage.db import Row, Transaction
 
-DAY_MS = 86_400_000
 PERIODS = (1, 7, 30)
 DAYS = 7  # that are shown unless others are asked for, here, on the overview and in the navigation
 SHOWN = 100

@@ -8,6 +8,7 @@ from aiohttp import web
 
 from ctserver.domain.rights import Right, Scope
 from ctserver.http import audit, render
+from ctserver.http.dashboard import period
 from ctserver.http.dashboard.calls import path_of
 from ctserver.http.dashboard.pools import short_today
 from ctserver.http.dashboard.rows import label_of
@@ -69,9 +70,9 @@ def _sites(deps: Deps, scope: Scope) -> list[dict[str, str]]:
 async def _numbers(request: web.Request) -> dict[str, Any]:
     deps, scope = request.app[DEPS], scope_of(request)
     now, sees_visitors = deps.now(), request[USER].may(Right.VISITORS)
-    midnight = render.local(now).replace(hour=0, minute=0, second=0, microsecond=0)
-    calls = await journal.by_number(deps.db, scope, int(midnight.timestamp() * 1000))
-    short = await sessions.shortages_since(deps.db, int(midnight.timestamp() * 1000))
+    midnight = period.today_began(now)
+    calls = await journal.by_number(deps.db, scope, midnight)
+    short = await sessions.shortages_since(deps.db, midnight)
     holders = {row["number"]: row for row in await sessions.holders_now(deps.db)}
     settings = deps.settings
     pools = []

@@ -10,13 +10,13 @@ from aiohttp import web
 from ctserver import language
 from ctserver.domain import missed as work
 from ctserver.domain import report
-from ctserver.domain.report import DAY_MS, Span, Sums
+from ctserver.domain.clock import DAY_MS, as_many_days_before, day_of, midnight
+from ctserver.domain.report import PLACE, Span, Sums
 from ctserver.domain.rights import Right, Scope
 from ctserver.http import render
 from ctserver.http.dashboard import journal, missed
 from ctserver.http.dashboard.filters import filter_of, in_words
 from ctserver.http.dashboard.pools import short_of, short_today
-from ctserver.http.dashboard.reports import PLACE
 from ctserver.http.dashboard.rows import call_row
 from ctserver.http.deps import DEPS, USER, Deps, scope_of
 from ctserver.services import reports
@@ -35,11 +35,11 @@ def add_routes(app: web.Application) -> None:
 async def overview(request: web.Request) -> web.StreamResponse:
     deps, scope = request.app[DEPS], scope_of(request)
     now, zone = deps.now(), language.zone()
-    day = report.day_of(now, zone)
-    today = report.midnight(day, zone), report.midnight(day + timedelta(days=1), zone)
-    week = tuple(report.midnight(report.day_of(at, zone) - timedelta(days=7), zone) for at in today)
+    day = day_of(now, zone)
+    today = midnight(day, zone), midnight(day + timedelta(days=1), zone)
+    week = tuple(midnight(day_of(at, zone) - timedelta(days=7), zone) for at in today)
     last_week: Span = (week[0], week[1])
-    by_now: Span = (week[0], report.as_many_days_before(now, 7, zone))  # a day half over is compared with half a day
+    by_now: Span = (week[0], as_many_days_before(now, 7, zone))  # a day half over is compared with half a day
     found = await reports.ask(deps.db, Question("source", today, "hour", zone, scope, by_now))
     then = await reports.series(deps.db, last_week, "hour", zone, scope)
     context = {
@@ -128,11 +128,11 @@ async def _waiting(request: web.Request, now: int) -> dict[str, Any]:
     return {"waiting": shown, "waiting_count": len(cases), "waiting_days": missed.DAYS}
 
 
-async def _pools(deps: Deps, scope: Scope, midnight: int, now: int) -> list[dict[str, Any]]:
+async def _pools(deps: Deps, scope: Scope, since: int, now: int) -> list[dict[str, Any]]:
     """How many numbers of each pool are held, and what visitors got instead when none was free today."""
     seen = {use.pool for use in deps.uses.values() if scope.sees(use.site, use.line)}
     held = {row["number"] for row in await sessions.holders_now(deps.db) if row["until"] > now}
-    short = await sessions.shortages_since(deps.db, midnight)
+    short = await sessions.shortages_since(deps.db, since)
     told = await pools.latest_facts(deps.db, "pool_short", now - DAY_MS)
     return [
         {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from ctserver.domain import report
+from ctserver.domain.clock import as_many_days_before, day_of, midnight
 from ctserver.domain.report import Span
 from ctserver.domain.words import N_
 from ctserver.language import zone
@@ -32,16 +32,16 @@ class Period:
 
     @property
     def since(self) -> int | None:
-        return report.midnight(self.first, zone()) if self.first else None
+        return midnight(self.first, zone()) if self.first else None
 
     @property
     def until(self) -> int | None:
-        return report.midnight(self.last + timedelta(days=1), zone()) if self.last else None
+        return midnight(self.last + timedelta(days=1), zone()) if self.last else None
 
 
 def named(name: str, now: int) -> Period:
     """One of PERIODS; another name is no span at all."""
-    today = report.day_of(now, zone())
+    today = day_of(now, zone())
     if name == "today":
         return Period(name, today, today)
     if name == "yesterday":
@@ -53,6 +53,11 @@ def named(name: str, now: int) -> Period:
     if name in _DAYS:
         return Period(name, today - timedelta(days=_DAYS[name] - 1), today)
     return Period("", None, None)
+
+
+def today_began(now: int) -> int:
+    """The reader's last midnight."""
+    return midnight(day_of(now, zone()), zone())
 
 
 def asked(period: str, first: str, last: str, now: int) -> Period:
@@ -76,15 +81,15 @@ def before(span: Span, how: str, now: int, name: str = "") -> Span | None:
     days a year earlier. Of a span that is not over, the same part of it: until the same time of day."""
     if how not in ("previous", "year"):
         return None
-    first, last = report.day_of(span[0], zone()), report.day_of(span[1] - 1, zone())
+    first, last = day_of(span[0], zone()), day_of(span[1] - 1, zone())
     days = 364 if how == "year" else (last - first).days + 1
     if how == "previous" and name == "month":
         days = (first - timedelta(days=1)).day
     shift = timedelta(days=days)
-    since, until = report.midnight(first - shift, zone()), report.midnight(last - shift + timedelta(days=1), zone())
+    since, until = midnight(first - shift, zone()), midnight(last - shift + timedelta(days=1), zone())
     if span[0] <= now < span[1]:
-        until = min(until, report.as_many_days_before(now, days, zone()))
+        until = min(until, as_many_days_before(now, days, zone()))
     return since, min(until, span[0])
 
 
-__all__ = ["PERIODS", "Period", "asked", "before", "named"]
+__all__ = ["PERIODS", "Period", "asked", "before", "named", "today_began"]

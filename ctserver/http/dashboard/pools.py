@@ -10,7 +10,9 @@ from typing import Any
 from aiohttp import web
 
 from ctserver import language
+from ctserver.domain.clock import DAY_MS, HOUR_MS
 from ctserver.http import render
+from ctserver.http.dashboard import period
 from ctserver.http.deps import DEPS, Deps, scope_of
 from ctserver.language import gettext as _
 from ctserver.language import ngettext
@@ -18,7 +20,6 @@ from ctserver.services.pools import ENOUGH, LOOK_BACK_DAYS
 from ctserver.storage import pools, sessions
 from ctserver.storage.db import Row
 
-HOUR_MS, DAY_MS = 3_600_000, 86_400_000
 HOURS = 24  # the one that goes on is the last of them
 
 
@@ -28,8 +29,7 @@ def add_routes(app: web.Application) -> None:
 
 async def pools_page(request: web.Request) -> web.StreamResponse:
     deps, scope = request.app[DEPS], scope_of(request)
-    midnight = render.local(deps.now()).replace(hour=0, minute=0, second=0, microsecond=0)
-    today = await sessions.shortages_since(deps.db, int(midnight.timestamp() * 1000))
+    today = await sessions.shortages_since(deps.db, period.today_began(deps.now()))
     seen = {use.pool for use in deps.uses.values() if scope.sees(use.site, use.line)}
     context = {
         "page": "pools",

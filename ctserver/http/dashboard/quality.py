@@ -10,6 +10,7 @@ from aiohttp import web
 
 from ctserver import ids
 from ctserver.domain import phone, quality
+from ctserver.domain.clock import DAY_MS, MINUTE_MS
 from ctserver.domain.rights import EVERYTHING, Right, Scope
 from ctserver.http import audit, render
 from ctserver.http.dashboard.rows import call_row
@@ -19,10 +20,8 @@ from ctserver.storage import journal
 from ctserver.storage import quality as store
 from ctserver.storage.db import Row
 
-DAY_MS = 86_400_000
 LOOKS_BACK_DAYS = 30
 SHOWN = 50  # calls at a time
-HOUR_MS = 3_600_000
 QUEUES = ("long", "short", "missed", "low", "rated", "noted", "models")
 
 
@@ -69,7 +68,7 @@ async def _queue(deps: Deps, scope: Scope, queue: str, words: str, before: str) 
     if queue == "noted":
         return await store.noted(deps.db, scope, since, words.casefold().split(), SHOWN + 1, before)
     least, most, rated = {
-        "long": (settings.long_minutes * 60_000, ever, 0),
+        "long": (settings.long_minutes * MINUTE_MS, ever, 0),
         "short": (0, settings.short_seconds * 1000, 0),
         "rated": (0, ever, 1),
         "low": (0, ever, 2),

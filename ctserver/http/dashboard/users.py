@@ -8,6 +8,7 @@ from typing import Any
 from aiohttp import web
 
 from ctserver import ids, language
+from ctserver.domain.clock import DAY_MS
 from ctserver.domain.person import Person
 from ctserver.domain.rights import NEEDS_LINES, NEEDS_SITES, Role
 from ctserver.domain.words import N_
@@ -20,7 +21,6 @@ from ctserver.services.letters import Letter
 from ctserver.storage import links, logins, push, users
 from ctserver.storage.db import Row, Transaction
 
-DAY_MS = 86_400_000
 ROLES = {
     Role.OWNER: (N_("Owner"), N_("everything, users and the audit log included")),
     Role.MANAGER: (N_("Manager"), N_("calls, recordings, reports, numbers; of all sites, or of some")),

@@ -17,11 +17,11 @@ from typing import Any
 from ctserver import ids
 from ctserver.config import Settings, number_uses
 from ctserver.domain import channel
+from ctserver.domain.clock import DAY_MS, HOUR_MS
 from ctserver.domain.model import Source
 from ctserver.services.demo import words
 
 MARK = "demo-data"
-HOUR_MS, DAY_MS = 3_600_000, 86_400_000
 MEMORY = 4_000  # callers who may ring again
 
 

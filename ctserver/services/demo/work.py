@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ctserver.domain import missed
+from ctserver.domain.clock import MINUTE_MS
 from ctserver.domain.quality import CRITERIA
 from ctserver.services.demo import words
 from ctserver.services.demo.shop import MARK
@@ -15,7 +16,6 @@ from ctserver.storage import missed as work
 from ctserver.storage.db import Transaction
 from ctserver.storage.outgoing import Outgoing
 
-MINUTE_MS = 60_000
 ID, CALLER, ARRIVED, ANSWERED, ENDED = 0, 7, 12, 14, 15  # places in a row of storage.demo.CALL
 
 

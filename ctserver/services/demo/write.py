@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+from ctserver.domain.clock import DAY_MS
 from ctserver.services.demo import words, work
-from ctserver.services.demo.shop import DAY_MS, MARK, Day, Shop, Town
+from ctserver.services.demo.shop import MARK, Day, Shop, Town
 from ctserver.services.demo.sound import conversation
 from ctserver.storage import demo
 from ctserver.storage.db import Database, Transaction

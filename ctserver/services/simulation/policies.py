@@ -19,20 +19,21 @@ from typing import Protocol
 
 from ctserver.domain import attribution, pool
 from ctserver.domain.attribution import CallerHistory, CallFacts, Candidate, EarlierCall, SignalAt
-from ctserver.domain.delay import DAY, HOUR, MINUTE, PUBLISHED, SECOND, DelayModel
+from ctserver.domain.clock import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
+from ctserver.domain.delay import PUBLISHED, DelayModel
 from ctserver.domain.learning import KnownCall, learn, seen_between
 from ctserver.services.simulation.traffic import Visit
 
-HOLD = 30 * MINUTE
+HOLD = 30 * MINUTE_MS
 """The classic hold (the trade's: half an hour covers more than 90 % of calls)."""
 
-TAP_WINDOW = 60 * SECOND
+TAP_WINDOW = 60 * SECOND_MS
 """How long before a call a tap names its caller, for `steal`."""
 
-MEMORY = 8 * DAY
+MEMORY = 8 * DAY_MS
 """Showings older than this are no candidates."""
 
-HOLDER_MEMORY = HOUR
+HOLDER_MEMORY = HOUR_MS
 """Showings last seen this long ago do not matter to whom a number is given."""
 
 

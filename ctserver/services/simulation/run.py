@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ctserver.domain.attribution import CallFacts
 from ctserver.domain.calibration import Calibration, calibrate
-from ctserver.domain.delay import DAY
+from ctserver.domain.clock import DAY_MS
 from ctserver.services.simulation import traffic as world_of
 from ctserver.services.simulation.policies import POLICIES, UNNAMED, Ctserver, Named, Policy
 from ctserver.services.simulation.traffic import START, Call, Traffic, Visit, World
@@ -85,11 +85,11 @@ def replay(world: World, policy_name: str, size: int, policy: Policy | None = No
     dialled: dict[str, str] = {}
     visitors: dict[str, str] = {}
     outcomes: list[Outcome] = []
-    night = START + DAY
+    night = START + DAY_MS
     for at, event in _events(world):
         while at >= night:
             policy.night(night)
-            night += DAY
+            night += DAY_MS
         if isinstance(event, Visit):
             visitors[event.session] = event.visitor
             number = policy.show(event, at)

@@ -11,14 +11,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import ceil, exp, log, sqrt
 
-from ctserver.domain.delay import HOUR, MINUTE, SECOND
+from ctserver.domain.clock import HOUR_MS, MINUTE_MS, SECOND_MS
 from ctserver.services.simulation.run import Result, replay
 from ctserver.services.simulation.traffic import Traffic, make
 
 TARGETS = (0.9, 0.95, 0.99)
 """Shares of visitors that should find a number free."""
 
-LINGERS = 20 * MINUTE
+LINGERS = 20 * MINUTE_MS
 """Longer stays are taken as pages left open and kept out of the usual stay. Ours."""
 
 
@@ -96,13 +96,13 @@ def fit(showings: Sequence[Recorded], days: float, calls: int = 0, tapped: int =
 
 
 def _profile(showings: Sequence[Recorded]) -> tuple[float, ...]:
-    hours = Counter(s.shown_at // HOUR % 24 for s in showings)
+    hours = Counter(s.shown_at // HOUR_MS % 24 for s in showings)
     return tuple((hours[h] + 0.1) / (len(showings) + 2.4) for h in range(24))
 
 
 def _stays(showings: Sequence[Recorded]) -> tuple[int, float, float]:
     """Median and spread of the usual stays, and the share of pages left open."""
-    usual = [log(max(SECOND, s.stay)) for s in showings if s.stay < LINGERS] or [log(Traffic().stay_median)]
+    usual = [log(max(SECOND_MS, s.stay)) for s in showings if s.stay < LINGERS] or [log(Traffic().stay_median)]
     mean = sum(usual) / len(usual)
     spread = sqrt(sum((value - mean) ** 2 for value in usual) / len(usual))
     lingering = sum(s.stay >= LINGERS for s in showings) / len(showings)
@@ -125,7 +125,7 @@ def pool_size(
     days: float,
     numbers: int,
     *,
-    hold_ms: int = 30 * MINUTE,
+    hold_ms: int = 30 * MINUTE_MS,
     calls: int = 0,
     tapped: int = 0,
     sizes: Sequence[int] = (),
@@ -134,7 +134,7 @@ def pool_size(
 ) -> PoolSize:
     """The four answers. `numbers` is what the site has now; `sizes` are simulated besides `numbers` and one more."""
     traffic = fit(showings, days, calls, tapped)
-    hourly = Counter(s.shown_at // HOUR for s in showings)
+    hourly = Counter(s.shown_at // HOUR_MS for s in showings)
     busiest = float(max(hourly.values(), default=0))
     world = make(traffic, simulated_days, seed)
     wanted = sorted({*sizes, numbers, numbers + 1})
@@ -145,7 +145,7 @@ def pool_size(
         busiest_hour=busiest,
         peak=peak_concurrency((s.shown_at, s.shown_at + max(s.stay, hold_ms)) for s in showings),
         rule_of_thumb=trade_rule(3 * len(showings) / days if days > 0 else 0.0),
-        exclusive={share: exclusive_numbers(busiest * hold_ms / HOUR, share) for share in TARGETS},
+        exclusive={share: exclusive_numbers(busiest * hold_ms / HOUR_MS, share) for share in TARGETS},
         simulated=tuple(results[size] for size in sorted(results)),
         numbers=numbers,
         one_more=results[numbers + 1].accuracy - now,

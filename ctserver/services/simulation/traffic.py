@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from math import exp, log
 from random import Random
 
-from ctserver.domain.delay import DAY, HOUR, MINUTE, SECOND
+from ctserver.domain.clock import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
 
 START = 1_767_225_600_000
 """2026-01-01T00:00Z: a midnight to count from."""
@@ -40,25 +40,25 @@ class Traffic:
     """Taps that no call follows (the telephone asks "call?", and is told no). Ours."""
     reveal: float | None = None
     """Visitors who press "show number" where it is hidden: 0.20-0.25 (Alytics, own site). None: shown to all."""
-    quick_median: int = 4 * MINUTE
+    quick_median: int = 4 * MINUTE_MS
     """Median delay from arriving to ringing among those who ring within half an hour. Ours, so that with `quick_sigma`
     81 % of all callers ring within 12.5 minutes, 84 % within 15 (CoMagic: more than 80 % in 10-15 minutes)."""
     quick_sigma: float = 1.0
-    quick_limit: int = 30 * MINUTE
+    quick_limit: int = 30 * MINUTE_MS
     late_share: float = 0.09
     """Callers after half an hour (CoMagic: half an hour covers more than 90 %)."""
-    late_limit: int = 7 * DAY
+    late_limit: int = 7 * DAY_MS
     """The tail of days, uniform over the logarithm of the delay. Ours."""
-    tap_setup: int = 7 * SECOND
+    tap_setup: int = 7 * SECOND_MS
     """Median time from the tap to the call's arrival. Ours."""
-    dial_time: int = 15 * SECOND
+    dial_time: int = 15 * SECOND_MS
     """Median time from turning away from the page to the call's arrival, for those who dial by hand. Ours."""
-    stay_median: int = 98 * SECOND
+    stay_median: int = 98 * SECOND_MS
     """Median time on the page of those who do not read the number off it; mean 3 minutes (Nimbata's example). Ours."""
     stay_sigma: float = 1.1
     lingering: float = 0.08
     """Pages left open, unattended, for `linger_median`. Ours."""
-    linger_median: int = 30 * MINUTE
+    linger_median: int = 30 * MINUTE_MS
     reads_off_page: float = 0.7
     """Callers within half an hour who still have the page open. Ours; the others noted the number and left."""
     late_reopens: float = 0.1
@@ -69,7 +69,7 @@ class Traffic:
     """Phone visitors who turn to something else once, for no call. Ours."""
     farewells: float = 0.8
     """Pages whose leaving the server is told of; the rest go silent. Ours."""
-    heartbeat: int = 30 * SECOND
+    heartbeat: int = 30 * SECOND_MS
     """The script's own."""
     returns: float = 0.15
     """Visits by visitors of the last week. Ours."""
@@ -134,7 +134,7 @@ class World:
 def make(traffic: Traffic, days: int, seed: int) -> World:
     """The world of that seed. Calls that would come after the last day are left out."""
     maker = _Maker(traffic, Random(seed))  # noqa: S311 - a simulation, nothing to guard
-    end = START + days * DAY
+    end = START + days * DAY_MS
     for at in maker.arrivals(days, traffic.visitors * (1 - traffic.returns)):
         maker.visitor(at, end)
     maker.add_strangers(days)
@@ -167,9 +167,9 @@ class _Maker:
         whole = sum(self.t.day_profile)
         for day in range(days):
             for hour, share in enumerate(self.t.day_profile):
-                start = START + day * DAY + hour * HOUR
+                start = START + day * DAY_MS + hour * HOUR_MS
                 for _ in range(self._poisson(per_day * share / whole)):
-                    yield start + self.random.randrange(HOUR)
+                    yield start + self.random.randrange(HOUR_MS)
 
     def visitor(self, at: int, end: int) -> None:
         """A new person's visit, and perhaps more of them within the week."""
@@ -177,7 +177,7 @@ class _Maker:
         self._visit(person, at)
         chance = self.t.returns
         while self.random.random() < chance and at < end:
-            at += self._log_uniform(HOUR, 7 * DAY)
+            at += self._log_uniform(HOUR_MS, 7 * DAY_MS)
             self._visit(person, at)
 
     def add_strangers(self, days: int) -> None:
@@ -236,26 +236,26 @@ class _Maker:
         signals: list[tuple[str, int]] = []
         if person.device == "phone" and self.random.random() < self.t.taps / max(self.t.phones, self.t.taps):
             tapped = rings - min(delay - 1, self._lognormal(self.t.tap_setup, 0.5))
-            signals += [("tapped", tapped), ("hidden", min(rings, tapped + SECOND))]
-            presences = self._reopened(at, tapped, rings) if late else ((at, rings + 2 * MINUTE),)
+            signals += [("tapped", tapped), ("hidden", min(rings, tapped + SECOND_MS))]
+            presences = self._reopened(at, tapped, rings) if late else ((at, rings + 2 * MINUTE_MS),)
         elif self.random.random() < (self.t.late_reopens if late else self.t.reads_off_page):
             turned = rings - min(delay - 1, self._lognormal(self.t.dial_time, 0.5))
             if person.device == "phone":
                 signals.append(("hidden", turned))
-            presences = self._reopened(at, turned, rings) if late else ((at, rings + 2 * MINUTE),)
+            presences = self._reopened(at, turned, rings) if late else ((at, rings + 2 * MINUTE_MS),)
         else:
             presences = ((at, at + self._stay_below(delay)),)
         signals += self._restless(person, *presences[-1])
         self._add(person, session, self._shown_at(at, min(delay, presences[0][1] - at)), presences, signals)
         self._ring(person, rings, session, person.visitor)
         while self.random.random() < self.t.calls_again:
-            rings += self._log_uniform(10 * MINUTE, 3 * DAY)
+            rings += self._log_uniform(10 * MINUTE_MS, 3 * DAY_MS)
             self._ring(person, rings, session, person.visitor)
 
     def _reopened(self, at: int, acted: int, rings: int) -> tuple[tuple[int, int], ...]:
         """A stay, and the same page looked at again shortly before the call."""
-        again = acted - self.random.randrange(5 * SECOND, MINUTE)
-        return (at, at + min(self._stay(), again - at - MINUTE)), (again, rings + 2 * MINUTE)
+        again = acted - self.random.randrange(5 * SECOND_MS, MINUTE_MS)
+        return (at, at + min(self._stay(), again - at - MINUTE_MS)), (again, rings + 2 * MINUTE_MS)
 
     def _restless(self, person: _Person, start: int, end: int) -> list[tuple[str, int]]:
         """A phone's page is hidden when its visitor leaves, and by some once in between."""
@@ -268,7 +268,9 @@ class _Maker:
 
     def _shown_at(self, at: int, within: int) -> int:
         """On arrival, or when "show number" is pressed."""
-        return at if self.t.reveal is None else at + min(self.random.randrange(5 * SECOND, 45 * SECOND), within // 2)
+        return (
+            at if self.t.reveal is None else at + min(self.random.randrange(5 * SECOND_MS, 45 * SECOND_MS), within // 2)
+        )
 
     def _add(
         self,
@@ -295,7 +297,7 @@ class _Maker:
             return self._log_uniform(self.t.quick_limit, self.t.late_limit)
         while True:
             delay = int(exp(self.random.gauss(self.t.quick_mu, self.t.quick_sigma)))
-            if 10 * SECOND <= delay <= self.t.quick_limit:
+            if 10 * SECOND_MS <= delay <= self.t.quick_limit:
                 return delay
 
     def _stay(self) -> int:
