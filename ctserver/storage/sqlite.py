@@ -207,11 +207,15 @@ class Sqlite:
         """Writes what waits, then closes."""
         self._closed = True
         self._wanted.set()
-        await self._task
-        for reader in [await self._idle.get() for _ in self._readers]:
-            await reader.close()
-            self._idle.put_nowait(reader)  # for those who still wait for one: they are told
-        await self._writer.close()
+        try:
+            await self._task
+            for reader in [await self._idle.get() for _ in self._readers]:
+                await reader.close()
+                self._idle.put_nowait(reader)  # for those who still wait for one: they are told
+            await self._writer.close()
+        finally:
+            for worker in (*self._readers, self._writer):
+                worker.stop()  # also where it took too long: a thread that waits would keep the process
 
     async def _read(self, function: Callable[[_Connection], T]) -> T:
         """By a reader that is idle. One whose asker has gone is stopped, and idle only when it has finished."""

@@ -19,8 +19,10 @@ from typing import Any
 
 import aiohttp
 import pytest
+import uvloop
 
 from ctserver import config, ids
+from ctserver.front import wire
 from ctserver.front.keeper import Front
 from ctserver.front.remote import MAX_ASKED, Remote
 from ctserver.http.asked import MAX_BODY
@@ -157,6 +159,20 @@ async def test_what_cannot_be_sent_to_the_server_takes_no_place_of_others() -> N
     with pytest.raises(Unavailable, match="gone"):
         await answer
     transport.close()
+
+
+def test_an_answer_to_a_front_that_has_died_is_dropped() -> None:
+    async def answer() -> None:
+        ours, its = socket.socketpair()
+        transport, link = await asyncio.get_running_loop().create_connection(wire.Link, sock=ours)
+        its.close()
+        transport.close()
+        await asyncio.sleep(0.05)
+        for id in range(wire.TOGETHER + 1):
+            link.send(id, wire.TAKEN, None)
+        await asyncio.sleep(0)
+
+    uvloop.run(answer())  # it raises where asyncio's own loop says nothing
 
 
 async def test_the_script_asks_at_the_address_of_the_front(place: Place) -> None:

@@ -14,7 +14,7 @@ import pytest
 from ctserver.storage import sqlite
 from ctserver.storage.db import TooSlow, Transaction, Unavailable
 from ctserver.storage.sqlite import Sqlite
-from tests.conftest import PATIENCE
+from tests.conftest import PATIENCE, until
 
 
 @pytest.fixture
@@ -194,6 +194,18 @@ async def test_reads_are_answered_or_told_when_the_database_closes(tmp_path: Pat
     with pytest.raises(Unavailable, match="closed"):
         await asyncio.wait_for(closing.one("SELECT 1"), PATIENCE)
     assert not failures
+
+
+async def test_a_close_that_is_given_up_leaves_no_thread(tmp_path: Path) -> None:
+    before = set(threading.enumerate())
+    stuck = await sqlite.open(tmp_path / "stuck.db")
+    held = threading.Event()
+    gone = stuck.write(lambda tx: held.wait(PATIENCE))
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(stuck.close(), 0.1)
+    held.set()
+    await until(lambda: set(threading.enumerate()) <= before)
+    assert gone.done()
 
 
 async def test_a_write_after_the_end_fails_instead_of_waiting_for_ever(tmp_path: Path) -> None:
