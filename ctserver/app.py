@@ -38,7 +38,7 @@ from ctserver.services.recorded import Recorded
 from ctserver.services.routing import Router
 from ctserver.services.speech import Speaker
 from ctserver.sinks import Sinks
-from ctserver.storage import migrate, routes, sessions, sqlite, users
+from ctserver.storage import leases, migrate, routes, sqlite, users
 from ctserver.storage.db import StorageError
 from ctserver.storage.sqlite import Sqlite
 from ctserver.upkeep import Upkeep
@@ -141,7 +141,7 @@ class Running:
         table[""] = router.default.encode(store=False)
         await db.write(lambda tx: routes.replace_all(tx, table))
         members = {name: pool.numbers for name, pool in self._settings.pools.items()}
-        await db.write(lambda tx: sessions.settle_numbers(tx, members))
+        await db.write(lambda tx: leases.settle_numbers(tx, members))
         await db.write(lambda tx: rollups.settle(tx, self._settings))
 
     async def _first_user(self) -> None:

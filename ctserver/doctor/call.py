@@ -12,6 +12,7 @@ from pathlib import Path
 from ctserver import files, ids
 from ctserver.asterisk import bridge, variables
 from ctserver.asterisk.ami import AmiError
+from ctserver.asterisk.recordings import HEADER_BYTES
 from ctserver.asterisk.wire import Message, text
 from ctserver.check import Result
 from ctserver.config import Asterisk, Line, Settings, number_uses
@@ -25,7 +26,6 @@ RINGS_SECONDS = 8.0  # from the INVITE to the first phone, a greeting not counte
 JOURNAL_SECONDS = 5.0
 RECORDING_SECONDS = 12.0
 CLOSING_SECONDS = 0.3
-HEADER_BYTES = 44
 SILENCE = 40  # of 32768: a line without a voice on it stays below
 NO_CODEC = {"58": "488 Not Acceptable Here", "65": "bearer not implemented", "88": "incompatible destination"}
 WHY = {

@@ -10,6 +10,7 @@ from pathlib import Path
 from ctserver import ids
 from ctserver.asterisk import variables
 from ctserver.asterisk.ami import AmiError
+from ctserver.asterisk.recordings import HEADER_BYTES
 from ctserver.asterisk.wire import Message, text
 from ctserver.check import Result
 from ctserver.config import Asterisk, Settings
@@ -18,7 +19,6 @@ from ctserver.doctor.ear import Ear
 
 SECONDS = 6.0
 HEARD_SECONDS = 1.0  # from the note to the event, which come together
-HEADER_BYTES = 44
 
 
 async def look(ear: Ear, settings: Settings, pbx: Asterisk, *, running: bool) -> AsyncIterator[Result]:

@@ -29,6 +29,7 @@ MEASURES = (
     "deals",
     "revenue",
 )
+PLACE = {name: place for place, name in enumerate(MEASURES)}  # in Sums
 DIMENSIONS = (
     "channel",
     "source",

@@ -36,9 +36,9 @@ class Remote(wire.Link):
         if self.gone.is_set() or len(self._asked) >= MAX_ASKED:
             raise Unavailable("the server does not answer")
         self._last = (self._last + 1) & 0xFFFFFFFF
+        self.send(self._last, kind, content)  # first: what cannot be sent is never answered
         answer: asyncio.Future[Any] = self._loop.create_future()
         self._asked[self._last] = kind, answer
-        self.send(self._last, kind, content)
         return answer
 
     def heard(self, frames: list[wire.Frame]) -> None:

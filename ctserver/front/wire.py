@@ -82,5 +82,5 @@ class Link(asyncio.Protocol):
 
     def _write(self) -> None:
         waiting, self._waiting = self._waiting, []
-        if waiting:
+        if waiting and not self._transport.is_closing():  # else nobody hears it
             self._transport.write(b"".join(waiting))

@@ -10,10 +10,12 @@ import asyncio
 import base64
 import binascii
 import hmac
-from collections.abc import Awaitable, Callable
+from functools import lru_cache
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
 from yarl import URL
 
 from ctserver.domain.clock import MINUTE_MS
@@ -33,8 +35,6 @@ ASKED_AGAIN_SECONDS = 1.0  # how soon a stream ends for whom a login, a right or
 ASKED: web.RequestKey[float] = web.RequestKey("asked", float)
 
 _hasher = PasswordHasher()
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @web.middleware
@@ -65,6 +65,19 @@ async def middleware(request: web.Request, handler: Handler) -> web.StreamRespon
 def hash_password(password: str) -> str:
     """argon2id with the library's parameters; takes some 50 ms."""
     return _hasher.hash(password)
+
+
+def matches(known: str | None, password: str) -> bool:
+    """An unknown login, or one without a password, takes as long as a known one."""
+    try:
+        return _hasher.verify(known or _nobody_hash(), password) and bool(known)
+    except (VerificationError, InvalidHashError):
+        return False
+
+
+@lru_cache(maxsize=1)
+def _nobody_hash() -> str:
+    return _hasher.hash("nobody has this password")
 
 
 def same(left: str, right: str) -> bool:

@@ -112,14 +112,12 @@ class Body:
 
     def text(self, name: str, size: int) -> str:
         value = self.fields.get(name)
-        clean = value if isinstance(value, str) else ""
-        if clean.isascii() and len(clean) <= size and "\x00" not in clean:
-            return clean
-        return clean.replace("\x00", "")[:size].encode("utf-8", "replace").decode()
+        return _clean(value, size) if isinstance(value, str) else ""
 
     def names(self, name: str, most: int = MAX_ENTRIES) -> list[str]:
         value = self.fields.get(name)
-        return [entry for entry in value[:most] if isinstance(entry, str)] if isinstance(value, list) else []
+        entries = value[:most] if isinstance(value, list) else []
+        return [_clean(entry, MAX_URL) for entry in entries if isinstance(entry, str)]
 
     def texts(self, name: str) -> dict[str, str]:
         """A few short named texts; numbers and truth values are written out."""
@@ -127,7 +125,14 @@ class Body:
         if not isinstance(value, dict):
             return {}
         kept = {key: entry for key, entry in list(value.items())[:MAX_ENTRIES] if isinstance(entry, str | int | float)}
-        return {key[:40]: str(entry)[:MAX_TITLE].encode("utf-8", "replace").decode() for key, entry in kept.items()}
+        return {_clean(key, 40): _clean(str(entry), MAX_TITLE) for key, entry in kept.items()}
+
+
+def _clean(text: str, size: int) -> str:
+    """What can be written anywhere: no NUL, no half of a surrogate pair."""
+    if text.isascii() and len(text) <= size and "\x00" not in text:
+        return text
+    return text.replace("\x00", "")[:size].encode("utf-8", "replace").decode()
 
 
 def visit(desk: Desk, asked: Asked) -> Answer | Asking:

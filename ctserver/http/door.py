@@ -36,7 +36,13 @@ class Server(web.Server):
     is told at the dashboard's address."""
 
     def __init__(self, desk: Desk, idle_seconds: float = IDLE_SECONDS) -> None:
-        super().__init__(self._serve, request_factory=self._request, access_log=None, keepalive_timeout=idle_seconds)
+        super().__init__(
+            self._serve,
+            request_factory=self._request,
+            access_log=None,
+            keepalive_timeout=idle_seconds,
+            lingering_time=0,  # of a body that is refused no more is read
+        )
         self.desk = desk
         self.routes = {(route.method, route.path): route for route in front.ROUTES}
         self.doors: set[_Door] = set()
@@ -83,7 +89,10 @@ class Server(web.Server):
         route = self.routes.get((request.method, request.path))
         if route is None:
             return web.json_response({"ok": True}) if request.path == "/health" else web.Response(status=404)
-        return await front.carry(route, self.desk, request)
+        try:
+            return await front.carry(route, self.desk, request)
+        except web.RequestPayloadError:  # packed in a way that it is not
+            raise web.HTTPBadRequest from None
 
 
 class _Door(BaseProtocol):
@@ -194,7 +203,7 @@ def _written(answer: Answer) -> bytes:
         raise ValueError("a header of two lines")
     size = "" if answer.status in (204, 304) else f"Content-Length: {len(answer.body)}\r\n"
     head = f"{_FIRST_LINES[answer.status]}{lines}{size}Date: {_date(int(time.time()))}\r\n\r\n"
-    return head.encode() + answer.body
+    return head.encode(errors="ignore") + answer.body  # bytes of the question that are no UTF-8: aiohttp drops them too
 
 
 @lru_cache(2)

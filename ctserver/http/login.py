@@ -8,20 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from functools import lru_cache
 from typing import Any
 from urllib.parse import urlencode
 
 from aiohttp import web
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
 
 from ctserver import ids
 from ctserver.domain import secondfactor, visitor
 from ctserver.domain.clock import MINUTE_MS
 from ctserver.domain.person import Person
 from ctserver.http import audit, render
-from ctserver.http.auth import COOKIE, PUSH_COOKIE, same
+from ctserver.http.auth import COOKIE, PUSH_COOKIE, matches, same
 from ctserver.http.deps import DEPS, USER, Deps
 from ctserver.http.geo import client_ip
 from ctserver.ids import token_hash
@@ -33,8 +30,6 @@ from ctserver.storage.db import Transaction
 PRE_COOKIE = "ct_form"
 WAITING_MS = 10 * MINUTE_MS  # how long the second factor is waited for
 CODE_GUESSES = 5  # wrong codes, and the password is asked for again
-
-_hasher = PasswordHasher()
 
 
 def add_routes(app: web.Application) -> None:
@@ -249,19 +244,6 @@ def _browser(request: web.Request) -> str:
 
 def _next(path: str) -> str:
     return urlencode({"next": path})
-
-
-@lru_cache(maxsize=1)
-def _nobody_hash() -> str:
-    return _hasher.hash("nobody has this password")
-
-
-def matches(known: str | None, password: str) -> bool:
-    """An unknown login, or one without a password, takes as long as a known one."""
-    try:
-        return _hasher.verify(known or _nobody_hash(), password) and bool(known)
-    except (VerificationError, InvalidHashError):
-        return False
 
 
 def set_cookie(deps: Deps, response: web.StreamResponse, name: str, value: str, seconds: int) -> None:

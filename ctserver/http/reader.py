@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from dataclasses import astuple, replace
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from ctserver import language
 from ctserver.domain import phone
@@ -18,8 +18,6 @@ from ctserver.storage.preferences import Preferences
 COOKIE = "ct_language"
 YEAR = 365 * 86_400
 CHOSEN: web.AppKey[dict[str, Preferences]] = web.AppKey("preferences", dict)
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def add_routes(app: web.Application) -> None:

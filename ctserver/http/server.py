@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
 from functools import partial
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from ctserver.http import (
     api,
@@ -49,8 +49,6 @@ from ctserver.http.deps import DEPS, Deps
 from ctserver.storage.db import StorageError
 
 log = logging.getLogger(__name__)
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 BEGUN: web.RequestKey[bool] = web.RequestKey("begun", bool)  # its answer is on the way

@@ -17,7 +17,7 @@ from ctserver.domain import fact as facts
 from ctserver.domain import missed as work
 from ctserver.domain.clock import midnight
 from ctserver.domain.fact import Fact
-from ctserver.domain.report import MEASURES, Span, Sums
+from ctserver.domain.report import PLACE, Span, Sums, nothing
 from ctserver.domain.rights import EVERYTHING, Scope
 from ctserver.services import reports
 from ctserver.services.facts import Facts
@@ -136,7 +136,7 @@ async def of_days(db: Database, settings: Settings, first: date, last: date, sco
         last=last,
         total=_count(report.total),
         day_before=None if weekly else await _day_before(db, first, zone, scope),
-        week_before=_count(report.before or [0] * len(MEASURES)),
+        week_before=_count(report.before or nothing()),
         bars=[(at, _of(sums, "calls"), _of(sums, "missed")) for at, sums in report.series],
         sources=_sources(report.lines),
         waiting=waiting[:MOST_WAITING],
@@ -173,7 +173,7 @@ def _count(sums: Sums) -> Count:
 
 
 def _of(sums: Sums, measure: str) -> int:
-    return sums[MEASURES.index(measure)]
+    return sums[PLACE[measure]]
 
 
 def _span(first: date, end: date, zone: tzinfo) -> Span:

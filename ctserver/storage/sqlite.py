@@ -207,14 +207,22 @@ class Sqlite:
         """Writes what waits, then closes."""
         self._closed = True
         self._wanted.set()
-        await self._task
-        for reader in self._readers:
-            await reader.close()
-        await self._writer.close()
+        try:
+            await self._task
+            for reader in [await self._idle.get() for _ in self._readers]:
+                await reader.close()
+                self._idle.put_nowait(reader)  # for those who still wait for one: they are told
+            await self._writer.close()
+        finally:
+            for worker in (*self._readers, self._writer):
+                worker.stop()  # also where it took too long: a thread that waits would keep the process
 
     async def _read(self, function: Callable[[_Connection], T]) -> T:
         """By a reader that is idle. One whose asker has gone is stopped, and idle only when it has finished."""
         reader = await self._idle.get()
+        if self._closed:
+            self._idle.put_nowait(reader)
+            raise Unavailable("the database is closed")
         running = asyncio.ensure_future(reader.run(function))
         running.add_done_callback(partial(self._rest, reader))
         try:
@@ -338,6 +346,9 @@ def _commit(units: list[Callable[[Transaction], Any]], memory: _Memory, connecti
     """The result of each unit, or the exception that undid it."""
     try:
         connection.execute("BEGIN IMMEDIATE")
+    except sqlite3.Error as error:  # another program writes: it would keep each of them waiting as long
+        return [Unavailable(str(error)) for _ in units]
+    try:
         memory.check(connection)
         transaction = SqliteTransaction(connection, memory.known)
         results = [unit(transaction) for unit in units]

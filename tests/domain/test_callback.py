@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from ctserver.domain import callback as rules
 from ctserver.domain.callback import COMPANY_AWAY, LOST, NOT_PLACED, TALKED, VISITOR_AWAY, Patience, Refused, after
-from ctserver.domain.calling import HOUR_MS, Recent
+from ctserver.domain.calling import Recent
+from ctserver.domain.clock import HOUR_MS
 
 PATIENCE = Patience(company_attempts=3, visitor_attempts=2, retry_ms=300_000)
 RESULTS = (TALKED, COMPANY_AWAY, VISITOR_AWAY, LOST)

@@ -137,6 +137,21 @@ async def test_a_question_that_comes_otherwise_is_answered_alike(street: Street,
     assert await street.visits() == 2
 
 
+async def test_an_origin_that_is_no_text_is_answered_alike(street: Street) -> None:
+    odd = post().replace(b"https://shop.example\r\n", b"https://shop.example/\xff\xfe\r\n")
+    [whole], [other] = await street.send(odd), await street.send(odd[:-1], odd[-1:])
+    assert parts(whole)[0] == b"HTTP/1.1 200 OK"
+    assert parts(whole)[:2] == parts(other)[:2]
+
+
+async def test_a_body_packed_in_a_way_that_it_is_not_is_no_fault_of_ours(
+    street: Street, caplog: pytest.LogCaptureFixture
+) -> None:
+    answers = await street.send(post("Content-Encoding: deflate"))
+    assert parts(answers[0])[0] == b"HTTP/1.1 400 Bad Request"
+    assert not caplog.records
+
+
 async def test_a_connection_is_kept_and_may_go_on_otherwise(street: Street) -> None:
     answers = await street.send(post(), post(), b"GET /ct.js?site=shop HTTP/1.1\r\nHost: x\r\n\r\n", post(), pause=0.1)
     assert [parts(answer)[0] for answer in answers] == [b"HTTP/1.1 200 OK"] * 4

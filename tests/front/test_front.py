@@ -19,13 +19,17 @@ from typing import Any
 
 import aiohttp
 import pytest
+import uvloop
 
 from ctserver import config, ids
+from ctserver.front import wire
 from ctserver.front.keeper import Front
+from ctserver.front.remote import MAX_ASKED, Remote
 from ctserver.http.asked import MAX_BODY
 from ctserver.services.callbacks import Callbacks
 from ctserver.services.reception import Here
 from ctserver.services.visits import Note, PageView, Shown
+from ctserver.storage.db import Unavailable
 from ctserver.storage.sqlite import Sqlite
 from tests.conftest import PATIENCE, until
 from tests.ports import free_port
@@ -129,6 +133,46 @@ async def test_visitors_are_served_there_and_nothing_else_is(place: Place) -> No
     assert (await place.post("/v1/visit", VIEW, Purpose="prefetch", **{"User-Agent": "x"}))[0] == 200, (
         "bots are served here"
     )
+
+
+async def test_half_a_character_is_no_fault(place: Place) -> None:
+    odd = json.dumps({**VIEW, "t": "\ud83d", "p": {"\ud83d\0": "\ud83d\0"}, "i": ["_fbp=\ud83d", "\ud83d"]}).encode()
+    status, shown = await place.post("/v1/visit", odd)
+    assert (status, shown["n"]["main"]["n"]) == (200, "+442079460101")
+    tap = {"s": "shop", "v": shown["v"], "e": shown["e"], "k": "tapped", "p": {"plan\ud83d": "b"}}
+    assert (await place.post("/v1/signal", json.dumps(tap).encode()))[0] == 204
+    row = await place.db.one("SELECT ids, properties FROM sessions")
+    assert row is not None
+    assert (json.loads(row["ids"]), json.loads(row["properties"])) == ({"fbp": "?"}, {"?": "?", "plan?": "b"})
+
+
+async def test_what_cannot_be_sent_to_the_server_takes_no_place_of_others() -> None:
+    loop = asyncio.get_running_loop()
+    ours, its = socket.socketpair()
+    transport, remote = await loop.create_connection(Remote, sock=ours)
+    for _ in range(MAX_ASKED):
+        with pytest.raises(UnicodeEncodeError):
+            remote.signal(Note("", "", "\ud83d"))
+    answer = remote.signal(Note("", "", "tapped"))
+    assert not answer.done()
+    its.close()
+    with pytest.raises(Unavailable, match="gone"):
+        await answer
+    transport.close()
+
+
+def test_an_answer_to_a_front_that_has_died_is_dropped() -> None:
+    async def answer() -> None:
+        ours, its = socket.socketpair()
+        transport, link = await asyncio.get_running_loop().create_connection(wire.Link, sock=ours)
+        its.close()
+        transport.close()
+        await asyncio.sleep(0.05)
+        for id in range(wire.TOGETHER + 1):
+            link.send(id, wire.TAKEN, None)
+        await asyncio.sleep(0)
+
+    uvloop.run(answer())  # it raises where asyncio's own loop says nothing
 
 
 async def test_the_script_asks_at_the_address_of_the_front(place: Place) -> None:

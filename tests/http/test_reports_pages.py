@@ -22,7 +22,7 @@ import pytest
 from ctserver.domain.clock import DAY_MS
 from ctserver.domain.report import DIMENSIONS
 from ctserver.http.dashboard.filters import COLUMNS
-from ctserver.http.dashboard.reports import BY
+from ctserver.http.dashboard.report_address import BY
 from ctserver.services import reports, rollups
 from ctserver.services.demo import shop_of
 from ctserver.services.demo.write import days

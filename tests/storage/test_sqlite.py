@@ -14,7 +14,7 @@ import pytest
 from ctserver.storage import sqlite
 from ctserver.storage.db import TooSlow, Transaction, Unavailable
 from ctserver.storage.sqlite import Sqlite
-from tests.conftest import PATIENCE
+from tests.conftest import PATIENCE, until
 
 
 @pytest.fixture
@@ -157,6 +157,55 @@ async def test_closing_writes_what_waits(store: Sqlite, tmp_path: Path) -> None:
     await second.close()
     assert await asyncio.gather(*tasks) == list(range(50))
     assert len(await numbers(store)) == 50
+
+
+async def test_while_another_program_writes_all_are_told_so_after_one_wait(store: Sqlite, tmp_path: Path) -> None:
+    await store.run(lambda connection: connection.execute("PRAGMA busy_timeout = 200").fetchall())
+    with contextlib.closing(sqlite3.connect(next(tmp_path.glob("*.db")), isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        alone = [store.write(insert(number)) for number in range(20)]
+        together = store.write_each([insert(number) for number in range(100, 120)])
+        async with asyncio.timeout(4):  # one by one they would wait for 8 s
+            told = [*await asyncio.gather(*alone, return_exceptions=True), *await together]
+    assert [str(one) for one in told if isinstance(one, Unavailable)] == ["database is locked"] * 40
+    assert await store.write(insert(1)) == 1
+    assert await numbers(store) == [1]
+
+
+async def test_reads_are_answered_or_told_when_the_database_closes(tmp_path: Path) -> None:
+    closing = await sqlite.open(tmp_path / "closing.db")
+    failures: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, what: failures.append(what))
+    held, begun = threading.Event(), threading.Event()
+
+    def long(tx: Transaction) -> int:
+        begun.set()
+        assert held.wait(PATIENCE)
+        return int(tx.fetch("SELECT 1 AS n")[0]["n"])
+
+    reads = [asyncio.create_task(closing.read(long)) for _ in range(sqlite.READERS + 2)]
+    await asyncio.to_thread(begun.wait, PATIENCE)
+    ending = asyncio.create_task(closing.close())
+    await asyncio.sleep(0.05)
+    held.set()
+    found = await asyncio.wait_for(asyncio.gather(*reads, return_exceptions=True), PATIENCE)
+    await ending
+    assert [str(one) for one in found] == ["1"] * (sqlite.READERS - 1) + ["the database is closed"] * 3
+    with pytest.raises(Unavailable, match="closed"):
+        await asyncio.wait_for(closing.one("SELECT 1"), PATIENCE)
+    assert not failures
+
+
+async def test_a_close_that_is_given_up_leaves_no_thread(tmp_path: Path) -> None:
+    before = set(threading.enumerate())
+    stuck = await sqlite.open(tmp_path / "stuck.db")
+    held = threading.Event()
+    gone = stuck.write(lambda tx: held.wait(PATIENCE))
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(stuck.close(), 0.1)
+    held.set()
+    await until(lambda: set(threading.enumerate()) <= before)
+    assert gone.done()
 
 
 async def test_a_write_after_the_end_fails_instead_of_waiting_for_ever(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from ctserver.domain import category as trade
 from ctserver.domain import phone
 from ctserver.domain.rights import Scope
 from ctserver.http import audit
-from ctserver.http.api import models
+from ctserver.http.api import models, resources
 from ctserver.http.api.registry import Asked, Nothing, Problem, Taken, operation
 from ctserver.http.api.types import END, START, Moment, cursor, place
 from ctserver.http.dashboard import pause
@@ -140,7 +140,7 @@ async def change_call(asked: Asked[Nothing, CallChange]) -> models.Call:
 @operation("GET", "/calls/{id}/legs", "The parties of a call", part="Calls", gives=models.Legs)
 async def list_legs(asked: Asked[Nothing, Nothing]) -> models.Legs:
     rows = await calls.legs(asked.deps.db, (await _call(asked))["id"])
-    return models.Legs(data=[models.leg(row, asked.scope) for row in rows])
+    return models.Legs(data=[resources.leg(row, asked.scope) for row in rows])
 
 
 @operation("GET", "/calls/{id}/recording", "What is known of a call's recording", part="Calls", gives=models.Recording)
@@ -200,7 +200,7 @@ async def list_notes(asked: Asked[NotesQuery, Nothing]) -> models.Notes:
 async def as_calls(deps: Deps, scope: Scope, rows: Sequence[Row]) -> list[models.Call]:
     """Rows of storage.feed as calls, with their tags."""
     tags = await feed.tags_of(deps.db, [row["id"] for row in rows])
-    return [models.call(row, scope, tags.get(row["id"], ())) for row in rows]
+    return [resources.call(row, scope, tags.get(row["id"], ())) for row in rows]
 
 
 async def _pause(asked: Asked[Nothing, Nothing], *, paused: bool) -> models.Pause:

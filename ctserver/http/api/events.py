@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from aiohttp import web
 
 from ctserver.domain.rights import Scope
+from ctserver.http import stream
 from ctserver.http.api import calls
 from ctserver.http.api.registry import Problem
 from ctserver.http.api.types import END, START, cursor, place
@@ -21,9 +22,6 @@ from ctserver.storage.feed import Wanted
 
 LOOK_SECONDS = 2.0  # nobody tells of a note, a recording that is ready, or what another program has written
 CALM_SECONDS = 0.25  # visitors come and go; that is no change of a call
-BEAT_SECONDS = 15.0  # shorter than any proxy's patience
-LIFE_SECONDS = 300.0  # then the client connects again
-SEND_SECONDS = 10.0
 BURST = 200
 
 
@@ -39,15 +37,13 @@ async def events(request: web.Request) -> web.StreamResponse:
         after = place(request.headers.get("Last-Event-ID", ""), await feed.last_change(deps.db))
     except Problem as refused:
         return problem(refused.status, refused.detail)
-    response = web.StreamResponse(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
-    response.content_type = "text/event-stream"
-    await response.prepare(request)
+    response = await stream.opened(request)
     loop = asyncio.get_running_loop()
-    until, spoken_at, text = loop.time() + LIFE_SECONDS, 0.0, f"retry: 2000\nid: {cursor(*after)}\n\n"
+    until, spoken_at, text = loop.time() + stream.LIFE_SECONDS, 0.0, f"retry: 2000\nid: {cursor(*after)}\n\n"
     try:
         while loop.time() < until and not deps.live.closed and await still(request):
             if text:
-                await asyncio.wait_for(response.write(text.encode()), SEND_SECONDS)
+                await stream.send(response, text)
                 spoken_at = loop.time()
             version = deps.live.version
             found = await feed.changed(deps.db, scope, wanted, after, BURST)
@@ -55,7 +51,7 @@ async def events(request: web.Request) -> web.StreamResponse:
             if not found.rows and not found.more:
                 await deps.live.after(version, LOOK_SECONDS)
                 await asyncio.sleep(CALM_SECONDS)
-                text = ": still here\n\n" if loop.time() - spoken_at > BEAT_SECONDS else ""
+                text = ": still here\n\n" if loop.time() - spoken_at > stream.BEAT_SECONDS else ""
     except (ConnectionError, TimeoutError):
         pass  # the client has gone
     return response

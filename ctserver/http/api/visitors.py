@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from ctserver.http.api import models
+from ctserver.http.api import models, resources
 from ctserver.http.api.registry import Asked, Nothing, Problem, Taken, operation
 from ctserver.http.api.types import END, START, Moment
 from ctserver.storage import feed, sessions, visitors
@@ -30,7 +30,7 @@ async def list_sessions(asked: Asked[SessionsQuery, Nothing]) -> models.Sessions
     rows, on = await feed.sessions(
         asked.deps.db, asked.scope, query.since, query.until, query.site, query.visitor, query.cursor, query.limit
     )
-    return models.Sessions(data=[models.session(row) for row in rows], next=asked.next_page(on) if on else None)
+    return models.Sessions(data=[resources.session(row) for row in rows], next=asked.next_page(on) if on else None)
 
 
 @operation("GET", "/sessions/{id}", "One session with its page views", part="Visitors", gives=models.WholeSession)
@@ -41,7 +41,7 @@ async def get_session(asked: Asked[Nothing, Nothing]) -> models.WholeSession:
         raise Problem(404, "there is no such session")
     _found, visits, signals = await sessions.session_path(db, row["id"])
     return models.WholeSession(
-        **dict(models.session(row)),
+        **dict(resources.session(row)),
         visits=[models.Visit(at=v.at, url=v.url, title=v.title, referrer=v.referrer) for v in visits],
         signals=[models.Signal(at=s["at"], kind=s["kind"], number=s["number"]) for s in signals],
     )
@@ -51,7 +51,7 @@ async def get_session(asked: Asked[Nothing, Nothing]) -> models.WholeSession:
 async def list_visitors(asked: Asked[PageQuery, Nothing]) -> models.Visitors:
     query = asked.query
     rows, on = await feed.visitors(asked.deps.db, asked.scope, query.cursor, query.limit)
-    return models.Visitors(data=[models.visitor(row) for row in rows], next=asked.next_page(on) if on else None)
+    return models.Visitors(data=[resources.visitor(row) for row in rows], next=asked.next_page(on) if on else None)
 
 
 @operation("GET", "/visitors/{id}", "One visitor", part="Visitors", gives=models.Visitor)
@@ -59,4 +59,4 @@ async def get_visitor(asked: Asked[Nothing, Nothing]) -> models.Visitor:
     row = await feed.visitor(asked.deps.db, asked.scope, asked.path("id"))
     if row is None:
         raise Problem(404, "there is no such visitor")
-    return models.visitor(row)
+    return resources.visitor(row)

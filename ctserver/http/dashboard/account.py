@@ -14,10 +14,10 @@ from ctserver.domain.clock import DAY_MS, MINUTE_MS
 from ctserver.domain.rights import Right
 from ctserver.domain.words import N_
 from ctserver.http import audit, render
-from ctserver.http.auth import PUSH_COOKIE, TOKEN_PREFIX, hash_password
+from ctserver.http.auth import PUSH_COOKIE, TOKEN_PREFIX, hash_password, matches
 from ctserver.http.dashboard import devices
 from ctserver.http.deps import DEPS, USER
-from ctserver.http.login import code_hash, matches
+from ctserver.http.login import code_hash
 from ctserver.http.passwords import MIN_PASSWORD, changed, wrong_choice
 from ctserver.ids import token_hash
 from ctserver.language import gettext as _

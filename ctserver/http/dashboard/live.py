@@ -16,7 +16,7 @@ from aiohttp import web
 
 from ctserver.domain import call as machine
 from ctserver.domain.rights import Right
-from ctserver.http import render
+from ctserver.http import render, stream
 from ctserver.http.auth import still
 from ctserver.http.dashboard import missed
 from ctserver.http.dashboard.calls import path_of
@@ -28,10 +28,7 @@ from ctserver.storage import live, pauses, sessions
 from ctserver.storage.db import Row
 
 CALM_SECONDS = 0.25  # a burst of changes is told once
-BEAT_SECONDS = 15.0  # shorter than any proxy's patience
 VISITORS = 50  # listed; the others are counted
-LIFE_SECONDS = 300.0  # then the browser connects again
-SEND_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,25 +92,19 @@ async def live_page(request: web.Request) -> web.StreamResponse:
 async def events(request: web.Request) -> web.StreamResponse:
     """The stream. `?page=live` also brings the body of the live page."""
     deps = request.app[DEPS]
-    response = web.StreamResponse(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
-    response.content_type = "text/event-stream"
-    await response.prepare(request)
+    response = await stream.opened(request)
     loop = asyncio.get_running_loop()
-    until, version = loop.time() + LIFE_SECONDS, 0
+    until, version = loop.time() + stream.LIFE_SECONDS, 0
     try:
-        await _send(response, "retry: 2000\n\n")
+        await stream.send(response, "retry: 2000\n\n")
         while loop.time() < until and not deps.live.closed and await still(request):
             version = deps.live.version
-            await _send(response, await _event(request, deps, version))
-            await deps.live.after(version, BEAT_SECONDS)
+            await stream.send(response, await _event(request, deps, version))
+            await deps.live.after(version, stream.BEAT_SECONDS)
             await asyncio.sleep(CALM_SECONDS)
     except (ConnectionError, TimeoutError):
         pass  # the page was closed
     return response
-
-
-async def _send(response: web.StreamResponse, text: str) -> None:
-    await asyncio.wait_for(response.write(text.encode()), SEND_SECONDS)
 
 
 async def _event(request: web.Request, deps: Deps, version: int) -> str:

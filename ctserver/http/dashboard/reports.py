@@ -8,108 +8,45 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
-from urllib.parse import urlencode
 
 from aiohttp import web
 
 from ctserver import language
 from ctserver.domain import report
 from ctserver.domain.clock import DAY_MS, day_of, midnight
-from ctserver.domain.report import DIMENSIONS, MEASURES, Span, Sums
+from ctserver.domain.report import MEASURES, PLACE, Span, Sums
 from ctserver.domain.rights import Right, Scope
 from ctserver.domain.words import N_
 from ctserver.http import audit, render
-from ctserver.http.dashboard import filters as words
 from ctserver.http.dashboard import period
 from ctserver.http.dashboard.filters import chips_of, filter_of, in_words, options
 from ctserver.http.dashboard.journal import export_kind, send
+from ctserver.http.dashboard.report_address import (
+    BY,
+    CALLERS,
+    COMPARE,
+    HOURS,
+    MEASURED,
+    TIME,
+    UNITS,
+    Asked,
+    asked_of,
+    days_of,
+    fits,
+    of_site,
+    question_of,
+)
 from ctserver.http.deps import DEPS, USER, Deps, scope_of
 from ctserver.http.patience import while_there
 from ctserver.language import gettext as _
 from ctserver.services import export, reports
-from ctserver.services.reports import Line, Question, Report, counts_sessions
+from ctserver.services.reports import Line, Report, counts_sessions
 from ctserver.storage.db import TooSlow
-from ctserver.storage.search import Filters
 
 ROWS = 100
 ALL_ROWS = 5_000
-HOURS, TIME, CALLERS = "hours", "time", "callers"
-BY = {
-    "channel": N_("Channel"),
-    "source": N_("Source"),
-    "campaign": N_("Campaign"),
-    "keyword": N_("Keyword"),
-    "ad": N_("Ad"),
-    "landing": N_("Landing page"),
-    "region": N_("Region"),
-    "device": N_("Device"),
-    "number": N_("Number"),
-    "line": N_("Line"),
-    "person": N_("Answered by"),
-    "category": N_("Category"),
-    TIME: N_("Over time"),
-    CALLERS: N_("New and repeat"),
-    HOURS: N_("Day and hour"),
-}
-UNITS = {"hour": N_("Hours"), "day": N_("Days"), "week": N_("Weeks"), "month": N_("Months")}
-COMPARE = {"previous": N_("Previous period"), "year": N_("A year earlier")}
-WHO_BRINGS = ("source", "campaign", "keyword", "landing")  # the way down, from a row to what it is made of
-WAY_DOWN = {"channel": WHO_BRINGS, **{name: WHO_BRINGS[place + 1 :] for place, name in enumerate(WHO_BRINGS)},
-            "ad": ("landing",), "line": ("person", "category"), "person": ("category", *WHO_BRINGS)}  # fmt: skip
-MEASURED = {"calls": N_("Calls"), "missed": N_("Missed"), "targets": N_("Target calls"), "sessions": N_("Sessions")}
 HEAT_LEVELS = 8
 MOST_TENTHS = 100  # from here on a cell has no room for tenths, and they say nothing
-MOST_HOURS, MOST_DAYS = 32, 400  # what a plot by the hour or by the day can show
-PLACE = {name: place for place, name in enumerate(MEASURES)}
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What an address asks for."""
-
-    by: str
-    period: period.Period
-    span: Span
-    unit: str
-    compare: str
-    before: Span | None
-    site: str
-    texts: dict[str, str]
-    filters: Filters
-    sort: str
-    measure: str
-    all_rows: bool
-
-    def query(self, **changes: str) -> str:
-        """The address of the same with changes; "" takes a filter away."""
-        kept = {
-            "by": self.by,
-            **self._time(),
-            "unit": self.unit,
-            "compare": self.compare,
-            "site": self.site,
-            **self.texts,
-            "sort": "" if self.sort == "calls" else self.sort,
-            "measure": "" if self.measure == "calls" else self.measure,
-            **changes,
-        }
-        return urlencode({name: value for name, value in kept.items() if value})
-
-    def journal(self, **changes: str) -> str:
-        """The address of the calls that are counted."""
-        kept = {**self._time(), "site": self.site, **self.texts, **changes}
-        return "/calls?" + urlencode({name: value for name, value in kept.items() if value})
-
-    def below(self, value: str) -> str:
-        """The query of the report of what a row counts, by what is asked next."""
-        way = (name for name in WAY_DOWN.get(self.by, WHO_BRINGS) if name not in self.texts)
-        return self.query(by=next(way, TIME), sort="", **{self.by: filter_of(self.by, value)})
-
-    def _time(self) -> dict[str, str]:
-        if self.period.name:
-            return {"period": self.period.name}
-        days = {"from": self.period.first, "to": self.period.last}
-        return {name: day.isoformat() for name, day in days.items() if day}
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +66,7 @@ def add_routes(app: web.Application) -> None:
 
 async def reports_page(request: web.Request) -> web.StreamResponse:
     deps, scope = request.app[DEPS], scope_of(request)
-    asked = _asked(request)
+    asked = asked_of(request)
     context: dict[str, Any] = {
         "page": "reports",
         "slow": False,
@@ -137,7 +74,7 @@ async def reports_page(request: web.Request) -> web.StreamResponse:
         "asked": asked,
         "by": BY,
         "periods": period.PERIODS,
-        "units": {unit: label for unit, label in UNITS.items() if _fits(unit, asked.span)},
+        "units": {unit: label for unit, label in UNITS.items() if fits(unit, asked.span)},
         "compare": COMPARE,
         "measures": MEASURED,
         "sites": {id: site.name or id for id, site in deps.settings.sites.items() if scope.sees_site(id)},
@@ -148,8 +85,8 @@ async def reports_page(request: web.Request) -> web.StreamResponse:
         "cleared": asked.query(**dict.fromkeys(asked.texts, "")),
         "journal": asked.journal(),
         "may_export": request[USER].may(Right.EXPORT),
-        "days": _days(asked.span),
-        "of_visitors": counts_sessions(_question(scope, asked)),
+        "days": days_of(asked.span),
+        "of_visitors": counts_sessions(question_of(scope, asked)),
     }
     try:
         shown = await while_there(request, _shown(deps, scope, asked))
@@ -164,13 +101,13 @@ async def _shown(deps: Deps, scope: Scope, asked: Asked) -> dict[str, Any]:
         heat = _heat(grid, days, PLACE[asked.measure])
         since = _data_begin(first, asked.span)
         return {"report": None, "heat": heat, "weekdays": _weekdays(asked.span), "today": today, "since": since}
-    found = _from_the_first(await reports.ask(deps.db, _question(scope, asked)), asked)
+    found = _from_the_first(await reports.ask(deps.db, question_of(scope, asked)), asked)
     return _context(found, asked, deps)
 
 
 async def export_report(request: web.Request) -> web.StreamResponse:
     """The whole report as a file."""
-    deps, scope, asked = request.app[DEPS], scope_of(request), _asked(request)
+    deps, scope, asked = request.app[DEPS], scope_of(request), asked_of(request)
     kind = export_kind(request)
     await audit.write(request, "exported", "report", asked.query())
     try:
@@ -186,7 +123,7 @@ async def _counted(deps: Deps, scope: Scope, asked: Asked) -> tuple[list[Any], t
         grid, days, _today, _first = await _week(deps, scope, asked)
         rows = [(day + 1, hour, days[day][hour], *grid[day][hour]) for day in range(7) for hour in range(24)]
         return rows, ("weekday", "hour", "days", *MEASURES)
-    found = _from_the_first(await reports.ask(deps.db, _question(scope, asked)), asked)
+    found = _from_the_first(await reports.ask(deps.db, question_of(scope, asked)), asked)
     return _table(found, asked, deps.now())
 
 
@@ -209,77 +146,17 @@ async def _one(rows: list[Any]) -> AsyncIterator[export.Rows]:
     yield rows
 
 
-# ---- the address
-
-
-def _asked(request: web.Request) -> Asked:
-    query, deps, scope = request.query, request.app[DEPS], scope_of(request)
-    span = period.asked(query.get("period", ""), query.get("from", ""), query.get("to", ""), deps.now())
-    if not span.name and not (span.first and span.last):
-        today = day_of(deps.now(), language.zone())
-        named = period.named("30d", deps.now())
-        span = replace(span, first=span.first, last=today) if span.first else named
-    since, until = span.since or 0, span.until or deps.now()
-    since = max(since, until - 3650 * DAY_MS)
-    site, told = query.get("site", ""), words.read(query, [], deps)
-    compare = _one_of(query.get("compare", ""), COMPARE, "")
-    return Asked(
-        by=_one_of(query.get("by", ""), BY, "source"),
-        period=span,
-        span=(since, until),
-        unit=_unit(query.get("unit", ""), (since, until)),
-        compare=compare,
-        before=period.before((since, until), compare, deps.now(), span.name),
-        site=site if site in deps.settings.sites and scope.sees_site(site) else "",
-        texts={name: text for name, text in told.texts.items() if name not in ("period", "from", "to", "site")},
-        filters=replace(told.filters, since=None, until=None, site=""),
-        sort=_one_of(query.get("sort", ""), {**PLACE, "value": 0, "conversion": 0}, "calls"),
-        measure=_one_of(query.get("measure", ""), MEASURED, "calls"),
-        all_rows=query.get("rows") == "all",
-    )
-
-
-def _one_of(text: str, known: Any, usual: str) -> str:
-    return text if text in known else usual
-
-
-def _days(span: Span) -> int:
-    return max(1, round((span[1] - span[0]) / DAY_MS))
-
-
-def _fits(unit: str, span: Span) -> bool:
-    days = _days(span)
-    return {"hour": days <= MOST_HOURS, "day": days <= MOST_DAYS, "week": days > 7, "month": days > 31}[unit]
-
-
-def _unit(text: str, span: Span) -> str:
-    """The one that was asked for if it fits, else one that makes a plot one can read."""
-    if text in UNITS and _fits(text, span):
-        return text
-    days = _days(span)
-    return "hour" if days <= 2 else "day" if days <= 95 else "week" if days <= MOST_DAYS else "month"
-
-
-def _of_site(scope: Scope, asked: Asked) -> Scope:
-    return replace(scope, sites=frozenset([asked.site])) if asked.site else scope
-
-
-def _question(scope: Scope, asked: Asked) -> Question:
-    by = asked.by if asked.by in DIMENSIONS else "channel"
-    return Question(by, asked.span, asked.unit, language.zone(), _of_site(scope, asked), asked.before, asked.filters)
-
-
 async def _week(deps: Deps, scope: Scope, asked: Asked) -> tuple[list[list[Sums]], list[list[int]], str, int | None]:
     """Sums by weekday and hour; over how many days each is, those since the first call or session; what becomes of today,
     which is not over: "left out", "alone" where there is no other day, "" where the span has it not; and when the first call or
     session was."""
-    zone, of_site, now = language.zone(), _of_site(scope, asked), deps.now()
-    first, began = await reports.first(deps.db, of_site), period.today_began(now)
+    zone, seen, now = language.zone(), of_site(scope, asked), deps.now()
+    first, began = await reports.first(deps.db, seen), period.today_began(now)
     since, until, today = max(asked.span[0], first or 0), min(asked.span[1], now), ""
     if until > began:
         today = "left out" if since < began else "alone"
         until = began if since < began else until
-    grid = await reports.heat(deps.db, (asked.span[0], until), zone, of_site, asked.filters)
+    grid = await reports.heat(deps.db, (asked.span[0], until), zone, seen, asked.filters)
     return grid, report.days_of_hours((since, until), zone), today, first
 
 
