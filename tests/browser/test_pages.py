@@ -82,6 +82,12 @@ async def test_the_way_in_is_readable_fits_and_speaks_the_readers_language(come,
         assert await look(page, locale[:2], axe) == [], path
 
 
+async def test_what_one_number_more_would_gain_is_written_as_the_reader_writes_numbers(open_page):
+    page = await open_page("/pools", locale="ru-RU")
+    gain = await page.locator("dd", has_text="из 100 звонков").first.inner_text()
+    assert re.search(r"\d,\d", gain), gain
+
+
 async def look(page, language, axe):
     """What is wrong with the page that is open."""
     wide, window = await page.evaluate(WIDTHS)
