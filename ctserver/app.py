@@ -18,6 +18,7 @@ from ctserver.asterisk.bridge import Bridge
 from ctserver.asterisk.fastagi import Fastagi
 from ctserver.config import Settings, number_uses
 from ctserver.domain import visitor
+from ctserver.domain.phone import TEST_CALLER
 from ctserver.front.keeper import Front
 from ctserver.http import auth, server
 from ctserver.http.deps import Deps, Health, TestCallFailed
@@ -37,7 +38,7 @@ from ctserver.services.recorded import Recorded
 from ctserver.services.routing import Router
 from ctserver.services.speech import Speaker
 from ctserver.sinks import Sinks
-from ctserver.storage import migrate, routes, sessions, sqlite, users
+from ctserver.storage import leases, migrate, routes, sqlite, users
 from ctserver.storage.db import StorageError
 from ctserver.storage.sqlite import Sqlite
 from ctserver.upkeep import Upkeep
@@ -45,7 +46,6 @@ from ctserver.upkeep import Upkeep
 log = logging.getLogger(__name__)
 
 STOP_SECONDS = 3.0
-TEST_CALLER = "+447700900123"  # from Ofcom's range for drama
 
 
 class StartError(Exception):
@@ -141,7 +141,7 @@ class Running:
         table[""] = router.default.encode(store=False)
         await db.write(lambda tx: routes.replace_all(tx, table))
         members = {name: pool.numbers for name, pool in self._settings.pools.items()}
-        await db.write(lambda tx: sessions.settle_numbers(tx, members))
+        await db.write(lambda tx: leases.settle_numbers(tx, members))
         await db.write(lambda tx: rollups.settle(tx, self._settings))
 
     async def _first_user(self) -> None:

@@ -14,6 +14,7 @@ from ctserver.asterisk import install
 from ctserver.check import Result
 from ctserver.cli.common import MISTAKE, Add, add_pbx, chosen_pbx, load_settings, tracked_number
 from ctserver.config import Asterisk, Settings
+from ctserver.domain import phone
 
 TO_DO = 1
 SICK = 1
@@ -115,7 +116,7 @@ def _doctor(options: argparse.Namespace) -> int:
         number = (
             tracked_number(settings, options.number) if options.number else next(iter(config.number_uses(settings)), "")
         )
-    order = doctor.Order(number, app.TEST_CALLER, options.listen)
+    order = doctor.Order(number, phone.TEST_CALLER, options.listen)
     return asyncio.run(_examined(settings, chosen_pbx(settings, options), order))
 
 

@@ -23,7 +23,7 @@ INBOUND = "ct-inbound"
 def register(add: Add) -> None:
     test = add("testcall", _testcall, "place a call to a tracked number, as a caller would")
     test.add_argument("number")
-    test.add_argument("--caller", default=app.TEST_CALLER, help="the caller's number, default: %(default)s")
+    test.add_argument("--caller", default=phone.TEST_CALLER, help="the caller's number, default: %(default)s")
     add_pbx(test)
     record = add("record", _record, "write the live AMI stream to a file, for bug reports (Ctrl-C ends it)")
     record.add_argument("file", type=Path)

@@ -12,6 +12,7 @@ from urllib.parse import unquote
 import phonenumbers
 
 COUNTRIES = frozenset(phonenumbers.SUPPORTED_REGIONS)  # ISO 3166-1 alpha-2
+TEST_CALLER = "+447700900123"  # who places test calls, unless told otherwise; from Ofcom's range for drama
 
 
 _MARKS = str.maketrans("", "", " -.()\u00a0")  # what people and trunks put between digits

@@ -9,6 +9,7 @@ from functools import lru_cache
 from ctserver import files
 from ctserver.config import Settings
 from ctserver.domain.callback import Refused as NotRung
+from ctserver.domain.clock import MINUTE_MS
 from ctserver.http import collect
 from ctserver.http.asked import Answer, Asked
 from ctserver.http.desk import Asking, Desk, Route
@@ -77,7 +78,7 @@ def _said(content: dict[str, object], headers: dict[str, str]) -> Answer:
 
 
 def _delay_ms(minutes: object) -> int:
-    return min(minutes, MAX_MINUTES) * 60_000 if isinstance(minutes, int) and minutes > 0 else 0
+    return min(minutes, MAX_MINUTES) * MINUTE_MS if isinstance(minutes, int) and minutes > 0 else 0
 
 
 def _check_widget(settings: Settings, site: str) -> None:

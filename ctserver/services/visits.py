@@ -11,13 +11,13 @@ import msgspec
 from ctserver import ids
 from ctserver.config import Pool, Settings, Site
 from ctserver.domain import pool, rules, session
+from ctserver.domain.clock import HOUR_MS, MINUTE_MS, SECOND_MS
 from ctserver.domain.model import DIRECT, Lease, Session, Source, Visit, VisitorFacts
-from ctserver.storage import sessions
+from ctserver.storage import leases, sessions
 from ctserver.storage.db import Database, Transaction
 
-MINUTE_MS = 60_000
-SHARING_LOOKS_BACK_MS = 3_600_000
-RUSH_MS = 20_000
+SHARING_LOOKS_BACK_MS = HOUR_MS
+RUSH_MS = 20 * SECOND_MS
 BEAT, LEFT = "beat", "left"
 
 
@@ -163,8 +163,8 @@ class _Plan:
     def _from_pool(self, tx: Transaction, name: str, current: Session, *, is_new: bool) -> str | None:
         settings = self.settings.pools[name]
         until = self.now + settings.hold_minutes * MINUTE_MS
-        if not is_new and (held := sessions.held_lease(tx, current.id, name, self.now)):
-            sessions.extend_lease(tx, held, self.now, until)
+        if not is_new and (held := leases.held_lease(tx, current.id, name, self.now)):
+            leases.extend_lease(tx, held, self.now, until)
             return held.number
         states, picked = self._free(tx, name, current, settings, is_new=is_new)
         if picked is None and settings.share:
@@ -172,10 +172,10 @@ class _Plan:
         if picked is None:
             return self._instead(tx, name, current, settings)
         if picked.how == "shared":
-            sessions.add_shortage(tx, ids.new(self.now), self.now, self.view.site, name, current.id, "shared")
+            leases.add_shortage(tx, ids.new(self.now), self.now, self.view.site, name, current.id, "shared")
         seen = next(state.last_shown_at for state in states if state.number == picked.number)
         lease = Lease(ids.new(self.now), picked.number, name, current.id, picked.how, self.now, self.now, until)
-        return picked.number if sessions.take_number(tx, lease, seen) else None
+        return picked.number if leases.take_number(tx, lease, seen) else None
 
     def _free(
         self, tx: Transaction, name: str, current: Session, settings: Pool, *, is_new: bool
@@ -183,9 +183,9 @@ class _Plan:
         """A number that nobody holds; for one who is back after his time, his old one if nobody had it since."""
         if is_new:
             cool_down_ms = settings.cool_down_minutes * MINUTE_MS
-            states = sessions.next_numbers(tx, name, settings.numbers, self.now, cool_down_ms)
+            states = leases.next_numbers(tx, name, settings.numbers, self.now, cool_down_ms)
             return states, self._pick(states, current, settings, share=False)
-        states = sessions.number_states(tx, name, settings.numbers)
+        states = leases.number_states(tx, name, settings.numbers)
         for state in states:
             if state.holders and state.holders[0].session == current.id:
                 return states, pool.Pick(state.number, "free")
@@ -198,8 +198,8 @@ class _Plan:
         oldest = min(states, key=lambda state: state.last_shown_at)
         if self.now - oldest.last_shown_at < RUSH_MS:
             return [oldest], pool.Pick(oldest.number, "shared")
-        states = sessions.number_states(tx, name, settings.numbers)
-        states = sessions.with_holders(tx, name, states, self.now - SHARING_LOOKS_BACK_MS)
+        states = leases.number_states(tx, name, settings.numbers)
+        states = leases.with_holders(tx, name, states, self.now - SHARING_LOOKS_BACK_MS)
         return states, self._pick(states, current, settings, share=True)
 
     def _pick(
@@ -219,7 +219,7 @@ class _Plan:
         guaranteed = source_static(self.settings, self.view.site, current.source)
         overflow = self.settings.static[settings.overflow].number if settings.overflow else None
         shown = "static" if guaranteed else "overflow" if overflow else "page"
-        sessions.add_shortage(tx, ids.new(self.now), self.now, self.view.site, name, current.id, shown)
+        leases.add_shortage(tx, ids.new(self.now), self.now, self.view.site, name, current.id, shown)
         return guaranteed or overflow
 
 
@@ -253,13 +253,13 @@ def noting(settings: Settings, said: Note, now: int) -> Callable[[Transaction], 
         sessions.learn_facts(tx, found, said.ids, said.properties)
         if said.kind != BEAT:
             sessions.add_signal(tx, signal_id, said.session, said.number, said.kind, now)
-        for lease in sessions.held_leases(tx, said.session, now):
+        for lease in leases.held_leases(tx, said.session, now):
             held = settings.pools.get(lease.pool)
             if held is None:
                 continue
             if said.kind == LEFT:
-                sessions.leave_lease(tx, lease, now, min(lease.until, now + held.release_minutes * MINUTE_MS))
+                leases.leave_lease(tx, lease, now, min(lease.until, now + held.release_minutes * MINUTE_MS))
             else:
-                sessions.extend_lease(tx, lease, now, now + held.hold_minutes * MINUTE_MS)
+                leases.extend_lease(tx, lease, now, now + held.hold_minutes * MINUTE_MS)
 
     return unit

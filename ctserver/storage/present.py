@@ -1,6 +1,6 @@
 """What the tables say of the present, kept in the writer's memory: the latest session of each visitor, what it holds, and
 who was last shown each number of a pool. It is read from the tables when first asked for, and kept true by
-storage.sessions, which alone changes those rows."""
+storage.sessions and storage.leases, which alone change those rows."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ from ctserver.http.gate import Gate
 from ctserver.http.geo import Geo
 from ctserver.privacy import caller_data_of
 from ctserver.recordings.places import Places
-from ctserver.services import demo, rollups, visits
+from ctserver.services import demo, pools, rollups, visits
 from ctserver.services.attribution import Attributor
 from ctserver.services.blocked import BlackList
 from ctserver.services.callbacks import Callbacks
@@ -33,6 +33,7 @@ from ctserver.services.colours import Colours
 from ctserver.services.demo import words
 from ctserver.services.facts import Facts
 from ctserver.services.live import Live
+from ctserver.services.simulation import PoolSize
 from ctserver.storage import logins, migrate, sqlite, users
 from tests.ports import free_port
 
@@ -115,6 +116,10 @@ NEWCOMERS = (
 )  # fmt: skip
 
 
+async def sized(question: pools.Question) -> PoolSize:
+    return question.answer()
+
+
 class Shop:
     """`start` and `stop` as often as one likes: the data and the address stay."""
 
@@ -141,6 +146,7 @@ class Shop:
         await demo.fill(self.db, demo.shop_of(self.settings, calls), self.recordings, days, now)
         while await rollups.roll(self.db, now):
             pass
+        await pools.refresh_reports(self.db, self.settings, now, sized)
         hashed = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
         for one in PEOPLE:
             await self.db.write(lambda tx, one=one: users.put_user(tx, f"u-{one.login}", one.login, hashed, now, one))

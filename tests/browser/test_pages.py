@@ -23,6 +23,7 @@ KINDS = [  # of size, theme and language every pair; axe, which is slow, where i
 ENGLISH = {"demo"}  # the pretended shop
 ALIKE = "tbody tr:nth-child(n + 9)"  # rows after these are like them; axe takes its time over each
 FAULTS = f"axe.run({{exclude: [['{ALIKE}']]}}, {{resultTypes: ['violations']}}).then((found) => found.violations)"
+BLACK = "[...document.querySelectorAll('main svg rect')].filter((one) => getComputedStyle(one).fill === 'rgb(0, 0, 0)').length"
 WIDTHS = "[document.documentElement.scrollWidth, innerWidth]"
 TEXTS = """() => {
   const found = [];
@@ -85,6 +86,8 @@ async def look(page, language, axe):
     """What is wrong with the page that is open."""
     wide, window = await page.evaluate(WIDTHS)
     found = [f"{wide} px wide"] if wide > window else []
+    if black := await page.evaluate(BLACK):
+        found.append(f"{black} bars without a colour")
     if axe:
         await page.evaluate(AXE)
         found += [_told(one) for one in await page.evaluate(FAULTS) if one["impact"] in ("serious", "critical")]

@@ -17,7 +17,7 @@ from ctserver.services import visits
 from ctserver.services.attribution import Attributor
 from ctserver.services.calls import Journal
 from ctserver.services.visits import PageView
-from ctserver.storage import recordings, sessions
+from ctserver.storage import leases, recordings
 
 EVIL = "\"'><script>alert(1)</script><img src=x onerror=alert(2)>{{7*7}}"
 LINKEDID = "1700000000.1"
@@ -132,7 +132,7 @@ async def test_a_shortage_of_numbers_is_told_in_the_same_words_everywhere(alice:
 
     def share(tx: Any) -> None:
         for _ in range(4):
-            sessions.add_shortage(tx, ids.new(now), now, "shop", pool, "s", "shared")
+            leases.add_shortage(tx, ids.new(now), now, "shop", pool, "s", "shared")
 
     await alice.db.write(share)
     assert "4 visitors had to share a number today" in await alice.page(path)

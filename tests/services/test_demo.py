@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import wave
+from dataclasses import replace
 from pathlib import Path
 
 from ctserver.config import Settings
+from ctserver.domain.clock import DAY_MS
 from ctserver.domain.fact import Fact
+from ctserver.domain.phone import TEST_CALLER
 from ctserver.services import demo
+from ctserver.services.demo.shop import Town
 from ctserver.storage import callbacks, outbox, quality
 from ctserver.storage.callbacks import Callback
 from ctserver.storage.db import Transaction
@@ -52,6 +56,19 @@ async def test_a_shop_of_ten_days_looks_like_one(db: Sqlite, settings: Settings,
     assert {(row["number"], row["at"]) for row in shown} == {
         (row["number"], row["shown_at"]) for row in await db.fetch("SELECT * FROM numbers")
     }, "Numbers and Live tell the same"
+
+
+def test_whose_number_test_calls_have_did_not_ring_before(settings: Settings) -> None:
+    town = Town(replace(demo.shop_of(settings), sessions=50), seed=1)
+    callers = {call[7] for day in range(250) for call in town.day(NOW - day * DAY_MS, NOW, 1).calls}
+    assert len(callers) > 950, "almost every number of drama"
+    assert TEST_CALLER not in callers
+
+
+def test_its_phones_are_named_as_asterisk_names_their_channels(settings: Settings) -> None:
+    office = settings.lines["office"].model_copy(update={"dial": ("Local/desk@company/n&PJSIP/7",)})
+    shop = demo.shop_of(settings.model_copy(update={"lines": {"office": office}}))
+    assert shop.phones == {"office": ["Local/desk@company", "PJSIP/7"]}
 
 
 async def test_its_recordings_are_sound(db: Sqlite, settings: Settings, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from ctserver.domain import phone
 from ctserver.http.api import models
 from ctserver.http.api.registry import Asked, Nothing, Problem, Taken, operation
 from ctserver.http.api.types import Moment
-from ctserver.storage import sessions
+from ctserver.storage import leases, sessions
 from ctserver.storage.db import Row
 
 
@@ -57,14 +57,14 @@ async def get_holder(asked: Asked[HolderQuery, Nothing]) -> models.Holders:
     if use is None or not scope.sees(use.site, use.line):
         raise Problem(404, f"{number} is not a tracked number")
     at = deps.now() if asked.query.at is None else asked.query.at
-    rows = await sessions.holders_at(deps.db, number, at)
+    rows = await leases.holders_at(deps.db, number, at)
     return models.Holders(number=number, at=at, holders=[_holder(row) for row in rows if scope.sees_site(row["site"])])
 
 
 async def _holders(asked: Asked[Nothing, Nothing]) -> dict[str, Row]:
     """The holder of each number that is held now."""
     now = asked.deps.now()
-    return {row["number"]: row for row in await sessions.holders_now(asked.deps.db) if row["until"] > now}
+    return {row["number"]: row for row in await leases.holders_now(asked.deps.db) if row["until"] > now}
 
 
 def _number(use: NumberUse, holder: Row | None) -> models.Number:

@@ -14,7 +14,7 @@ from ctserver.http.dashboard.pools import short_today
 from ctserver.http.dashboard.rows import label_of
 from ctserver.http.deps import DEPS, USER, Deps, TestCallFailed, scope_of
 from ctserver.language import gettext as _
-from ctserver.storage import journal, sessions
+from ctserver.storage import journal, leases, sessions
 from ctserver.storage.db import Row
 
 
@@ -72,8 +72,8 @@ async def _numbers(request: web.Request) -> dict[str, Any]:
     now, sees_visitors = deps.now(), request[USER].may(Right.VISITORS)
     midnight = period.today_began(now)
     calls = await journal.by_number(deps.db, scope, midnight)
-    short = await sessions.shortages_since(deps.db, midnight)
-    holders = {row["number"]: row for row in await sessions.holders_now(deps.db)}
+    short = await leases.shortages_since(deps.db, midnight)
+    holders = {row["number"]: row for row in await leases.holders_now(deps.db)}
     settings = deps.settings
     pools = []
     for site_id, site in settings.sites.items():

@@ -21,7 +21,7 @@ from ctserver.http.dashboard.rows import call_row
 from ctserver.http.deps import DEPS, USER, Deps, scope_of
 from ctserver.services import reports
 from ctserver.services.reports import Line, Question, Report
-from ctserver.storage import pools, sessions
+from ctserver.storage import leases, pools
 
 OFFICE = 8, 19  # hours that are always shown
 WAITING = 5  # missed callers shown
@@ -131,8 +131,8 @@ async def _waiting(request: web.Request, now: int) -> dict[str, Any]:
 async def _pools(deps: Deps, scope: Scope, since: int, now: int) -> list[dict[str, Any]]:
     """How many numbers of each pool are held, and what visitors got instead when none was free today."""
     seen = {use.pool for use in deps.uses.values() if scope.sees(use.site, use.line)}
-    held = {row["number"] for row in await sessions.holders_now(deps.db) if row["until"] > now}
-    short = await sessions.shortages_since(deps.db, since)
+    held = {row["number"] for row in await leases.holders_now(deps.db) if row["until"] > now}
+    short = await leases.shortages_since(deps.db, since)
     told = await pools.latest_facts(deps.db, "pool_short", now - DAY_MS)
     return [
         {

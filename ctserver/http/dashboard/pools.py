@@ -17,7 +17,7 @@ from ctserver.http.deps import DEPS, Deps, scope_of
 from ctserver.language import gettext as _
 from ctserver.language import ngettext
 from ctserver.services.pools import ENOUGH, LOOK_BACK_DAYS
-from ctserver.storage import pools, sessions
+from ctserver.storage import leases, pools
 from ctserver.storage.db import Row
 
 HOURS = 24  # the one that goes on is the last of them
@@ -29,7 +29,7 @@ def add_routes(app: web.Application) -> None:
 
 async def pools_page(request: web.Request) -> web.StreamResponse:
     deps, scope = request.app[DEPS], scope_of(request)
-    today = await sessions.shortages_since(deps.db, period.today_began(deps.now()))
+    today = await leases.shortages_since(deps.db, period.today_began(deps.now()))
     seen = {use.pool for use in deps.uses.values() if scope.sees(use.site, use.line)}
     context = {
         "page": "pools",
@@ -68,7 +68,7 @@ def short_of(fact: Row | None) -> str:
 
 def short_today(counts: Mapping[str, int]) -> str:
     """What visitors got instead of a number of their own, in the reader's words; "" if each got one. `counts`: as
-    storage/sessions.py has the shortages of a pool."""
+    storage/leases.py has the shortages of a pool."""
     told = (
         ("shared", ngettext("%(count)s visitor had to share a number today", "%(count)s visitors had to share a number today", counts.get("shared", 0))),
         ("static", ngettext("%(count)s visitor saw the source's own number today", "%(count)s visitors saw the source's own number today", counts.get("static", 0))),

@@ -1,0 +1,230 @@
+"""Leases, and the state of the numbers that they hold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ctserver import ids
+from ctserver.domain.model import Lease
+from ctserver.domain.pool import Holder, NumberState
+from ctserver.storage.db import Database, Row, Transaction
+from ctserver.storage.present import Showing, pool_now, present
+
+
+def held_lease(tx: Transaction, session: str, pool: str, now: int) -> Lease | None:
+    """The lease that this session still holds in this pool."""
+    known = present(tx).leases
+    if (session, pool) not in known:
+        row = tx.one(
+            "SELECT * FROM leases WHERE session = $1 AND pool = $2 ORDER BY shown_at DESC LIMIT 1", (session, pool)
+        )
+        if row is None:
+            return None
+        known.put((session, pool), lease_of(row))
+    held = known[session, pool]
+    return held if held.until > now else None
+
+
+def held_leases(tx: Transaction, session: str, now: int) -> list[Lease]:
+    """Everything that this session still holds."""
+    return [lease_of(row) for row in tx.fetch("SELECT * FROM leases WHERE session = $1 AND until > $2", (session, now))]
+
+
+def extend_lease(tx: Transaction, lease: Lease, now: int, until: int) -> None:
+    """The visitor was seen: the number stays with him until then."""
+    _move_lease(tx, lease.moved(now, until))
+    pool = pool_now(tx, lease.pool)
+    showing = pool.get(lease.number)
+    if showing and showing.until < until:
+        pool.hold(showing, until)
+        _save_showing(tx, lease.pool, showing)
+
+
+def leave_lease(tx: Transaction, lease: Lease, now: int, until: int) -> None:
+    """The visitor has closed the page: the number is free for others after `until`."""
+    _move_lease(tx, lease.moved(lease.seen_at, until, left_at=now))
+    row = tx.one("SELECT MAX(until) FROM leases WHERE number = $1 AND until > $2", (lease.number, now))
+    pool = pool_now(tx, lease.pool)
+    showing = pool.get(lease.number)
+    if showing:
+        pool.hold(showing, row[0] if row and row[0] is not None else now)
+        _save_showing(tx, lease.pool, showing)
+
+
+def _move_lease(tx: Transaction, lease: Lease) -> None:
+    _keep_lease(tx, lease)
+    tx.later(
+        """
+        UPDATE leases SET seen_at = moved.column2, until = moved.column3, left_at = moved.column4
+        FROM (VALUES ($1, CAST($2 AS BIGINT), CAST($3 AS BIGINT), CAST($4 AS BIGINT))) AS moved WHERE id = moved.column1
+        """,
+        lease.id,
+        (lease.id, lease.seen_at, lease.until, lease.left_at),
+        rank=2,
+    )
+
+
+def _keep_lease(tx: Transaction, lease: Lease) -> None:
+    known, key = present(tx).leases, (lease.session, lease.pool)
+    if key not in known or known[key].id <= lease.id:
+        known.put(key, lease)
+
+
+def _add_lease(tx: Transaction, lease: Lease) -> None:
+    _keep_lease(tx, lease)
+    tx.later(
+        """
+        INSERT INTO leases (id, number, pool, session, how, shown_at, seen_at, until, left_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+        """,
+        lease.id,
+        (
+            lease.id,
+            lease.number,
+            lease.pool,
+            lease.session,
+            lease.how,
+            lease.shown_at,
+            lease.seen_at,
+            lease.until,
+            lease.left_at,
+        ),
+    )
+
+
+def _save_showing(tx: Transaction, pool: str, showing: Showing) -> None:
+    tx.later(
+        """
+        INSERT INTO numbers (number, pool, lease, session, shown_at, until) VALUES ($1, $2, $3, $4, $5, $6)
+        ON CONFLICT (number) DO UPDATE
+        SET pool = excluded.pool, lease = excluded.lease, session = excluded.session,
+            shown_at = excluded.shown_at, until = excluded.until
+        """,
+        showing.number,
+        (showing.number, pool, showing.lease, showing.session, showing.shown_at, showing.until),
+    )
+
+
+def number_states(tx: Transaction, pool: str, numbers: Sequence[str]) -> list[NumberState]:
+    """The numbers of a pool, each as held by its latest session until the last of its holders lets it go."""
+    return pool_now(tx, pool).states(numbers)
+
+
+def next_numbers(tx: Transaction, pool: str, numbers: Sequence[str], now: int, cool_down_ms: int) -> list[NumberState]:
+    """The numbers to pick a free one from, few if possible: a big pool costs little more than a small one so."""
+    return pool_now(tx, pool).first(numbers, now - cool_down_ms)
+
+
+def settle_numbers(tx: Transaction, pools: Mapping[str, Sequence[str]]) -> None:
+    """Put every number that was ever shown into the pool that the settings now have it in, or into none."""
+    homes = {number: pool for pool, numbers in pools.items() for number in numbers}
+    for row in tx.fetch("SELECT number, pool FROM numbers"):
+        home = homes.get(row["number"], "")
+        if home != row["pool"]:
+            tx.execute("UPDATE numbers SET pool = $2 WHERE number = $1", (row["number"], home))
+    tx.memory.clear()
+
+
+def with_holders(tx: Transaction, pool: str, states: list[NumberState], since: int) -> list[NumberState]:
+    """The same numbers with everybody they were shown to since then, for choosing one to share."""
+    holders: dict[str, list[Holder]] = {}
+    rows = tx.fetch(
+        """
+        SELECT l.number, l.session, l.shown_at, l.seen_at, l.left_at, l.until, s.region, s.country, s.device
+        FROM leases l JOIN sessions s ON s.id = l.session WHERE l.pool = $1 AND l.shown_at > $2
+        ORDER BY l.shown_at DESC LIMIT 1000
+        """,
+        (pool, since),
+    )
+    for row in rows:
+        holders.setdefault(row["number"], []).append(
+            Holder(
+                session=row["session"],
+                number=row["number"],
+                shown_at=row["shown_at"],
+                last_seen_at=row["seen_at"],
+                left_at=row["left_at"],
+                until=row["until"],
+                region=row["region"] or row["country"],
+                device=row["device"],
+            )
+        )
+    return [
+        NumberState(state.number, state.last_shown_at, tuple(holders.get(state.number, state.holders)))
+        for state in states
+    ]
+
+
+def take_number(tx: Transaction, lease: Lease, shown_before: int) -> bool:
+    """Compare-and-swap: the lease is taken if the number was last shown when its reader says it was."""
+    pool = pool_now(tx, lease.pool)
+    before = pool.get(lease.number)
+    if (before.shown_at if before else 0) != shown_before:
+        return False
+    until = max(before.until, lease.until) if before else lease.until
+    pool.put(showing := Showing(lease.number, lease.id, lease.session, lease.shown_at, until))
+    _save_showing(tx, lease.pool, showing)
+    _add_lease(tx, lease)
+    return True
+
+
+def add_shortage(tx: Transaction, id: str, now: int, site: str, pool: str, session: str, shown: str) -> None:
+    """The pool had no number free; `shown` is what the visitor got instead."""
+    tx.later(
+        "INSERT INTO shortages (id, at, site, pool, session, shown) VALUES ($1, $2, $3, $4, $5, $6)",
+        id,
+        (id, now, site, pool, session, shown),
+    )
+
+
+async def shortages_since(db: Database, since: int) -> dict[str, dict[str, int]]:
+    """For each pool: how often each thing was shown for want of a free number."""
+    found: dict[str, dict[str, int]] = {}
+    rows = await db.fetch(
+        """
+        WITH late AS MATERIALIZED (SELECT pool, shown FROM shortages WHERE id >= $1)
+        SELECT pool, shown, COUNT(*) AS times FROM late GROUP BY pool, shown
+        """,
+        (ids.first(since),),
+    )
+    for row in rows:
+        found.setdefault(row["pool"], {})[row["shown"]] = row["times"]
+    return found
+
+
+async def holders_at(db: Database, number: str, at: int) -> list[Row]:
+    """Who held this number then, the latest showing first."""
+    return await db.fetch(
+        """
+        SELECT l.session, l.how, l.shown_at, l.seen_at, l.until, l.left_at, s.visitor, s.site, s.landing_url,
+               s.medium, s.source, s.campaign, s.term, s.content, s.click_ids
+        FROM leases l JOIN sessions s ON s.id = l.session
+        WHERE l.number = $1 AND l.shown_at <= $2 AND l.until > $2 ORDER BY l.shown_at DESC LIMIT 50
+        """,
+        (number, at),
+    )
+
+
+async def holders_now(db: Database) -> list[Row]:
+    """Every number that was ever shown, with its latest lease and that session's source and landing page."""
+    return await db.fetch(
+        """
+        SELECT n.number, n.session, n.shown_at, n.until, l.seen_at, s.landing_url,
+               s.medium, s.source, s.campaign, s.term, s.content, s.click_ids
+        FROM numbers n JOIN leases l ON l.id = n.lease JOIN sessions s ON s.id = n.session
+        """
+    )
+
+
+def lease_of(row: Row) -> Lease:
+    return Lease(
+        row["id"],
+        row["number"],
+        row["pool"],
+        row["session"],
+        row["how"],
+        row["shown_at"],
+        row["seen_at"],
+        row["until"],
+        row["left_at"],
+    )
