@@ -32,6 +32,12 @@ class _Text(logging.Formatter):
         return super().formatMessage(record)
 
 
+def _is_ours(record: logging.LogRecord) -> bool:
+    """Not what aiohttp says of a question that is no HTTP: whoever sent it is told, and its excerpt may hold anything."""
+    error = record.exc_info[1] if record.exc_info else None
+    return type(error).__module__ != "aiohttp.http_exceptions"
+
+
 def setup(level: str, style: str) -> None:
     """Once, at the start of a command that runs long."""
     handler = logging.StreamHandler(sys.stderr)
@@ -39,3 +45,4 @@ def setup(level: str, style: str) -> None:
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     for noisy in ("panoramisk", "aiosqlite", "asyncio"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    logging.getLogger("aiohttp.server").addFilter(_is_ours)

@@ -256,6 +256,26 @@ async def test_no_front_outlives_a_server_that_is_killed(toml: Path) -> None:
     socket.create_server((host, int(port))).close()  # the next server can have the address
 
 
+async def test_what_is_no_http_leaves_nothing_in_the_log(toml: Path) -> None:
+    both = free_address(), free_address()
+    pairs = ["--set", f"server.listen={both[0]}", "--set", f"visitors.listen={both[1]}"]
+    arguments = ["-m", "ctserver", "serve", "--config", str(toml), *pairs]
+    server = await asyncio.create_subprocess_exec(sys.executable, *arguments, stderr=asyncio.subprocess.PIPE)
+    for address in both:
+        async with aiohttp.ClientSession() as client:
+            await _health(client, address)
+        reader, writer = await asyncio.open_connection(*address.split(":"))
+        writer.write(b"POST /v1/visit HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: odd\r\n\r\nsecret")
+        assert b" 400 " in await asyncio.wait_for(reader.read(), PATIENCE)
+        writer.close()
+        await writer.wait_closed()
+    server.terminate()
+    _, said = await asyncio.wait_for(server.communicate(), PATIENCE)
+    assert "is ready at" in said.decode()
+    assert "Traceback" not in said.decode()
+    assert "secret" not in said.decode()
+
+
 async def _health(client: aiohttp.ClientSession, address: str) -> dict[str, Any]:
     async with asyncio.timeout(PATIENCE):
         while True:
