@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import sqlite3
 from pathlib import Path
 
@@ -93,7 +94,7 @@ async def test_a_call_is_attributed_to_the_visitor_who_holds_the_number(db: Sqli
     assert row is not None
     assert (row["session"], row["attribution"]) == (shown.session, "exact")
     assert (row["source"], row["medium"], row["campaign"]) == ("google", "cpc", "spring")
-    assert row["click_ids"] == '{"gclid": "abc"}'
+    assert json.loads(row["click_ids"]) == {"gclid": "abc"}
 
 
 async def test_a_static_number_names_its_source(db: Sqlite, settings: Settings) -> None:
