@@ -36,9 +36,7 @@ WRITER_PRAGMAS = [
 ]
 CLEAR_TRIES, CLEAR_SECONDS = 20, 0.25  # a report may be reading
 READERS = 3  # connections that read; all but one may be busy with long reads, of which one may be slow
-STOP_SECONDS = (
-    0.05  # a reader whose asker has gone is told so again and again: what comes between two statements is lost
-)
+STOP_SECONDS = 0.05  # a reader whose asker has gone is told so again and again: between statements it does not hear
 
 
 class _Connection(sqlite3.Connection):
@@ -347,6 +345,7 @@ def _commit(units: list[Callable[[Transaction], Any]], memory: _Memory, connecti
     try:
         connection.execute("BEGIN IMMEDIATE")
     except sqlite3.Error as error:  # another program writes: it would keep each of them waiting as long
+        _undo(connection)
         return [Unavailable(str(error)) for _ in units]
     try:
         memory.check(connection)
