@@ -13,7 +13,8 @@ Pure. Times in epoch ms; `numbers` holds each number's showings that may still m
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from ctserver.domain.attribution import AGAIN
 from ctserver.domain.delay import PUBLISHED, STALE_MS, DelayModel
@@ -25,8 +26,7 @@ OTHER_DEVICE = 0.8
 """How much a holder with another kind of device counts: only one of them can tap. Ours."""
 
 
-@dataclass(frozen=True, slots=True)
-class Holder:
+class Holder(msgspec.Struct, frozen=True):
     """A session that was shown the number. It holds it until `until`, or `hold_ms` after it was last seen if sooner."""
 
     session: str
@@ -40,8 +40,7 @@ class Holder:
     called_at: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class NumberState:
+class NumberState(msgspec.Struct, frozen=True):
     """A number of the pool. `last_shown_at` is 0 if it never was shown."""
 
     number: str
@@ -49,8 +48,7 @@ class NumberState:
     holders: tuple[Holder, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Newcomer:
+class Newcomer(msgspec.Struct, frozen=True):
     """The session that needs a number."""
 
     session: str
@@ -58,8 +56,7 @@ class Newcomer:
     device: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Pick:
+class Pick(msgspec.Struct, frozen=True):
     """`how`: sticky (held already), free (nobody holds it), shared."""
 
     number: str

@@ -4,8 +4,8 @@ for visitor after visitor."""
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from typing import NamedTuple
 
 from ctserver.config import Settings, Site
 from ctserver.domain import channel, source, visitor
@@ -22,8 +22,7 @@ class Refused(Exception):
     """This request is not served; the message goes into X-Ct-Refused, and the page keeps its own number."""
 
 
-@dataclass(frozen=True, slots=True)
-class Asker:
+class Asker(NamedTuple):
     """Who asks: his address and his browser's name for itself."""
 
     ip: str

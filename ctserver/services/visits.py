@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 import msgspec
 
@@ -92,8 +91,7 @@ def source_static(settings: Settings, site: str, found: Source) -> str | None:
     return max(fitting, key=lambda static: bool(static.campaign)).number if fitting else None
 
 
-@dataclass(frozen=True, slots=True)
-class _Plan:
+class _Plan(msgspec.Struct, frozen=True):
     """One visit's unit of work."""
 
     settings: Settings

@@ -44,6 +44,8 @@ HALF_QUARTER = QUARTER_MS // 2  # a span may begin and end within a quarter of a
 )
 # A bit more than half a day: in whole hours, what is taken away is half a day too.
 @example(0, 97, {START}, set(), set(), set(), set(), True)
+# Half an hour and the beginning of the next one: each is counted, and they are one piece.
+@example(4, 5, set(), set(), set(), set(), set(), True)
 def test_pieces_cover_the_span_once(
     start: int,
     length: int,
@@ -62,7 +64,14 @@ def test_pieces_cover_the_span_once(
     assert all(before[1] == after[0] for before, after in pairwise(by_clock))
     assert all(moment % QUARTER_MS == 0 for part in cut.quarters for moment in part)
     assert _times(cut) == [(*span, 1)]
-    assert all(until - since <= HOUR_MS // 2 for since, until in cut.rest + cut.less) or not every
+    assert (
+        all(
+            min(until, hour + HOUR_MS) - max(since, hour) <= HOUR_MS // 2
+            for since, until in cut.rest + cut.less
+            for hour in range(since - since % HOUR_MS, until, HOUR_MS)
+        )
+        or not every
+    )
     assert all(until - since <= DAY_MS // 2 for since, until in cut.less + cut.less_hours)
     assert all(quarter - quarter % DAY_MS in days or quarter - quarter % HOUR_MS in hours or months or weeks or seasons
                for since, until in cut.quarters for quarter in range(since, until, QUARTER_MS))  # fmt: skip
