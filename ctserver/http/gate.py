@@ -3,7 +3,6 @@ for visitor after visitor."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import NamedTuple
 
@@ -13,6 +12,7 @@ from ctserver.domain.model import Source, VisitorFacts
 from ctserver.http.asked import Asked
 from ctserver.http.geo import Geo, IpMode, client_ip, truncate_ip
 from ctserver.http.limits import Limiter
+from ctserver.recent import Recent
 
 KNOWN_VISITORS = 50_000
 BURST_MINUTES = 1
@@ -39,7 +39,7 @@ class Gate:
         limits = settings.limits
         self._newcomers = Limiter(limits.new_visitors_per_minute, BURST_MINUTES * limits.new_visitors_per_minute)
         self._views = Limiter(limits.visits_per_site_per_minute, BURST_MINUTES * limits.visits_per_site_per_minute)
-        self._known: OrderedDict[str, None] = OrderedDict()
+        self._known: Recent[str, None] = Recent(KNOWN_VISITORS)
 
     def asker(self, asked: Asked) -> Asker:
         ip = client_ip(asked, self._settings.server.trust_proxy)
@@ -65,10 +65,7 @@ class Gate:
 
     def remember(self, visitor_id: str) -> None:
         """This visitor is one of ours: he does not count as new again."""
-        self._known[visitor_id] = None
-        self._known.move_to_end(visitor_id)
-        if len(self._known) > KNOWN_VISITORS:
-            self._known.popitem(last=False)
+        self._known.put(visitor_id, None)
 
     def known_address(self, asker: Asker) -> str:
         """As much of his address as the settings keep."""

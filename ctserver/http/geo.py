@@ -8,7 +8,6 @@ where a mapped one would end the process.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,6 +19,7 @@ import maxminddb
 from aiohttp import web
 
 from ctserver.http.asked import Asked
+from ctserver.recent import Recent
 
 IpMode = Literal["truncate", "drop", "keep"]
 
@@ -48,7 +48,7 @@ class Geo:
 
     def __init__(self, path: Path | None) -> None:
         self._problem: str | None = None
-        self._known: OrderedDict[str, Place] = OrderedDict()
+        self._known: Recent[str, Place] = Recent(_REMEMBERED)
         self._reader = self._open(path) if path else None
 
     def problem(self) -> str | None:
@@ -61,9 +61,7 @@ class Geo:
             return NOWHERE
         known = self._known.get(ip)
         if known is None:
-            known = self._known[ip] = self._look_up(ip)
-            if len(self._known) > _REMEMBERED:
-                self._known.popitem(last=False)
+            self._known.put(ip, known := self._look_up(ip))
         return known
 
     def close(self) -> None:

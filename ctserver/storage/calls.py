@@ -9,9 +9,11 @@ from ctserver.domain import channel
 from ctserver.domain.call import Call, Leg, Step
 from ctserver.domain.model import Attribution, Source
 from ctserver.domain.times import times
+from ctserver.recent import Recent
 from ctserver.storage.db import Database, Row, Transaction
-from ctserver.storage.present import Recent
 from ctserver.storage.sessions import source_of, source_values
+
+CALLS = 5_000  # of which it is remembered whether they are a caller's first
 
 
 def save(tx: Transaction, call: Call, saved: Call | None = None) -> None:
@@ -132,10 +134,11 @@ def one(tx: Transaction, id: str) -> Call | None:
 
 def is_first(tx: Transaction, call: Call) -> bool:
     """Has this number not rung before? Asked with every fact of the call, so that the answer is remembered."""
-    known: Recent[str, bool] = tx.memory.setdefault("first calls", Recent())
-    if call.id not in known:
-        known.put(call.id, bool(call.caller) and not _has_earlier(tx, call.caller, call.arrived_at))
-    return known[call.id]
+    known: Recent[str, bool] = tx.memory.setdefault("first calls", Recent(CALLS))
+    first = known.get(call.id)
+    if first is None:
+        known.put(call.id, first := bool(call.caller) and not _has_earlier(tx, call.caller, call.arrived_at))
+    return first
 
 
 def _has_earlier(tx: Transaction, caller: str, at: int) -> bool:

@@ -14,14 +14,14 @@ from ctserver.storage.present import Showing, pool_now, present
 def held_lease(tx: Transaction, session: str, pool: str, now: int) -> Lease | None:
     """The lease that this session still holds in this pool."""
     known = present(tx).leases
-    if (session, pool) not in known:
+    held = known.get((session, pool))
+    if held is None:
         row = tx.one(
             "SELECT * FROM leases WHERE session = $1 AND pool = $2 ORDER BY shown_at DESC LIMIT 1", (session, pool)
         )
         if row is None:
             return None
-        known.put((session, pool), lease_of(row))
-    held = known[session, pool]
+        known.put((session, pool), held := lease_of(row))
     return held if held.until > now else None
 
 
@@ -66,7 +66,8 @@ def _move_lease(tx: Transaction, lease: Lease) -> None:
 
 def _keep_lease(tx: Transaction, lease: Lease) -> None:
     known, key = present(tx).leases, (lease.session, lease.pool)
-    if key not in known or known[key].id <= lease.id:
+    latest = known.get(key)
+    if latest is None or latest.id <= lease.id:
         known.put(key, lease)
 
 

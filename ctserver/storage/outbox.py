@@ -13,12 +13,13 @@ from msgspec.json import encode
 from ctserver import ids
 from ctserver.domain.fact import Fact
 from ctserver.domain.rights import EVERYTHING, Scope
+from ctserver.recent import Recent
 from ctserver.storage.db import Database, Row, Transaction
-from ctserver.storage.present import Recent
 from ctserver.storage.search import Page, looks_of
 
 WAITING, SENDING, DONE, FAILED, DROPPED = "waiting", "sending", "done", "failed", "dropped"
 STATES = (WAITING, SENDING, DONE, FAILED, DROPPED)
+CALLS = 5_000  # of which it is remembered what was told
 BY_HAND = "by hand"  # the lane of what a person has sent again: it waits for nothing of its call
 
 
@@ -64,11 +65,12 @@ def add_fact(tx: Transaction, id: str, fact: Fact) -> bool:
 
 def told(tx: Transaction, call: str) -> set[str]:
     """The keys of the facts of a call that were told once for all."""
-    remembered: Recent[str, set[str]] = tx.memory.setdefault("told", Recent())
-    if call not in remembered:
+    remembered: Recent[str, set[str]] = tx.memory.setdefault("told", Recent(CALLS))
+    keys = remembered.get(call)
+    if keys is None:
         rows = tx.fetch("SELECT once FROM facts WHERE call = $1 AND once IS NOT NULL", (call,))
-        remembered.put(call, {row["once"] for row in rows})
-    return remembered[call]
+        remembered.put(call, keys := {row["once"] for row in rows})
+    return keys
 
 
 def known(tx: Transaction, keys: Sequence[str]) -> set[str]:

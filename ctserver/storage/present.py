@@ -5,28 +5,15 @@ storage.sessions and storage.leases, which alone change those rows."""
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
 
 from ctserver.domain.model import Lease, Session
 from ctserver.domain.pool import Holder, NumberState
+from ctserver.recent import Recent
 from ctserver.storage.db import Transaction
 
-VISITORS = 5_000  # remembered; whoever was longest unseen is read again from the tables
-
-K = TypeVar("K", bound=Hashable)
-V = TypeVar("V")
-
-
-class Recent(OrderedDict[K, V], Generic[K, V]):
-    """The VISITORS entries last put."""
-
-    def put(self, key: K, value: V) -> None:
-        self[key] = value
-        self.move_to_end(key)
-        if len(self) > VISITORS:
-            self.popitem(last=False)
+VISITORS = 5_000  # remembered; whoever was long unseen is read again from the tables
 
 
 @dataclass(slots=True)
@@ -86,8 +73,8 @@ class Present:
     """See the module."""
 
     def __init__(self) -> None:
-        self.sessions: Recent[tuple[str, str], Session] = Recent()
-        self.leases: Recent[tuple[str, str], Lease] = Recent()
+        self.sessions: Recent[tuple[str, str], Session] = Recent(VISITORS)
+        self.leases: Recent[tuple[str, str], Lease] = Recent(VISITORS)
         self.pools: dict[str, PoolNow] = {}
 
 

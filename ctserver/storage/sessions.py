@@ -95,9 +95,10 @@ def learn_facts(tx: Transaction, session: Session, ids: Mapping[str, str], prope
     if (all_ids, all_properties) == (known.ids, known.properties):
         return
     session = replace(session, visitor_facts=replace(known, ids=all_ids, properties=all_properties))
-    latest, key = present(tx).sessions, (session.site, session.visitor)
-    if key in latest and latest[key].id == session.id:
-        latest.put(key, session)
+    sessions, key = present(tx).sessions, (session.site, session.visitor)
+    latest = sessions.get(key)
+    if latest is not None and latest.id == session.id:
+        sessions.put(key, session)
     _save_session(tx, session)
 
 
