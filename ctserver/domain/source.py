@@ -68,14 +68,10 @@ def classify(landing_url: str, referrer: str, own_domains: Collection[str] = ())
 
     Texts are cut at 200 characters; the own domains count with everything below them.
     """
-    return _classify(landing_url, referrer, tuple(own_domains))
-
-
-@lru_cache(1024)
-def _classify(landing_url: str, referrer: str, own_domains: tuple[str, ...]) -> Source:
+    domains = tuple(own_domains)
     query = _query(landing_url)
     if not query:
-        return _from_referrer(referrer, own_domains)
+        return _from_referrer(referrer, domains)
     clicks = {name: query[name] for name in _KEPT if name in query}
     if "utm_source" in query or "utm_medium" in query or "utm_campaign" in query:
         return _from_utm(query, clicks, referrer)
@@ -84,7 +80,7 @@ def _classify(landing_url: str, referrer: str, own_domains: tuple[str, ...]) -> 
         source, medium, campaign, content = paid
         return Source(medium, source, campaign, query.get("utm_term") or _keyword(referrer), content, clicks)
     label = "" if "to" in query else query.get("from", "")  # from=MOW&to=LED is a journey
-    found = _from_label(label, referrer, own_domains) or _from_referrer(referrer, own_domains)
+    found = _from_label(label, referrer, domains) or _from_referrer(referrer, domains)
     if found.medium in ("(none)", "referral") and (unpaid := next((name for name in clicks if name in _UNPAID), "")):
         source, medium = CLICK_IDS[unpaid]
         return Source(medium, source, click_ids=clicks)
@@ -159,7 +155,8 @@ def _from_label(label: str, referrer: str, own_domains: Collection[str]) -> Sour
     return Source("referral", known.source if known else name, term=_keyword(referrer))
 
 
-def _from_referrer(referrer: str, own_domains: Collection[str]) -> Source:
+@lru_cache(1024)
+def _from_referrer(referrer: str, own_domains: tuple[str, ...]) -> Source:
     if not referrer:
         return DIRECT
     scheme, host, path, query = _split(referrer)
