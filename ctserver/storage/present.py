@@ -13,7 +13,7 @@ from ctserver.domain.pool import Holder, NumberState
 from ctserver.recent import Recent
 from ctserver.storage.db import Transaction
 
-VISITORS = 2_000  # remembered; whoever was long unseen is read again from the tables, which costs less than a large memory
+VISITORS = 2_000  # remembered; to read who was long unseen from the tables again costs less than a large memory
 
 
 @dataclass(slots=True)
