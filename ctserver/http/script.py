@@ -182,8 +182,9 @@ def _literal(value: Any) -> str:
 
 
 _IDS = {
-    # GA1.1.<random>.<first visit>; the number of leading parts differs with the cookie's age and path depth
-    "ga": re.compile(r"^_ga=.*?(\d+\.\d+)$"),
+    # GA1.1.<random>.<first visit>; the number of leading parts differs with the cookie's age and path depth. What goes before
+    # ends with no digit, so that a long row of digits is tried once and not from each of its digits again.
+    "ga": re.compile(r"^_ga=(?:.*[^\d\n])?(\d+\.\d+)$"),
     # GS1.1.<session>.<count>... and, since 2025, GS2.1.s<session>$o<count>...
     "gs": re.compile(r"^_ga_\w+=GS\d\.\d\.s?(\d+)"),
     "ym": re.compile(r"^_ym_uid=(\d+)"),

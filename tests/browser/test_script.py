@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 from itertools import combinations
+from timeit import repeat
 
 import pytest
 
@@ -122,3 +123,45 @@ def test_ids_in_cookies_of_both_generations():
     assert client_ids(old) == {"ga": "111.222", "gs": "1700000000", "ym": "333", "fbp": "fb.1.4.5", "fbc": "fb.1.6.7"}
     assert client_ids(["_ga_X1=GS2.1.s1700000000$o3$g1$t1$j0", "_ga=GA1.1-2.9.8"]) == {"ga": "9.8", "gs": "1700000000"}
     assert client_ids(None) == client_ids(["_ga=", "x"]) == {}
+
+
+@pytest.mark.parametrize(
+    ("cookie", "ids"),
+    [
+        ("_ga=GA1.1.123.456", {"ga": "123.456"}),
+        ("_ga=GA1.2-2.123.456", {"ga": "123.456"}),
+        ("_ga=123.456", {"ga": "123.456"}),
+        ("_ga=amp-1.2\n", {"ga": "1.2"}),
+        ("_ga=\n1.2", {}),
+        ("_ga=GA1.1.123.456x", {}),
+        ("_ga=GA1.1.123.", {}),
+        ("_ga=123456", {}),
+    ],
+)
+def test_the_id_of_a_visitor_is_the_last_two_numbers_of_his_cookie(cookie, ids):
+    assert client_ids([cookie]) == ids
+
+
+@pytest.mark.parametrize(
+    ("head", "again", "tail"),
+    [
+        ("_ga=", "1", ""),
+        ("_ga=", "1", ".1x"),
+        ("_ga=1.", "1", "x"),
+        ("_ga=", "1.", "x"),
+        ("_ga=", "11111.", "x"),
+        ("_ga=", "x", ""),
+        ("_ga_", "a", ""),
+        ("_ga_", "a=GS1.1.", ""),
+        ("_ga_A=GS1.1.", "1", "x"),
+        ("_ym_uid=", "1", "x"),
+        ("_fbp=", "1.", "\n"),
+        ("_fbc=", "1.", "\n"),
+    ],
+)
+def test_a_cookie_four_times_as_long_takes_about_four_times_as_long(head, again, tail):
+    def seconds(length):
+        cookies = [head + again * (length // len(again)) + tail] * 20
+        return min(repeat(lambda: client_ids(cookies), number=1, repeat=15))
+
+    assert seconds(2000) < 9 * seconds(500)  # 16 times if each character were looked at from each
