@@ -15,6 +15,7 @@ from ctserver.storage.db import StorageError
 log = logging.getLogger(__name__)
 
 ROUTES = collect.ROUTES + callback.ROUTES
+BODY_SECONDS = 30.0  # for all of a body; a connection on which nothing is asked may stay as long
 
 
 def ask(route: Route, desk: Desk, asked: Asked) -> Answer | Asking:
@@ -43,7 +44,12 @@ def _not_now(route: Route, error: BaseException) -> Answer:
 
 async def carry(route: Route, desk: Desk, request: web.BaseRequest) -> web.Response:
     """The same for a request of aiohttp's. Raises its HTTPException when the body is too large or broken."""
-    asked = Asked(request.headers, request.remote or "", request.query, await request.read())
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            body = await request.read()
+    except OSError:  # too slow (a TimeoutError), or he has gone in the middle, which is no fault
+        return _too_slow()
+    asked = Asked(request.headers, request.remote or "", request.query, body)
     said = ask(route, desk, asked)
     if isinstance(said, Asking):
         await asyncio.wait([said.reply])
@@ -57,6 +63,13 @@ async def carry(route: Route, desk: Desk, request: web.BaseRequest) -> web.Respo
 
 def response(told: Answer) -> web.Response:
     return web.Response(status=told.status, headers=told.headers, body=told.body)
+
+
+def _too_slow() -> web.Response:
+    """The connection closed: what is left of the body is not waited for."""
+    refused = web.Response(status=408, text=f"not all of it came within {BODY_SECONDS:g} seconds\n")
+    refused.force_close()
+    return refused
 
 
 def too_large() -> web.Response:

@@ -15,6 +15,7 @@ import pytest
 from aiohttp import web
 
 from ctserver import config, ids
+from ctserver.http import front
 from ctserver.http.asked import MAX_BODY
 from ctserver.http.desk import Desk
 from ctserver.http.door import Server
@@ -199,6 +200,48 @@ async def test_who_says_nothing_is_let_go(street: Street) -> None:
                 pass
             writer.close()
     assert not street.server.doors
+
+
+CHUNKED = post("Transfer-Encoding: chunked", body=b"5\r\nabc", length=-1)
+
+
+@pytest.mark.parametrize("sent", [post(body=b"{", length=100), CHUNKED, post() + post()[:-1]])
+async def test_a_body_that_does_not_come_is_not_waited_for(
+    street: Street, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, sent: bytes
+) -> None:
+    monkeypatch.setattr(front, "BODY_SECONDS", 0.2)
+    async with asyncio.timeout(PATIENCE):
+        reader, writer = await asyncio.open_connection("127.0.0.1", street.port)
+        writer.write(sent)
+        *_, last = split(await reader.read())
+        writer.close()
+    assert parts(last)[0] == b"HTTP/1.1 408 Request Timeout"
+    assert b"Connection: close" in last
+    assert not street.server.connections
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("sent", [post(body=b"{", length=100), CHUNKED])
+async def test_who_goes_in_the_middle_of_a_body_is_no_fault_of_ours(
+    street: Street, caplog: pytest.LogCaptureFixture, sent: bytes
+) -> None:
+    async with asyncio.timeout(PATIENCE):
+        for is_rude in (False, True):
+            _, writer = await asyncio.open_connection("127.0.0.1", street.port)
+            writer.write(sent)
+            while not street.server.connections:
+                await asyncio.sleep(0.01)
+            writer.transport.abort() if is_rude else writer.close()
+            while street.server.connections:
+                await asyncio.sleep(0.01)
+        [answer] = await street.send(post())
+    assert parts(answer)[0] == b"HTTP/1.1 200 OK"
+    assert not caplog.records
+
+
+async def test_a_body_that_comes_slowly_is_waited_for(street: Street) -> None:
+    [answer] = await street.send(*(post()[at : at + 50] for at in range(0, len(post()), 50)), pause=0.1)
+    assert parts(answer)[0] == b"HTTP/1.1 200 OK"
 
 
 async def test_an_answer_under_way_is_given_when_the_server_stops(street: Street) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from ctserver.http import front
 from ctserver.http.asked import MAX_BODY
 from tests.conftest import PATIENCE
 
@@ -162,6 +163,29 @@ async def test_endless_chunks_are_cut_off(site: Any, raw: Raw, path: bytes) -> N
     chunk = b"4000\r\n" + b"x" * 0x4000 + b"\r\n"
     answer = await raw(head, *[chunk] * 8)
     assert b" 413 " in answer.split(b"\r\n")[0]
+
+
+async def test_a_body_that_does_not_come_is_not_waited_for(
+    site: Any, raw: Raw, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(front, "BODY_SECONDS", 0.2)
+    answer = await raw(b"POST /v1/visit HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
+    assert answer.startswith(b"HTTP/1.1 408")
+    assert b"Connection: close" in answer
+    assert not site.client.server.runner.server.connections
+
+
+async def test_who_goes_in_the_middle_of_a_body_is_no_fault_of_ours(
+    site: Any, raw: Raw, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = site.client.server.runner.server
+    server.handler_cancellation = False  # as under the command
+    await raw(b"POST /v1/visit HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{", seconds=0.1)
+    async with asyncio.timeout(PATIENCE):
+        while server.connections:
+            await asyncio.sleep(0.01)
+    assert (await visit(site)).status == 200
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 async def test_a_body_of_the_allowed_size_is_read(site: Any) -> None:
