@@ -146,11 +146,11 @@ def visit(desk: Desk, asked: Asked) -> Answer | Asking:
         desk.gate.admit(asked, asker, site, page_of(asked, body))
         visitor = body.text("v", 26)
         visitor = visitor if _VISITOR.fullmatch(visitor) else ""
-        desk.gate.count(asker, site, visitor, desk.now())
+        url, referrer = body.text("u", MAX_URL), body.text("r", MAX_URL)
+        found = source.classify(url, referrer, desk.settings.sites[site].domains)
+        desk.gate.count(asker, site, visitor, desk.now(), found)
     except Refused as refusal:
         return refuse(refusal)
-    url, referrer = body.text("u", MAX_URL), body.text("r", MAX_URL)
-    found = source.classify(url, referrer, desk.settings.sites[site].domains)
     targets = desk.settings.sites[site].all_targets
     wanted = body.names("n", max(MAX_ENTRIES, len(targets)))
     view = visits.PageView(
@@ -167,7 +167,7 @@ def visit(desk: Desk, asked: Asked) -> Answer | Asking:
 
     def told(reply: asyncio.Future[visits.Shown]) -> Answer:
         shown = reply.result()
-        desk.gate.remember(shown.visitor)
+        desk.gate.remember(shown.visitor, found)
         return Answer(200, {**headers, "Content-Type": "application/json"}, _shown(shown, desk.settings.sites[site]))
 
     return Asking(desk.reception.visit(view), told)
@@ -184,7 +184,9 @@ def signal(desk: Desk, asked: Asked) -> Answer | Asking:
     """What the visitor did: `{"s": site, "v": visitor, "e": session, "k": kind, "n": number}`. Answers nothing."""
     try:
         body, site, headers = read(asked, desk)
-        desk.gate.admit(asked, desk.gate.asker(asked), site, page_of(asked, body))
+        asker = desk.gate.asker(asked)
+        desk.gate.admit(asked, asker, site, page_of(asked, body))
+        desk.gate.count_signal(asker, desk.now())
         kind = body.text("k", 40)
         if not _SIGNAL.fullmatch(kind):
             raise Refused("no such signal")

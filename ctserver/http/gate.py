@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from ctserver.config import Settings, Site
 from ctserver.domain import channel, source, visitor
-from ctserver.domain.model import Source, VisitorFacts
+from ctserver.domain.model import DIRECT, Source, VisitorFacts
 from ctserver.http.asked import Asked
 from ctserver.http.geo import Geo, IpMode, client_ip, truncate_ip
 from ctserver.http.limits import Limiter
@@ -16,6 +16,7 @@ from ctserver.recent import Recent
 
 KNOWN_VISITORS = 50_000
 BURST_MINUTES = 1
+MOST_OF_A_SITE = 10  # no address has more than this part of a site's page views
 
 
 class Refused(Exception):
@@ -36,10 +37,13 @@ class Gate:
         self._settings = settings
         self._geo = geo
         self._excluded = {name: _networks(site) for name, site in settings.sites.items()}
-        limits = settings.limits
-        self._newcomers = Limiter(limits.new_visitors_per_minute, BURST_MINUTES * limits.new_visitors_per_minute)
-        self._views = Limiter(limits.visits_per_site_per_minute, BURST_MINUTES * limits.visits_per_site_per_minute)
-        self._known: Recent[str, None] = Recent(KNOWN_VISITORS)
+        newcomers, views = settings.limits.new_visitors_per_minute, settings.limits.visits_per_site_per_minute
+        of_address = max(views // MOST_OF_A_SITE, newcomers) if views else 0
+        self._newcomers = Limiter(newcomers, BURST_MINUTES * newcomers)
+        self._views = Limiter(views, BURST_MINUTES * views)
+        self._views_of_address = Limiter(of_address, BURST_MINUTES * of_address)
+        self._signals_of_address = Limiter(of_address, BURST_MINUTES * of_address)
+        self._known: Recent[str, int] = Recent(KNOWN_VISITORS)  # with what last brought them, as `_trace` has it
 
     def asker(self, asked: Asked) -> Asker:
         ip = client_ip(asked, self._settings.server.trust_proxy)
@@ -56,16 +60,26 @@ class Gate:
         if excluded and any(ip_address(asker.ip) in network for network in excluded if _is_ip(asker.ip)):
             raise Refused("this address is excluded")
 
-    def count(self, asker: Asker, site_name: str, visitor_id: str, now: int) -> None:
-        """Raises Refused when this site, or this address with ever new visitors, asks too often."""
-        if visitor_id not in self._known and not self._newcomers.allow(asker.ip, now):
+    def count(self, asker: Asker, site_name: str, visitor_id: str, now: int, found: Source = DIRECT) -> None:
+        """Raises Refused when this site or this address asks too often. A visitor whom something else brings than last time
+        counts as new: he takes another number."""
+        last = self._known.get(visitor_id)
+        is_new = last is None or (found != DIRECT and _trace(found) != last)
+        if is_new and not self._newcomers.allow(asker.ip, now):
             raise Refused("too many new visitors from this address")
+        if not self._views_of_address.allow(asker.ip, now):
+            raise Refused("too many page views from this address")
         if not self._views.allow(site_name, now):  # after that: who is refused takes nothing from the others
             raise Refused("too many page views of this site")
 
-    def remember(self, visitor_id: str) -> None:
-        """This visitor is one of ours: he does not count as new again."""
-        self._known.put(visitor_id, None)
+    def count_signal(self, asker: Asker, now: int) -> None:
+        """Raises Refused when this address says too much."""
+        if not self._signals_of_address.allow(asker.ip, now):
+            raise Refused("too many signals from this address")
+
+    def remember(self, visitor_id: str, found: Source) -> None:
+        """This visitor is one of ours: he does not count as new again while nothing else brings him."""
+        self._known.put(visitor_id, _trace(found) if found != DIRECT else self._known.get(visitor_id) or 0)
 
     def known_address(self, asker: Asker) -> str:
         """As much of his address as the settings keep."""
@@ -89,6 +103,10 @@ class Gate:
             ids=ids,
             properties=properties,
         )
+
+
+def _trace(found: Source) -> int:
+    return hash((found.medium, found.source, found.campaign, found.term, found.content, *found.click_ids.values()))
 
 
 def _networks(site: Site) -> list[IPv4Network | IPv6Network]:

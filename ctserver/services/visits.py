@@ -17,6 +17,7 @@ from ctserver.storage.db import Database, Transaction
 
 SHARING_LOOKS_BACK_MS = HOUR_MS
 RUSH_MS = 20 * SECOND_MS
+SEEN_EVERY_MS = MINUTE_MS  # a session that goes on without page views is written so often
 BEAT, LEFT = "beat", "left"
 
 
@@ -178,14 +179,15 @@ class _Plan(msgspec.Struct, frozen=True):
     def _free(
         self, tx: Transaction, name: str, current: Session, settings: Pool, *, is_new: bool
     ) -> tuple[list[pool.NumberState], pool.Pick | None]:
-        """A number that nobody holds; for one who is back after his time, his old one if nobody had it since."""
+        """A number that nobody holds; for one who is back after his time, his old one if nobody had it since. What he still
+        held himself was found before."""
         if is_new:
             cool_down_ms = settings.cool_down_minutes * MINUTE_MS
             states = leases.next_numbers(tx, name, settings.numbers, self.now, cool_down_ms)
             return states, self._pick(states, current, settings, share=False)
         states = leases.number_states(tx, name, settings.numbers)
         for state in states:
-            if state.holders and state.holders[0].session == current.id:
+            if state.holders and state.holders[0].session == current.id and state.holders[0].until <= self.now:
                 return states, pool.Pick(state.number, "free")
         return states, self._pick(states, current, settings, share=False)
 
@@ -205,7 +207,7 @@ class _Plan(msgspec.Struct, frozen=True):
     ) -> pool.Pick | None:
         return pool.pick(
             states,
-            pool.Newcomer(current.id, current.region, current.device),
+            pool.Newcomer("", current.region, current.device),
             self.now,
             hold_ms=settings.hold_minutes * MINUTE_MS,
             cool_down_ms=settings.cool_down_minutes * MINUTE_MS,
@@ -233,7 +235,7 @@ class Note(msgspec.Struct, frozen=True):
 
 
 def note(db: Database, settings: Settings, said: Note, now: int) -> asyncio.Future[None]:
-    """What a visitor did. A beat only keeps his numbers with him; everything else is kept as a signal.
+    """What a visitor did. A beat only keeps his session and his numbers with him; everything else is kept as a signal.
 
     Signals of sessions that are not this visitor's are dropped.
     """
@@ -248,7 +250,9 @@ def noting(settings: Settings, said: Note, now: int) -> Callable[[Transaction], 
         found = sessions.session_by_id(tx, said.session)
         if found is None or found.visitor != said.visitor:
             return
-        sessions.learn_facts(tx, found, said.ids, said.properties)
+        found = sessions.learn_facts(tx, found, said.ids, said.properties)
+        if said.kind != LEFT and now - found.last_seen_at >= SEEN_EVERY_MS:
+            sessions.see_again(tx, found.seen(now))
         if said.kind != BEAT:
             sessions.add_signal(tx, signal_id, said.session, said.number, said.kind, now)
         for lease in leases.held_leases(tx, said.session, now):

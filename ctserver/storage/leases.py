@@ -33,22 +33,32 @@ def held_leases(tx: Transaction, session: str, now: int) -> list[Lease]:
 def extend_lease(tx: Transaction, lease: Lease, now: int, until: int) -> None:
     """The visitor was seen: the number stays with him until then."""
     _move_lease(tx, lease.moved(now, until))
-    pool = pool_now(tx, lease.pool)
-    showing = pool.get(lease.number)
+    home = _home(tx, lease)
+    showing = pool_now(tx, home).get(lease.number)
     if showing and showing.until < until:
-        pool.hold(showing, until)
-        _save_showing(tx, lease.pool, showing)
+        _hold(tx, home, showing, until)
 
 
 def leave_lease(tx: Transaction, lease: Lease, now: int, until: int) -> None:
     """The visitor has closed the page: the number is free for others after `until`."""
     _move_lease(tx, lease.moved(lease.seen_at, until, left_at=now))
     row = tx.one("SELECT MAX(until) FROM leases WHERE number = $1 AND until > $2", (lease.number, now))
-    pool = pool_now(tx, lease.pool)
-    showing = pool.get(lease.number)
-    if showing:
-        pool.hold(showing, row[0] if row and row[0] is not None else now)
-        _save_showing(tx, lease.pool, showing)
+    home = _home(tx, lease)
+    if showing := pool_now(tx, home).get(lease.number):
+        _hold(tx, home, showing, row[0] if row and row[0] is not None else now)
+
+
+def _home(tx: Transaction, lease: Lease) -> str:
+    """The pool that its number is in: the settings may have moved it while somebody held it."""
+    if pool_now(tx, lease.pool).get(lease.number):
+        return lease.pool
+    row = tx.one("SELECT pool FROM numbers WHERE number = $1", (lease.number,))
+    return row["pool"] if row else lease.pool
+
+
+def _hold(tx: Transaction, pool: str, showing: Showing, until: int) -> None:
+    pool_now(tx, pool).hold(showing, until)
+    _save_showing(tx, pool, showing)
 
 
 def _move_lease(tx: Transaction, lease: Lease) -> None:
@@ -151,9 +161,15 @@ def with_holders(tx: Transaction, pool: str, states: list[NumberState], since: i
             )
         )
     return [
-        NumberState(state.number, state.last_shown_at, tuple(holders.get(state.number, state.holders)))
+        NumberState(state.number, state.last_shown_at, _with_last(state.holders, holders.get(state.number, [])))
         for state in states
     ]
+
+
+def _with_last(last: tuple[Holder, ...], found: list[Holder]) -> tuple[Holder, ...]:
+    """Those who were found, and the one who holds the number longest where he is not among them: he was shown it earlier."""
+    longest = max((holder.until for holder in found), default=0)
+    return (*found, *(holder for holder in last if holder.until > longest))
 
 
 def take_number(tx: Transaction, lease: Lease, shown_before: int) -> bool:

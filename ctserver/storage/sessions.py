@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from itertools import islice
 
 from msgspec.json import encode
 from msgspec.structs import replace
@@ -11,6 +12,8 @@ from msgspec.structs import replace
 from ctserver.domain.model import Session, Source, Visit, VisitorFacts
 from ctserver.storage.db import Database, Row, Transaction
 from ctserver.storage.present import present
+
+MAX_PROPERTIES = 20  # of one session: every signal may bring others
 
 
 def latest_session(tx: Transaction, site: str, visitor: str) -> Session | None:
@@ -41,6 +44,10 @@ def add_session(tx: Transaction, session: Session) -> None:
 def see_session(tx: Transaction, session: Session) -> None:
     """The visitor's latest session, seen again."""
     present(tx).sessions.put((session.site, session.visitor), session)
+    _move_session(tx, session)
+
+
+def _move_session(tx: Transaction, session: Session) -> None:
     tx.later(
         """
         UPDATE sessions SET last_seen_at = seen.column2
@@ -88,18 +95,34 @@ def _save_session(tx: Transaction, session: Session) -> None:
     )
 
 
-def learn_facts(tx: Transaction, session: Session, ids: Mapping[str, str], properties: Mapping[str, str]) -> None:
-    """Analytics ids and properties that were not known when the session was opened."""
+def see_again(tx: Transaction, session: Session) -> None:
+    """The same of any session: an earlier one of the visitor stays an earlier one."""
+    _remember(tx, session)
+    _move_session(tx, session)
+
+
+def learn_facts(tx: Transaction, session: Session, ids: Mapping[str, str], properties: Mapping[str, str]) -> Session:
+    """The session with analytics ids and properties that were not known when it was opened; of properties the first
+    MAX_PROPERTIES."""
     known = session.visitor_facts
-    all_ids, all_properties = {**ids, **known.ids}, {**known.properties, **properties}
+    all_ids, all_properties = (
+        {**ids, **known.ids},
+        dict(islice({**known.properties, **properties}.items(), MAX_PROPERTIES)),
+    )
     if (all_ids, all_properties) == (known.ids, known.properties):
-        return
+        return session
     session = replace(session, visitor_facts=replace(known, ids=all_ids, properties=all_properties))
+    _remember(tx, session)
+    _save_session(tx, session)
+    return session
+
+
+def _remember(tx: Transaction, session: Session) -> None:
+    """As it is now, if it is the visitor's latest."""
     sessions, key = present(tx).sessions, (session.site, session.visitor)
     latest = sessions.get(key)
     if latest is not None and latest.id == session.id:
         sessions.put(key, session)
-    _save_session(tx, session)
 
 
 def add_visit(tx: Transaction, visit: Visit) -> None:

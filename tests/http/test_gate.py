@@ -44,21 +44,26 @@ ip = "truncate"
 """
 
 
+ADVERTISED = "https://shop.example/?utm_source=somewhere&utm_medium=cpc"
+
+
 class Pages:
     """A site's pages, open in browsers behind a proxy of ours."""
 
     def __init__(self, client: Any, db: sqlite.Sqlite, clock: list[int]) -> None:
         self.client, self.db, self.clock = client, db, clock
 
-    async def visit(self, ip: str = "203.0.113.7", visitor: str = "", **headers: str) -> aiohttp.ClientResponse:
-        body = {
-            "s": "shop",
-            "v": visitor,
-            "u": "https://shop.example/?utm_source=somewhere&utm_medium=cpc",
-            "n": ["main"],
-        }
+    async def visit(
+        self, ip: str = "203.0.113.7", visitor: str = "", url: str = ADVERTISED, **headers: str
+    ) -> aiohttp.ClientResponse:
+        return await self._post("/v1/visit", {"s": "shop", "v": visitor, "u": url, "n": ["main"]}, ip, headers)
+
+    async def signal(self, ip: str, visitor: str, session: str) -> aiohttp.ClientResponse:
+        return await self._post("/v1/signal", {"s": "shop", "v": visitor, "e": session, "k": "beat"}, ip, {})
+
+    async def _post(self, path: str, body: dict[str, Any], ip: str, headers: dict[str, str]) -> aiohttp.ClientResponse:
         sent = {"Origin": "https://shop.example", "User-Agent": PHONE, "X-Forwarded-For": ip, **headers}
-        response: aiohttp.ClientResponse = await self.client.post("/v1/visit", data=json.dumps(body), headers=sent)
+        response: aiohttp.ClientResponse = await self.client.post(path, data=json.dumps(body), headers=sent)
         await response.read()
         return response
 
@@ -137,6 +142,28 @@ async def test_one_address_asking_for_ten_thousand_sessions_leaves_the_others_th
     assert set(others) == {200}
     assert statuses.count(200) <= 20 + 50 * 20 // 60 + 1
     assert await pages.db.fetch("SELECT 1 FROM sessions WHERE ip = '198.51.100.0' LIMIT 1 OFFSET 60") == []
+
+
+async def test_one_visitor_whom_ever_new_advertisements_bring_leaves_the_others_their_numbers(pages: Pages) -> None:
+    first = json.loads(await (await pages.visit("198.51.100.1")).text())
+    statuses = []
+    for number in range(300):
+        url = f"https://shop.example/?utm_source=s{number}&utm_medium=cpc"
+        statuses.append((await pages.visit("198.51.100.1", visitor=first["v"], url=url)).status)
+        pages.clock[0] += 5
+    assert statuses.count(200) <= 20 + 2
+    assert (await pages.visit("203.0.113.9")).status == 200
+
+
+async def test_one_address_has_a_tenth_of_a_sites_page_views_and_as_many_signals(pages: Pages) -> None:
+    first = json.loads(await (await pages.visit("198.51.100.1")).text())
+    statuses = [(await pages.visit("198.51.100.1", visitor=first["v"])).status for _ in range(150)]
+    assert statuses.count(200) == 99
+    assert (await pages.visit("203.0.113.9")).status == 200
+    said = [await pages.signal("198.51.100.1", visitor=first["v"], session=first["e"]) for _ in range(150)]
+    refused = [answer.headers.get("X-Ct-Refused") for answer in said]
+    assert refused == [None] * 100 + ["too many signals from this address"] * 50
+    assert "X-Ct-Refused" not in (await pages.signal("203.0.113.9", visitor=first["v"], session=first["e"])).headers
 
 
 async def test_who_is_known_is_not_counted_as_new(pages: Pages) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 from msgspec.structs import replace
 
 from ctserver.config import Settings
 from ctserver.domain import source
 from ctserver.services import visits
-from ctserver.services.visits import PageView, Shown
+from ctserver.services.visits import Note, PageView, Shown
+from ctserver.storage import leases
+from ctserver.storage.sessions import MAX_PROPERTIES
 from ctserver.storage.sqlite import Sqlite
 
 POOL = {"+442079460101", "+442079460102", "+442079460103"}
@@ -134,3 +137,87 @@ async def test_a_site_without_a_pool_shows_its_own_number(db: Sqlite, settings: 
     site = settings.sites["shop"].model_copy(update={"pool": ""})
     bare = settings.model_copy(update={"sites": {"shop": site}})
     assert replace(await Shop(db, bare, now).view(), visitor="", session="") == Shown("", "", {}, 30 * 60_000)
+
+
+async def test_who_reads_for_an_hour_keeps_his_session_and_his_number(db: Sqlite, settings: Settings, now: int) -> None:
+    shop = Shop(db, settings, now)
+    first = await shop.view()
+    for half_minute in range(1, 121):
+        await visits.note(db, settings, Note(first.visitor, first.session, "beat"), now + half_minute * 30_000)
+    later = await shop.view(first.visitor, "https://shop.example/about", 61 * 60_000)
+    assert (later.session, later.numbers) == (first.session, first.numbers)
+    (row,) = await db.fetch("SELECT campaign, last_seen_at FROM sessions")
+    assert (row["campaign"], row["last_seen_at"]) == ("spring", now + 61 * 60_000)
+
+
+async def test_a_beat_of_an_earlier_session_leaves_the_latest_one_the_latest(
+    db: Sqlite, settings: Settings, now: int
+) -> None:
+    shop = Shop(db, settings, now)
+    first = await shop.view()
+    second = await shop.view(first.visitor, NEWS, 60_000)
+    await visits.note(db, settings, Note(first.visitor, first.session, "beat"), now + 5 * 60_000)
+    assert (await shop.view(first.visitor, "https://shop.example/", 6 * 60_000)).session == second.session
+
+
+async def test_a_session_keeps_so_many_properties_and_no_more(db: Sqlite, settings: Settings, now: int) -> None:
+    first = await Shop(db, settings, now).view()
+    for number in range(30):
+        said = Note(first.visitor, first.session, "beat", properties={f"p{number}": "new", "p0": str(number)})
+        await visits.note(db, settings, said, now + number)
+    (row,) = await db.fetch("SELECT properties FROM sessions")
+    kept = json.loads(row["properties"])
+    assert list(kept) == [f"p{number}" for number in range(MAX_PROPERTIES)]
+    assert kept["p0"] == "29", "one that is known is still updated"
+
+
+async def test_who_is_back_is_not_given_alone_what_another_still_holds(
+    db: Sqlite, settings: Settings, now: int
+) -> None:
+    """He shared it, has left, and comes again when another number is free."""
+    shop = Shop(db, settings, now)
+    people = [await shop.view(after=number) for number in range(len(POOL))]
+    back = await shop.view(after=10)
+    shared = back.numbers["main"]
+    other = next(one for one in people if one.numbers["main"] != shared)
+    for one in (back, other):
+        await visits.note(db, settings, Note(one.visitor, one.session, "left"), now + 20)
+    again = await shop.view(back.visitor, "https://shop.example/", 10 * 60_000)
+    assert again.session == back.session
+    assert again.numbers["main"] == other.numbers["main"]
+
+
+async def test_sharing_calls_no_number_free_that_somebody_has_held_for_long(
+    db: Sqlite, settings: Settings, now: int
+) -> None:
+    """Longer than sharing looks back; and one who shared it since has left."""
+    shop = Shop(db, settings, now)
+    people = [await shop.view(after=number) for number in range(len(POOL))]
+    for minute in range(1, 71):
+        for one in people:
+            await visits.note(db, settings, Note(one.visitor, one.session, "beat"), now + minute * 60_000)
+        if minute == 65:
+            guest = await shop.view(after=65 * 60_000)
+            await visits.note(db, settings, Note(guest.visitor, guest.session, "left"), now + 65 * 60_000 + 1)
+    late = await shop.view(after=70 * 60_000)
+    row = await db.one("SELECT how FROM leases WHERE session = $1", (late.session,))
+    assert row is not None
+    assert row["how"] == "shared"
+    assert await db.fetch("SELECT 1 FROM shortages WHERE session = $1", (late.session,)) != []
+
+
+async def test_a_number_that_moves_to_another_pool_stays_with_who_holds_it(
+    db: Sqlite, settings: Settings, now: int
+) -> None:
+    shop = Shop(db, settings, now)
+    first = await shop.view()
+    number = first.numbers["main"]
+    moved = {"small": sorted(POOL - {number}), "other": [number]}
+    await db.write(lambda tx: leases.settle_numbers(tx, moved))
+    for minute in range(1, 41):
+        await visits.note(db, settings, Note(first.visitor, first.session, "beat"), now + minute * 60_000)
+    (state,) = await db.write(lambda tx: leases.number_states(tx, "other", [number]))
+    assert [holder.until for holder in state.holders] == [now + 40 * 60_000 + HOLD_MS]
+    await visits.note(db, settings, Note(first.visitor, first.session, "left"), now + 41 * 60_000)
+    (state,) = await db.write(lambda tx: leases.number_states(tx, "other", [number]))
+    assert state.holders[0].until < now + 41 * 60_000 + HOLD_MS
