@@ -255,13 +255,19 @@ def noting(settings: Settings, said: Note, now: int) -> Callable[[Transaction], 
             sessions.see_again(tx, found.seen(now))
         if said.kind != BEAT:
             sessions.add_signal(tx, signal_id, said.session, said.number, said.kind, now)
-        for lease in leases.held_leases(tx, said.session, now):
-            held = settings.pools.get(lease.pool)
-            if held is None:
-                continue
-            if said.kind == LEFT:
-                leases.leave_lease(tx, lease, now, min(lease.until, now + held.release_minutes * MINUTE_MS))
-            else:
-                leases.extend_lease(tx, lease, now, now + held.hold_minutes * MINUTE_MS)
+        for lease in leases.last_leases(tx, said.session):
+            if lease.pool in settings.pools:
+                _keep(tx, settings.pools[lease.pool], said.kind, lease, now)
 
     return unit
+
+
+def _keep(tx: Transaction, settings: Pool, kind: str, lease: Lease, now: int) -> None:
+    """What he does keeps his number with him; when he leaves, not for long."""
+    until = now + settings.hold_minutes * MINUTE_MS
+    if kind != LEFT and lease.until > now:
+        leases.extend_lease(tx, lease, now, until)
+    elif kind != LEFT:
+        leases.show_again(tx, lease, ids.new(now), now, until)
+    elif lease.until > now:
+        leases.leave_lease(tx, lease, now, min(lease.until, now + settings.release_minutes * MINUTE_MS))

@@ -25,9 +25,10 @@ def held_lease(tx: Transaction, session: str, pool: str, now: int) -> Lease | No
     return held if held.until > now else None
 
 
-def held_leases(tx: Transaction, session: str, now: int) -> list[Lease]:
-    """Everything that this session still holds."""
-    return [lease_of(row) for row in tx.fetch("SELECT * FROM leases WHERE session = $1 AND until > $2", (session, now))]
+def last_leases(tx: Transaction, session: str) -> list[Lease]:
+    """What this session was last shown in each pool, whether it still holds it or not."""
+    rows = tx.fetch("SELECT * FROM leases WHERE session = $1 ORDER BY id", (session,))
+    return list({row["pool"]: lease_of(row) for row in rows}.values())
 
 
 def extend_lease(tx: Transaction, lease: Lease, now: int, until: int) -> None:
@@ -46,6 +47,16 @@ def leave_lease(tx: Transaction, lease: Lease, now: int, until: int) -> None:
     home = _home(tx, lease)
     if showing := pool_now(tx, home).get(lease.number):
         _hold(tx, home, showing, row[0] if row and row[0] is not None else now)
+
+
+def show_again(tx: Transaction, lease: Lease, id: str, now: int, until: int) -> None:
+    """A page of his that was left, or cut off for long, is open again and still shows the number, whosever it is by now. Not
+    where the settings have put the number elsewhere meanwhile."""
+    showing = pool_now(tx, lease.pool).get(lease.number)
+    if showing:
+        how = "shared" if showing.until > now else "free"
+        again = Lease(id, lease.number, lease.pool, lease.session, how, now, now, until)
+        take_number(tx, again, showing.shown_at)
 
 
 def _home(tx: Transaction, lease: Lease) -> str:

@@ -221,3 +221,20 @@ async def test_a_number_that_moves_to_another_pool_stays_with_who_holds_it(
     await visits.note(db, settings, Note(first.visitor, first.session, "left"), now + 41 * 60_000)
     (state,) = await db.write(lambda tx: leases.number_states(tx, "other", [number]))
     assert state.holders[0].until < now + 41 * 60_000 + HOLD_MS
+
+
+async def test_a_page_that_is_open_again_is_known_to_show_its_number(db: Sqlite, settings: Settings, now: int) -> None:
+    """It was left, and comes back as it was; meanwhile the number was somebody else's, or nobody's."""
+    shop = Shop(db, settings, now)
+    people = [await shop.view(after=number) for number in range(len(POOL))]
+    for one in people:
+        await visits.note(db, settings, Note(one.visitor, one.session, "left"), now + 60_000)
+    taken = await shop.view(after=5 * 60_000)
+    for one in people:
+        await visits.note(db, settings, Note(one.visitor, one.session, "beat"), now + 6 * 60_000)
+    held = await db.fetch("SELECT number, session, how FROM leases WHERE until > $1", (now + 7 * 60_000,))
+    assert {row["session"]: row["how"] for row in held} == {
+        taken.session: "free",
+        **{one.session: "shared" if one.numbers == taken.numbers else "free" for one in people},
+    }
+    assert all(row["number"] == one.numbers["main"] for one in people for row in held if row["session"] == one.session)
