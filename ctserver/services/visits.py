@@ -179,8 +179,7 @@ class _Plan(msgspec.Struct, frozen=True):
     def _free(
         self, tx: Transaction, name: str, current: Session, settings: Pool, *, is_new: bool
     ) -> tuple[list[pool.NumberState], pool.Pick | None]:
-        """A number that nobody holds; for one who is back after his time, his old one if nobody had it since. What he still
-        held himself was found before."""
+        """A number that nobody holds; for one who is back after his time, his old one if nobody had it since."""
         if is_new:
             cool_down_ms = settings.cool_down_minutes * MINUTE_MS
             states = leases.next_numbers(tx, name, settings.numbers, self.now, cool_down_ms)
@@ -207,7 +206,7 @@ class _Plan(msgspec.Struct, frozen=True):
     ) -> pool.Pick | None:
         return pool.pick(
             states,
-            pool.Newcomer("", current.region, current.device),
+            pool.Newcomer("", current.region, current.device),  # nameless: what he holds himself was found before
             self.now,
             hold_ms=settings.hold_minutes * MINUTE_MS,
             cool_down_ms=settings.cool_down_minutes * MINUTE_MS,
@@ -251,7 +250,7 @@ def noting(settings: Settings, said: Note, now: int) -> Callable[[Transaction], 
         if found is None or found.visitor != said.visitor:
             return
         found = sessions.learn_facts(tx, found, said.ids, said.properties)
-        if said.kind != LEFT and now - found.last_seen_at >= SEEN_EVERY_MS:
+        if said.kind != LEFT and _goes_on(settings, found, now):
             sessions.see_again(tx, found.seen(now))
         if said.kind != BEAT:
             sessions.add_signal(tx, signal_id, said.session, said.number, said.kind, now)
@@ -262,12 +261,21 @@ def noting(settings: Settings, said: Note, now: int) -> Callable[[Transaction], 
     return unit
 
 
+def _goes_on(settings: Settings, found: Session, now: int) -> bool:
+    """Was it seen not just now, but lately enough that a visit would continue it?"""
+    site = settings.sites.get(found.site)
+    if site is None or now - found.last_seen_at < SEEN_EVERY_MS:
+        return False
+    return session.resumes(found, DIRECT, now, site.session_minutes * MINUTE_MS)
+
+
 def _keep(tx: Transaction, settings: Pool, kind: str, lease: Lease, now: int) -> None:
     """What he does keeps his number with him; when he leaves, not for long."""
-    until = now + settings.hold_minutes * MINUTE_MS
-    if kind != LEFT and lease.until > now:
+    is_held, until = lease.until > now, now + settings.hold_minutes * MINUTE_MS
+    if kind == LEFT:
+        if is_held:
+            leases.leave_lease(tx, lease, now, min(lease.until, now + settings.release_minutes * MINUTE_MS))
+    elif is_held:
         leases.extend_lease(tx, lease, now, until)
-    elif kind != LEFT:
+    else:
         leases.show_again(tx, lease, ids.new(now), now, until)
-    elif lease.until > now:
-        leases.leave_lease(tx, lease, now, min(lease.until, now + settings.release_minutes * MINUTE_MS))

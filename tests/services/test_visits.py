@@ -238,3 +238,12 @@ async def test_a_page_that_is_open_again_is_known_to_show_its_number(db: Sqlite,
         **{one.session: "shared" if one.numbers == taken.numbers else "free" for one in people},
     }
     assert all(row["number"] == one.numbers["main"] for one in people for row in held if row["session"] == one.session)
+
+
+async def test_a_beat_after_the_silence_does_not_bring_the_session_back(
+    db: Sqlite, settings: Settings, now: int
+) -> None:
+    shop = Shop(db, settings, now)
+    first = await shop.view()
+    await visits.note(db, settings, Note(first.visitor, first.session, "beat"), now + SILENCE_MS + 1)
+    assert (await shop.view(first.visitor, "https://shop.example/", SILENCE_MS + 60_000)).session != first.session
